@@ -1,0 +1,29 @@
+"""Typed errors of the runtime. Each message names what was wrong and how to mend it."""
+
+
+class SkintriageError(Exception):
+    """Base of every error that a user can cause and mend."""
+
+
+class CaptureError(SkintriageError):
+    """An image or camera frame could not be turned into the model's input."""
+
+
+class BundleError(SkintriageError):
+    """A bundle is incomplete, altered, of a newer schema, or lacks what was asked for."""
+
+
+class EngineError(SkintriageError):
+    """An inference engine is missing or refused the model."""
+
+
+class TaxonomyError(SkintriageError):
+    """The taxonomy is malformed, or a label or node is not in it."""
+
+
+class DataError(SkintriageError):
+    """A data set, label file, split or recipe is missing something or contradicts itself."""
+
+
+class MissingExtraError(SkintriageError):
+    """A command needs an optional dependency group that is not installed."""

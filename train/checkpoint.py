@@ -1,0 +1,61 @@
+"""Checkpoints: safetensors with the recipe in the header; nothing on the load path can run code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_atomically
+from train.network import LesionNetwork
+from train.recipe import Recipe
+
+FORMAT = "skintriage-checkpoint-1"
+
+
+def save_checkpoint(network: LesionNetwork, recipe: Recipe, path: Path, half: bool = False) -> Path:
+    """Write weights and recipe; `half` stores float16 (the released form)."""
+    state = {
+        name: (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
+        for name, value in network.state_dict().items()
+        if not name.endswith("num_batches_tracked")
+    }
+    with write_atomically(path) as temporary:
+        save_file(state, temporary, metadata={"format": FORMAT, "recipe": recipe.model_dump_json()})
+    return path
+
+
+def load_checkpoint(path: Path) -> tuple[LesionNetwork, Recipe]:
+    """Read a network in evaluation mode, float32, and the recipe that it was trained by.
+
+    Raises:
+        DataError: missing, not a checkpoint of this project, or not fitting its own recipe.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = file.metadata() or {}
+            state = {name: file.get_tensor(name).float() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: not a readable safetensors checkpoint ({error})") from error
+    if metadata.get("format") != FORMAT:
+        raise DataError(f"{path}: no {FORMAT} header; make the checkpoint with `python -m train fit`")
+    try:
+        recipe = Recipe.model_validate_json(metadata["recipe"])
+    except (KeyError, ValidationError) as error:
+        raise DataError(f"{path}: its recipe is not readable ({error})") from error
+    network = LesionNetwork(recipe.backbone, len(recipe.classes))
+    misfits = network.load_state_dict(state, strict=False)
+    missing = [name for name in misfits.missing_keys if not name.endswith("num_batches_tracked")]
+    if missing or misfits.unexpected_keys:
+        raise DataError(f"{path}: does not fit backbone {recipe.backbone} ({[*missing, *misfits.unexpected_keys][:3]})")
+    return network.eval(), recipe
+
+
+def logits_of(network: LesionNetwork, pixels: torch.Tensor) -> torch.Tensor:
+    """Logits [N, C] of uint8 [N, 3, S, S], in evaluation mode and without gradients."""
+    with torch.inference_mode():
+        return network.eval()(pixels)

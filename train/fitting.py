@@ -1,0 +1,190 @@
+"""Fitting: a Lightning module for partial labels, and a run that can be killed and resumed exactly."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from pathlib import Path
+
+import lightning as L
+import numpy as np
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_json
+from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
+from train.cache import open_cache
+from train.checkpoint import save_checkpoint
+from train.datasets import Example
+from train.loading import LesionViews, label_masks, plain_loader, train_loader
+from train.metrics import score
+from train.network import LesionNetwork, initialize
+from train.recipe import Recipe
+from train.splits import Split, save_split, split_examples
+
+
+def marginal_loss(
+    logits: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor, tau: float, smoothing: float
+) -> torch.Tensor:
+    """Mean negative log of the probability that the class is one of those the label allows.
+
+    Logit adjustment (Menon et al. 2021, eq. 10) adds tau * log prior during training only; label smoothing mixes in the
+    uniform cross-entropy.
+
+    Args:
+        logits: [N, C].
+        masks: [N, C] of zeros and ones.
+        log_prior: [C].
+    """
+    log_p = torch.log_softmax(logits + tau * log_prior, dim=1)
+    marginal = torch.logsumexp(log_p.masked_fill(masks == 0, -torch.inf), dim=1)
+    return -((1 - smoothing) * marginal + smoothing * log_p.mean(dim=1)).mean()
+
+
+class Classifier(L.LightningModule):
+    """Trains a `LesionNetwork` by marginal likelihood; validation figures appear in the logs after each epoch."""
+
+    def __init__(self, recipe: Recipe, network: LesionNetwork, log_prior: torch.Tensor, val: list[Example]) -> None:
+        super().__init__()
+        self.recipe, self.network, self.val_examples = recipe, network, val
+        self.register_buffer("log_prior", log_prior)
+        self.taxonomy = default_taxonomy()
+        self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        return self.network(pixels)
+
+    def on_train_epoch_start(self) -> None:
+        # Dropout is the only other chance in training: seeding it per epoch makes a resumed run equal.
+        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+
+    def training_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
+        pixels, masks, _indices = batch
+        logits = self.network(pixels.contiguous(memory_format=torch.channels_last))
+        loss = marginal_loss(
+            logits, masks, self.log_prior, self.recipe.logit_adjustment, self.recipe.label_smoothing
+        )
+        if not torch.isfinite(loss):
+            raise DataError(f"the loss is {loss.item()} at step {self.global_step}; lower learning_rate in the recipe")
+        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(pixels))
+        return loss
+
+    def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], _: int) -> None:
+        pixels, _masks, indices = batch
+        self._outputs.append((indices, self.network(pixels).softmax(1).float()))
+
+    def on_validation_epoch_end(self) -> None:
+        indices, probabilities = (torch.cat(parts).cpu().numpy() for parts in zip(*self._outputs, strict=True))
+        self._outputs.clear()
+        examples = [self.val_examples[i] for i in indices]
+        figures = score(probabilities.astype(np.float32), examples, self.recipe.classes, self.taxonomy)
+        shown = ("balanced_accuracy", "auc_macro", "auc_malignancy")
+        for name, value in figures.items():
+            self.log(f"val_{name}", value, prog_bar=name in shown)
+
+    def configure_optimizers(self) -> dict[str, object]:
+        decayed = [p for p in self.network.parameters() if p.ndim > 1]
+        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer,
+            max_lr=self.recipe.learning_rate,
+            total_steps=int(self.trainer.estimated_stepping_batches),
+            pct_start=self.recipe.warmup,
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def class_log_prior(examples: list[Example], recipe: Recipe, taxonomy: Taxonomy) -> torch.Tensor:
+    """Log of the share of each class among the labels, partial labels spread evenly; [C]."""
+    masks = label_masks(examples, recipe.classes, taxonomy)
+    counts = (masks / masks.sum(1, keepdim=True)).sum(0) + 1
+    return torch.log(counts / counts.sum())
+
+
+def fit(
+    recipe: Recipe,
+    examples: list[Example],
+    out: Path,
+    *,
+    init: str = "scratch",
+    split: Split | None = None,
+    workers: int = 1,
+    resume: bool = True,
+    cache: Path | None = None,
+) -> Path:
+    """Train, validate after each epoch, and write a checkpoint.
+
+    Args:
+        recipe: what to do.
+        examples: all labelled images.
+        out: run folder: splits.csv, logs, checkpoints, metrics.json, model.safetensors.
+        init: `scratch`, `hub`, or the path of a safetensors file.
+        split: a split made before; None cuts one by the recipe.
+        workers: loader processes.
+        resume: go on from `out/last.ckpt` where it exists.
+        cache: folder of decoded images.
+
+    Returns:
+        The path of `model.safetensors`.
+
+    Raises:
+        DataError: unusable data or recipe, or a loss that is not finite.
+    """
+    _quieten()
+    L.seed_everything(recipe.seed, verbose=False)
+    taxonomy = default_taxonomy()
+    parts = split or split_examples(examples, recipe.split)
+    save_split(parts, out / "splits.csv")
+    pixels = open_cache(examples, cache)
+    train, val = (LesionViews(parts[name], pixels, recipe, taxonomy) for name in ("train", "val"))
+    if len(train) < recipe.batch_size:
+        raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
+
+    network = LesionNetwork(recipe.backbone, len(recipe.classes), recipe.drop_rate, pretrained=init == "hub")
+    if init not in ("scratch", "hub"):
+        initialize(network, Path(init))
+    network = network.to(memory_format=torch.channels_last)
+    classifier = Classifier(recipe, network, class_log_prior(parts["train"], recipe, taxonomy), parts["val"])
+
+    callbacks: list[L.Callback] = [
+        ModelCheckpoint(out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
+        RichProgressBar(leave=True),
+    ]
+    if recipe.ema_decay > 0:
+        callbacks.append(EMAWeightAveraging(decay=recipe.ema_decay))
+    gpu = torch.cuda.is_available()
+    trainer = L.Trainer(
+        max_epochs=recipe.epochs,
+        precision="bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else ("16-mixed" if gpu else "32-true"),
+        logger=[CSVLogger(out, name="logs", version=""), TensorBoardLogger(out, name="tensorboard", version="")],
+        callbacks=callbacks,
+        gradient_clip_val=1.0,
+        log_every_n_steps=10,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+        enable_model_summary=False,
+        default_root_dir=out,
+    )
+    last = out / "last.ckpt"
+    trainer.fit(
+        classifier,
+        train_loader(train, workers, trainer.global_rank, trainer.world_size),
+        plain_loader(val),
+        ckpt_path=str(last) if resume and last.is_file() else None,
+        weights_only=False,
+    )
+    figures = {name: float(value) for name, value in trainer.callback_metrics.items() if math.isfinite(float(value))}
+    write_json(out / "metrics.json", {"recipe": recipe.name, "epochs": recipe.epochs, "validation": figures})
+    return save_checkpoint(classifier.network, recipe, out / "model.safetensors")
+
+
+def _quieten() -> None:
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+    warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")

@@ -1,0 +1,92 @@
+"""Batches for training and evaluation; every view depends on seed, epoch and index alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from mobile_runtime.resample import centre_square, resample
+from mobile_runtime.taxonomy import Taxonomy
+from train.augmentation import augment
+from train.cache import PixelStore
+from train.datasets import Example
+from train.recipe import Recipe
+
+Item = tuple[torch.Tensor, torch.Tensor, int]
+Key = tuple[int, int]
+"""Epoch and index; epoch -1 asks for the plain view, as the phone makes it."""
+
+
+def label_masks(examples: Sequence[Example], classes: Sequence[str], taxonomy: Taxonomy) -> torch.Tensor:
+    """float32 [N, C]: which classes each label may be."""
+    return torch.from_numpy(np.stack([taxonomy.class_mask(example.nodes, classes) for example in examples]))
+
+
+class LesionViews(Dataset[Item]):
+    """Views of examples: uint8 [3, S, S], the label's class mask [C], and the index."""
+
+    def __init__(self, examples: Sequence[Example], pixels: PixelStore, recipe: Recipe, taxonomy: Taxonomy) -> None:
+        self.examples, self.pixels, self.recipe = examples, pixels, recipe
+        self.masks = label_masks(examples, recipe.classes, taxonomy)
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, key: Key) -> Item:
+        epoch, index = key
+        image = self.pixels[self.examples[index].key]
+        size = self.recipe.input_size
+        if epoch < 0:
+            left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
+            view = resample(image[top:bottom, left:right], size)
+        else:
+            rng = np.random.default_rng([self.recipe.seed, epoch, index])
+            view = augment(image, size, self.recipe.augmentation, rng)
+        return torch.from_numpy(view.transpose(2, 0, 1).copy()), self.masks[index], index
+
+
+class EpochSampler(Sampler[Key]):
+    """Shuffles by seed and epoch, and hands the epoch on with each index, so that a resumed run sees the same views.
+
+    In a distributed run every rank takes its share of the same order; the tail is filled up so that shares are equal.
+    """
+
+    def __init__(self, examples: Sequence[Example], recipe: Recipe, rank: int = 0, world_size: int = 1) -> None:
+        self.order = np.repeat(np.arange(len(examples)), [recipe.repeats.get(e.dataset, 1) for e in examples])
+        self.seed, self.epoch, self.rank, self.world_size = recipe.seed, 0, rank, world_size
+        self.copies = np.concatenate([np.arange(n) for n in np.unique(self.order, return_counts=True)[1]])
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by Lightning at the start of each epoch."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return -(-len(self.order) // self.world_size)
+
+    def __iter__(self) -> Iterator[Key]:
+        shuffled = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.order))
+        shuffled = np.resize(shuffled, len(self) * self.world_size)
+        for position in shuffled[self.rank :: self.world_size]:
+            # Repeats of an image within an epoch are different views.
+            yield self.epoch * 64 + int(self.copies[position]) % 64, int(self.order[position])
+
+
+def train_loader(views: LesionViews, workers: int, rank: int = 0, world_size: int = 1) -> DataLoader[Item]:
+    """Shuffled, augmented batches; the last incomplete batch is dropped (BatchNorm of one image is undefined)."""
+    return DataLoader(
+        views,
+        batch_size=views.recipe.batch_size,
+        sampler=EpochSampler(views.examples, views.recipe, rank, world_size),
+        num_workers=workers,
+        persistent_workers=workers > 0,
+        drop_last=True,
+    )
+
+
+def plain_loader(views: LesionViews, workers: int = 0, batch_size: int = 64) -> DataLoader[Item]:
+    """Plain views in order."""
+    keys = [(-1, index) for index in range(len(views))]
+    return DataLoader(views, batch_size=batch_size, sampler=keys, num_workers=workers)

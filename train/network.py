@@ -1,0 +1,72 @@
+"""The classifier: raw pixels in, class logits out, normalization inside."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import timm
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from mobile_runtime.errors import DataError
+
+PIXEL_MEAN = 128.0
+PIXEL_STD = 127.5
+"""(pixel - 128) / 127.5: the [-1, 1] scaling of the ImageNet weights, moved by half a step so that a uint8 tensor with scale
+1 / 127.5 and zero point 128 holds it exactly, and an int8 graph needs no arithmetic before its first convolution."""
+
+
+class LesionNetwork(nn.Module):
+    """A timm backbone with one linear head.
+
+    Args:
+        backbone: a timm model name.
+        classes: number of outputs C.
+        drop_rate: dropout before the head.
+        pretrained: fetch ImageNet weights from the hub.
+    """
+
+    def __init__(self, backbone: str, classes: int, drop_rate: float = 0.0, pretrained: bool = False) -> None:
+        super().__init__()
+        try:
+            self.backbone = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
+        except RuntimeError as error:
+            raise DataError(f"backbone {backbone!r}: {error}") from error
+        self.dropout = nn.Dropout(drop_rate)
+        self.head = nn.Linear(self.backbone.num_features, classes)
+
+    def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels [N, 3, S, S] in 0..255, any dtype, to embeddings float32 [N, D]."""
+        return self.backbone((pixels.float() - PIXEL_MEAN) / PIXEL_STD)
+
+    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Pixels [N, 3, S, S] in 0..255 to logits [N, C]."""
+        return self.head(self.dropout(self.embed(pixels)))
+
+
+def initialize(network: LesionNetwork, path: Path) -> int:
+    """Load a backbone or a whole network from a safetensors file.
+
+    Accepts timm's naming (an ImageNet backbone, its classifier ignored) and this project's own checkpoints.
+
+    Returns:
+        How many tensors were taken.
+
+    Raises:
+        DataError: not a safetensors file, or it does not fit the backbone (the first misfits are named).
+    """
+    try:
+        state = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: not a readable safetensors file ({error})") from error
+    own = network.state_dict()
+    if not any(name.startswith("backbone.") for name in state):
+        state = {f"backbone.{name}": value for name, value in state.items()}
+    wanted = {name for name in own if name.startswith("backbone.") and not name.endswith("num_batches_tracked")}
+    taken = {name: value.float() for name, value in state.items() if name in own and own[name].shape == value.shape}
+    if missing := sorted(wanted - taken.keys()):
+        raise DataError(f"{path}: does not fit this backbone, {len(missing)} tensors differ, first {missing[:3]}")
+    network.load_state_dict(taken, strict=False)
+    return len(taken)

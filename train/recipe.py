@@ -1,0 +1,106 @@
+"""Training recipes: one YAML file each, checked key by key before any work starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.taxonomy import HAM10000_CLASSES
+
+RECIPES = Path(__file__).parent / "recipes"
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Augmentation(_Strict):
+    """Strengths of the random views; a probability of 0 switches a step off. See `train.augmentation`."""
+
+    crop_scale: tuple[float, float] = (0.7, 1.0)
+    shift: float = Field(0.1, ge=0, le=0.5)
+    rotation_probability: float = Field(0.5, ge=0, le=1)
+    squash_probability: float = Field(0.3, ge=0, le=1)
+    squash: float = Field(1.33, ge=1)
+    resolution_cap: int = Field(150, description="no training view is sharper than this many pixels a side")
+    soften_probability: float = Field(0.3, ge=0, le=1)
+    soften_to: int = 56
+    colour_probability: float = Field(0.8, ge=0, le=1)
+    brightness: float = 0.25
+    contrast: float = 0.25
+    white_balance: float = 0.12
+    saturation: float = 0.3
+    gamma: float = 0.25
+    blur_probability: float = Field(0.1, ge=0, le=1)
+    noise_probability: float = Field(0.15, ge=0, le=1)
+    jpeg_probability: float = Field(0.25, ge=0, le=1)
+    hair_probability: float = Field(0.15, ge=0, le=1)
+    erase_probability: float = Field(0.2, ge=0, le=1)
+
+
+class SplitPlan(_Strict):
+    """Shares of the lesions, in folds of `folds`; the rest trains."""
+
+    folds: int = Field(20, ge=3)
+    test_folds: int = Field(3, ge=1)
+    val_folds: int = Field(3, ge=1)
+    seed: int = 2017
+
+
+class Recipe(_Strict):
+    """Everything that decides a training run besides the data.
+
+    Attributes:
+        backbone: a timm model name.
+        classes: taxonomy nodes, in the order of the outputs.
+        input_size: S, pixels a side.
+        learning_rate: peak of the one-cycle schedule.
+        ema_decay: decay of the moving average of the weights that is kept; 0 keeps the last weights.
+        logit_adjustment: tau of Menon et al. 2021 (Long-tail learning via logit adjustment, eq. 10); 0 is plain likelihood.
+        repeats: data set -> how often each of its training images is seen per epoch.
+    """
+
+    name: str
+    backbone: str = "mobilenetv2_100"
+    classes: tuple[str, ...] = HAM10000_CLASSES
+    input_size: int = Field(160, ge=32, le=1024)
+    epochs: int = Field(12, ge=1)
+    batch_size: int = Field(32, ge=2)
+    optimizer: Literal["adamw"] = "adamw"
+    learning_rate: float = Field(5e-4, gt=0)
+    warmup: float = Field(0.15, gt=0, lt=1)
+    weight_decay: float = Field(0.02, ge=0)
+    ema_decay: float = Field(0.998, ge=0, lt=1)
+    label_smoothing: float = Field(0.05, ge=0, lt=1)
+    logit_adjustment: float = Field(0.5, ge=0)
+    drop_rate: float = Field(0.2, ge=0, lt=1)
+    repeats: dict[str, int] = {}
+    augmentation: Augmentation = Augmentation()
+    split: SplitPlan = SplitPlan()
+    seed: int = 0
+
+
+def load_recipe(name_or_path: str) -> Recipe:
+    """Load a recipe by the name of a file in `train/recipes` or by path.
+
+    Raises:
+        DataError: no such recipe, or a key that is misspelt or out of range (each one is named).
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = RECIPES / f"{name_or_path}.yaml"
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        raise DataError(f"no recipe {name_or_path!r}; there are {known}, or give the path of a .yaml file")
+    try:
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        return Recipe.model_validate({"name": path.stem, **(document or {})})
+    except (yaml.YAMLError, TypeError) as error:
+        raise DataError(f"{path}: not a YAML mapping ({error})") from error
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise DataError(f"{path}: {faults}") from error

@@ -1,0 +1,90 @@
+"""Splits by lesion or patient: stratified, seeded, saved as files."""
+
+from __future__ import annotations
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from sklearn.model_selection import StratifiedGroupKFold
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_atomically
+from train.datasets import Example
+from train.recipe import SplitPlan
+
+SPLITS = ("train", "val", "test")
+Split = dict[str, list[Example]]
+
+
+def split_examples(examples: Sequence[Example], plan: SplitPlan) -> Split:
+    """Cut examples into train, val and test so that no group straddles and each label keeps its share.
+
+    Raises:
+        DataError: fewer groups than folds.
+    """
+    groups = [example.group for example in examples]
+    if len(set(groups)) < plan.folds:
+        raise DataError(f"{len(set(groups))} lesions or patients cannot be cut into {plan.folds} folds; use fewer folds")
+    strata = [f"{example.dataset}:{example.label}" for example in examples]
+    cutter = StratifiedGroupKFold(n_splits=plan.folds, shuffle=True, random_state=plan.seed)
+    fold_of = np.zeros(len(examples), dtype=int)
+    for fold, (_, members) in enumerate(cutter.split(np.zeros(len(examples)), strata, groups)):
+        fold_of[members] = fold
+    names = np.full(plan.folds, "train", dtype=object)
+    names[: plan.test_folds] = "test"
+    names[plan.test_folds : plan.test_folds + plan.val_folds] = "val"
+    split: Split = {name: [] for name in SPLITS}
+    for example, fold in zip(examples, fold_of, strict=True):
+        split[names[fold]].append(example)
+    check_split(split)
+    return split
+
+
+def check_split(split: Split) -> None:
+    """Refuse a split with an empty part or a group in two parts.
+
+    Raises:
+        DataError: naming the groups that straddle, or the empty part.
+    """
+    homes: dict[str, set[str]] = defaultdict(set)
+    for name, examples in split.items():
+        if not examples:
+            raise DataError(f"the {name} split is empty; give more data or other fold counts")
+        for example in examples:
+            homes[example.group].add(name)
+    if straddling := sorted(group for group, names in homes.items() if len(names) > 1):
+        raise DataError(f"{len(straddling)} lesions or patients are in two splits, first {straddling[:3]}; regroup them")
+
+
+def save_split(split: Split, path: Path) -> None:
+    """Write a split as CSV: dataset, image_id, group, label, split."""
+    with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["dataset", "image_id", "group", "label", "split"])
+        for name, examples in split.items():
+            writer.writerows([e.dataset, e.image_id, e.group, e.label, name] for e in examples)
+
+
+def load_split(path: Path, examples: Sequence[Example]) -> Split:
+    """Cut examples as a saved split says.
+
+    Raises:
+        DataError: the file names images that are not there, or the other way round.
+    """
+    with path.open(newline="", encoding="utf-8") as stream:
+        homes = {f"{row['dataset']}:{row['image_id']}": row["split"] for row in csv.DictReader(stream)}
+    by_key = {example.key: example for example in examples}
+    if by_key.keys() != homes.keys():
+        only_file, only_data = sorted(homes.keys() - by_key.keys()), sorted(by_key.keys() - homes.keys())
+        raise DataError(
+            f"{path}: {len(only_file)} images of the split are not in the data (first {only_file[:3]}), "
+            f"{len(only_data)} images of the data are not in the split (first {only_data[:3]})"
+        )
+    split: Split = {name: [] for name in SPLITS}
+    for key, name in homes.items():
+        split[name].append(by_key[key])
+    check_split(split)
+    return split

@@ -1,0 +1,35 @@
+"""skintriage's runtime: the phone pipeline in Python. Not a medical device.
+
+from mobile_runtime import Bundle, TriagePipeline
+assessment = TriagePipeline(Bundle.load()).assess("photo.jpg")
+"""
+
+from mobile_runtime.assessment import Assessment
+from mobile_runtime.bundle import Bundle
+from mobile_runtime.decision import Decision
+from mobile_runtime.errors import (
+    BundleError,
+    CaptureError,
+    DataError,
+    EngineError,
+    MissingExtraError,
+    SkintriageError,
+    TaxonomyError,
+)
+from mobile_runtime.pipeline import Prediction, TriagePipeline
+
+__all__ = [
+    "Assessment",
+    "Bundle",
+    "BundleError",
+    "CaptureError",
+    "DataError",
+    "Decision",
+    "EngineError",
+    "MissingExtraError",
+    "Prediction",
+    "SkintriageError",
+    "TaxonomyError",
+    "TriagePipeline",
+]
+__version__ = "0.1.0"

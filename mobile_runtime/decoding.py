@@ -2,81 +2,155 @@
 
 from __future__ import annotations
 
+import importlib
 import io
-import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from mobile_runtime.errors import CaptureError
+from mobile_runtime.resample import MIN_SIDE, Box
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 100_000_000
-MIN_SIDE = 16
+
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+_PNG_END = b"IEND\xaeB`\x82"
+_ORIENTATION_TAG = 0x0112
+_TO_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 def read_bytes(path: str | Path) -> bytes:
     """Read an image file of at most 64 MiB.
 
     Raises:
-        CaptureError: missing, unreadable, empty or larger.
+        CaptureError: missing, unreadable, not a file, empty or larger.
     """
-    path = Path(path)
     try:
-        size = path.stat().st_size
-        if not path.is_file():
-            raise CaptureError(f"{path}: not a file")
-        if size > MAX_BYTES:
-            raise CaptureError(f"{path}: {size} bytes, the limit is {MAX_BYTES}; export a smaller image")
-        data = path.read_bytes()
+        path = Path(path)
+        # Asked before opening, because opening a named pipe would wait for ever.
+        if path.exists() and not path.is_file():
+            raise CaptureError(f"{path}: not a file; give the path of an image")
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise CaptureError(f"{path}: cannot be read ({error.strerror or error}); check the path") from error
+    except ValueError as error:  # a null character or a lone surrogate in the name
+        raise CaptureError(f"{path!r} cannot be a path ({error}); check it") from error
     if not data:
         raise CaptureError(f"{path}: the file is empty; copy or take it again")
+    if len(data) > MAX_BYTES:
+        raise CaptureError(f"{path}: over {MAX_BYTES} bytes; export a smaller image")
     return data
 
 
-def decode(data: bytes, min_short_side: int | None = None, name: str = "image") -> npt.NDArray[np.uint8]:
-    """Decode image bytes to upright 8-bit sRGB.
-
-    Args:
-        data: the bytes of a JPEG, PNG or WebP file.
-        min_short_side: let big JPEGs be decoded at 1/2, 1/4 or 1/8 DCT scale as long as the short side keeps this many
-            pixels; None decodes in full.
-        name: what error messages call the image.
-
-    Returns:
-        uint8 RGB [H, W, 3].
+def check_size(width: int, height: int, name: str = "image") -> None:
+    """Accept 16 pixels a side to 100 megapixels.
 
     Raises:
-        CaptureError: not an allowed format, truncated, over 64 MiB or 100 megapixels, or under 16 pixels a side.
+        CaptureError: smaller or larger.
+    """
+    if min(width, height) < MIN_SIDE:
+        raise CaptureError(f"{name}: {width}x{height} is under {MIN_SIDE} pixels a side; take a larger photo")
+    if width * height > MAX_PIXELS:
+        raise CaptureError(f"{name}: {width}x{height} is over {MAX_PIXELS} pixels; export a smaller image")
+
+
+def decode(
+    data: bytes,
+    min_short_side: int | None = None,
+    name: str = "image",
+    crop: Callable[[int, int], Box] | None = None,
+) -> npt.NDArray[np.uint8]:
+    """Decode image bytes to upright 8-bit sRGB.
+
+    Orientation is EXIF's (HEIC: the container's). Colours go through the ICC profile, relative colorimetric; without one,
+    or with one that does not parse or fit, pixels are sRGB as in browsers (PNG's gAMA, cHRM and cICP are ignored). Alpha
+    is composited on white after that. 16 bits become 8 by dropping the low byte. Of an animation or a multi-picture
+    JPEG the first picture counts.
+
+    Args:
+        data: the bytes of a JPEG, PNG or WebP file, or of a HEIC file where pillow-heif is installed.
+        min_short_side: let big JPEGs be decoded at 1/2, 1/4 or 1/8 DCT scale as long as the short side keeps this many
+            pixels; None decodes in full. The result is then that much smaller.
+        name: what error messages call the image.
+        crop: gets the width and height of the upright image as decoded and gives the box to return; pixels outside it
+            are spared the colour conversion, those inside come out the same.
+
+    Returns:
+        uint8 RGB [H, W, 3], contiguous, owned by the caller.
+
+    Raises:
+        CaptureError: not an allowed format, truncated, over 64 MiB or 100 megapixels, under 16 pixels a side, or HEIC
+            without its extra.
     """
     if not data:
         raise CaptureError(f"{name}: no bytes; copy or take the image again")
     if len(data) > MAX_BYTES:
         raise CaptureError(f"{name}: {len(data)} bytes, the limit is {MAX_BYTES}; export a smaller image")
+    if ImageFile.LOAD_TRUNCATED_IMAGES:
+        # Switching it off here and back on would race with other threads' decoding.
+        raise CaptureError("a library switched Pillow to truncated images; set ImageFile.LOAD_TRUNCATED_IMAGES = False")
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PIXELS:
-                    raise CaptureError(f"{name}: {width}x{height} is over {MAX_PIXELS} pixels; export a smaller image")
-                if min(width, height) < MIN_SIDE:
-                    raise CaptureError(f"{name}: {width}x{height} is under {MIN_SIDE} pixels a side; take a larger photo")
-                if min_short_side is not None and image.format == "JPEG":
-                    _draft(image, min_short_side)
-                image.load()
-                return _to_srgb(ImageOps.exif_transpose(image))
+        image = _open_heic(data, name) if is_heic(data) else _open(data, min_short_side, name)
+        if crop is not None:
+            image = image.crop(crop(image.width, image.height))
+        return np.array(_to_srgb(image))
     except CaptureError:
         raise
-    except Image.UnidentifiedImageError as error:
-        raise CaptureError(f"{name}: not a JPEG, PNG or WebP image; convert it first") from error
-    except Exception as error:  # Pillow's decoders raise OSError, SyntaxError, struct.error, ValueError and others
+    except UnidentifiedImageError as error:
+        raise CaptureError(f"{name}: not a JPEG, PNG, WebP or HEIC image; convert it first") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise CaptureError(f"{name}: over {MAX_PIXELS} pixels; export a smaller image") from error
+    except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, MemoryError and others
         raise CaptureError(f"{name}: damaged or truncated ({type(error).__name__}: {error}); take it again") from error
+
+
+def is_heic(data: bytes) -> bool:
+    """Whether the `ftyp` box names an HEVC-coded HEIF brand, as main or as compatible brand."""
+    if data[4:8] != b"ftyp":
+        return False
+    box = data[8 : min(int.from_bytes(data[:4], "big"), 256)]
+    return any(box[start : start + 4] in _HEIC_BRANDS for start in range(0, len(box), 4))
+
+
+def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+        check_size(image.width, image.height, name)
+        if image.format == "PNG" and _PNG_END not in data:
+            raise CaptureError(f"{name}: truncated, its end is missing; copy or take it again")
+        if min_short_side is not None and image.format in ("JPEG", "MPO"):
+            _draft(image, min_short_side)
+        image.load()
+        method = _TO_UPRIGHT.get(_orientation(image))
+        # Leaving the block closes the file, not the pixels.
+        return image if method is None else image.transpose(method)
+
+
+def _open_heic(data: bytes, name: str) -> Image.Image:
+    try:
+        pillow_heif = importlib.import_module("pillow_heif")
+    except ImportError as error:
+        remedy = "pip install 'skintriage[heic]', or export it as JPEG"
+        raise CaptureError(f"{name}: reading HEIC needs an extra: {remedy}") from error
+    file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
+    width, height = file.size
+    check_size(width, height, name)
+    # libheif turns the picture as the container says; EXIF's orientation repeats that and would turn it twice.
+    image: Image.Image = file.to_pillow()
+    return image
 
 
 def _draft(image: Image.Image, min_short_side: int) -> None:
@@ -87,20 +161,42 @@ def _draft(image: Image.Image, min_short_side: int) -> None:
             return
 
 
-def _to_srgb(image: Image.Image) -> npt.NDArray[np.uint8]:
+def _orientation(image: Image.Image) -> int:
+    exif = Image.Exif()
+    try:
+        exif.load(image.info.get("exif", b""))
+        return int(exif.get(_ORIENTATION_TAG, 1))
+    except Exception:
+        return 1
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
-    alpha = image.convert("RGBA").getchannel("A") if "transparency" in image.info or image.mode[-1] in "Aa" else None
-    if image.mode.startswith("I") or image.mode == "F":
-        values = np.asarray(image, dtype=np.float64)
-        image = Image.fromarray((values / (257.0 if values.max(initial=0.0) > 255 else 1.0)).round().astype(np.uint8))
-    if image.mode in ("P", "LA", "PA", "La", "RGBA", "RGBa", "1"):
-        image = image.convert("RGB")
-    if profile and image.mode in ("RGB", "CMYK", "L"):
+    alpha = None
+    if image.mode.startswith("I;16"):
+        image, alpha = _from_16_bit(image)
+    elif image.mode == "P" or image.has_transparency_data:
+        grey = image.mode in ("1", "L", "LA")
+        rgba = image.convert("RGBA")
+        image, alpha = rgba.convert("RGB"), rgba.getchannel("A")
+        if grey:
+            image = image.getchannel("R")
+    elif image.mode == "1":
+        image = image.convert("L")
+    if profile:
         image = _apply_profile(image, profile)
     image = image.convert("RGB")
     if alpha is not None:
         image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
-    return np.array(image)
+    return image
+
+
+def _from_16_bit(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    values = np.asarray(image)
+    key = image.info.get("transparency")
+    alpha = None if key is None else Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
+    # The low byte is dropped because that is what Pillow does to 16-bit RGB: a grey picture looks the same either way.
+    return Image.fromarray((values >> 8).astype(np.uint8)), alpha
 
 
 def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
@@ -109,6 +205,6 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
         srgb = ImageCms.createProfile("sRGB")
         intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
         converted = ImageCms.profileToProfile(image, source, srgb, renderingIntent=intent, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, ValueError):
-        return image  # a profile that does not parse or fit says nothing: the pixels are sRGB, as browsers assume
+    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
+        return image
     return converted if converted is not None else image

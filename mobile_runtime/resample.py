@@ -11,6 +11,11 @@ from mobile_runtime.errors import CaptureError
 Box = tuple[int, int, int, int]
 """left, top, right, bottom in pixels of the upright image; right and bottom are exclusive."""
 
+MIN_SIDE = 16
+"""Fewest pixels a side of an image or a box: below, there is nothing to judge."""
+
+MAX_SIZE = 4096
+
 
 def centre_square(width: int, height: int) -> Box:
     """The largest centred square; the odd pixel, if any, is left at the right or bottom."""
@@ -20,16 +25,23 @@ def centre_square(width: int, height: int) -> Box:
 
 
 def check_box(box: Box, width: int, height: int) -> Box:
-    """Accept a user's box.
+    """Accept a user's box on an image of the given size in pixels.
 
     Raises:
-        CaptureError: it is empty, not whole pixels, not square to one pixel, or reaches outside the image.
+        CaptureError: it is not four whole numbers, under 16 pixels a side, not square to one pixel, or reaches outside
+            the image.
     """
-    if len(box) != 4 or any(int(edge) != edge for edge in box):
-        raise CaptureError(f"box {box} is not four whole numbers left, top, right, bottom")
-    left, top, right, bottom = (int(edge) for edge in box)
+    try:
+        left, top, right, bottom = (int(edge) for edge in box)
+        whole = (left, top, right, bottom) == tuple(box)
+    except (TypeError, ValueError, OverflowError):
+        whole = False
+    if not whole:
+        raise CaptureError(f"box {box!r} is not four whole numbers; give left, top, right, bottom in pixels")
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
-        raise CaptureError(f"box {box} is empty or reaches outside the {width}x{height} image")
+        raise CaptureError(f"box {box} is empty or reaches outside the {width}x{height} image; move it inside")
+    if min(right - left, bottom - top) < MIN_SIDE:
+        raise CaptureError(f"box {box} is under {MIN_SIDE} pixels a side; choose a larger one or move the camera closer")
     if abs((right - left) - (bottom - top)) > 1:
         raise CaptureError(f"box {box} is not square: squashing a lesion changes its score, choose a square")
     return left, top, right, bottom
@@ -38,15 +50,33 @@ def check_box(box: Box, width: int, height: int) -> Box:
 def resample(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     """Resize a square crop to size x size.
 
-    Pillow's antialiased bilinear: triangle filter widened by the scale when shrinking, coefficients in 22-bit fixed
-    point, the horizontal pass first, rounded and clipped to uint8 between the passes. torchvision's resize of PIL images
-    is the same arithmetic.
+    Pillow's antialiased bilinear, which is also torchvision's resize of PIL images. For output pixel i of a pass from n to
+    size pixels:
+
+    - scale = n / size, support = max(scale, 1), centre = (i + 0.5) * scale, all float64;
+    - it takes the input pixels from max(0, int(centre - support + 0.5)) up to min(n, int(centre + support + 0.5)), the
+      last one excluded; int drops the fraction;
+    - w(j) = max(0, 1 - |(j - centre + 0.5) * (1 / support)|), the weight of input pixel j is
+      int(0.5 + w(j) / (sum of w) * 2**22);
+    - the output is (2**21 + sum of weight * value) >> 22, clipped to 0..255.
+
+    The horizontal pass comes first and its result is uint8. A pass that keeps its length changes nothing and is skipped.
+    Integers, because the same sum of integers is the same in any language and any order.
 
     Args:
         image: uint8 RGB [H, W, 3].
-        size: side of the result in pixels.
+        size: side of the result in pixels, 1 to 4096.
 
     Returns:
-        uint8 RGB [size, size, 3].
+        uint8 RGB [size, size, 3], contiguous, owned by the caller.
+
+    Raises:
+        CaptureError: the image is no uint8 RGB array, or the size is outside its range.
     """
-    return np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BILINEAR))
+    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
+        raise CaptureError("only a uint8 RGB array [H, W, 3] can be resampled; pass it through capture.acquire first")
+    if not isinstance(size, int | np.integer) or not 1 <= size <= MAX_SIZE:
+        raise CaptureError(f"size {size} is not a whole number from 1 to {MAX_SIZE}; use the bundle's input side")
+    if not image.size:
+        raise CaptureError(f"an image of shape {list(image.shape)} has no pixels; take it again")
+    return np.array(Image.fromarray(image).resize((int(size), int(size)), Image.Resampling.BILINEAR))

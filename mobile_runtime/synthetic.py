@@ -35,7 +35,8 @@ def _outline(rng: np.random.Generator, size: int, irregularity: float) -> npt.ND
     points = np.stack([centre[0] + radius * np.cos(angles) * stretch, centre[1] + radius * np.sin(angles) / stretch], 1)
     mask = np.zeros((size, size), np.uint8)
     cv2.fillPoly(mask, [points.round().astype(np.int32)], 255)
-    return cv2.GaussianBlur(mask, (0, 0), size * 0.012).astype(np.float32) / 255
+    soft: npt.NDArray[np.float32] = cv2.GaussianBlur(mask, (0, 0), size * 0.012).astype(np.float32) / 255
+    return soft
 
 
 def _spots(
@@ -86,8 +87,10 @@ def lesion(label: str, seed: int, size: int = 256) -> npt.NDArray[np.uint8]:
         _spots(rng, body, 14, (120, 8, 36), 0.035)
     body = cv2.GaussianBlur(body, (0, 0), size / 200)
     picture = picture * (1 - depth[..., None]) + body * depth[..., None]
-    light = np.linspace(*rng.uniform(0.92, 1.08, 2), size, dtype=np.float32)[None, :, None]
-    return np.clip(picture * light + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
+    left, right = (float(edge) for edge in rng.uniform(0.92, 1.08, 2))
+    light = np.linspace(left, right, size, dtype=np.float32)[None, :, None]
+    drawn: npt.NDArray[np.uint8] = np.clip(picture * light + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)
+    return drawn
 
 
 def write_dataset(root: Path, images_per_class: int, seed: int = 0, size: int = 160) -> Path:

@@ -128,9 +128,7 @@ class Taxonomy:
         if aggregate not in self.aggregates:
             raise TaxonomyError(f"no aggregate {aggregate!r}; there are {', '.join(self.aggregates)}")
         summed, left_out = self.aggregates[aggregate]
-        vector = [
-            any(self.covers(n, c) for n in summed) and not any(self.covers(n, c) for n in left_out) for c in classes
-        ]
+        vector = [any(self.covers(n, c) for n in summed) and not any(self.covers(n, c) for n in left_out) for c in classes]
         return np.asarray(vector, dtype=np.float32)
 
     def nodes_of(self, dataset: str, label: str) -> tuple[str, ...]:
@@ -188,8 +186,7 @@ def parse_taxonomy(document: Mapping[str, Any]) -> Taxonomy:
             parents={node: parent for node, (parent, _) in nodes.items()},
             names={node: name for node, (_, name) in nodes.items()},
             aggregates={
-                name: (as_tuple(parts["sum"]), as_tuple(parts["except"]))
-                for name, parts in document["aggregates"].items()
+                name: (as_tuple(parts["sum"]), as_tuple(parts["except"])) for name, parts in document["aggregates"].items()
             },
             datasets={
                 name: {str(label): as_tuple(value) for label, value in labels.items()}

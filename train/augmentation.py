@@ -31,7 +31,7 @@ def augment(image: Pixels, size: int, plan: Augmentation, rng: np.random.Generat
     """
     view = _frame(image, plan, rng)
     view = _soften(view, plan, rng)
-    view = np.ascontiguousarray(np.rot90(resample(view, size), rng.integers(4)))
+    view = np.ascontiguousarray(np.rot90(resample(view, size), int(rng.integers(4))))
     if rng.random() < 0.5:
         view = np.ascontiguousarray(view[:, ::-1])
     if rng.random() < plan.hair_probability:
@@ -45,7 +45,7 @@ def augment(image: Pixels, size: int, plan: Augmentation, rng: np.random.Generat
         view = np.clip(view + noise, 0, 255).astype(np.uint8)
     if rng.random() < plan.jpeg_probability:
         _, data = cv2.imencode(".jpg", view[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(40, 96))])
-        view = np.ascontiguousarray(cv2.imdecode(data, cv2.IMREAD_COLOR)[..., ::-1])
+        view = np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
     if rng.random() < plan.erase_probability:
         view = _erase(view, rng)
     return view

@@ -64,9 +64,7 @@ class Classifier(L.LightningModule):
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         pixels, masks, _indices = batch
         logits = self.network(pixels.contiguous(memory_format=torch.channels_last))
-        loss = marginal_loss(
-            logits, masks, self.log_prior, self.recipe.logit_adjustment, self.recipe.label_smoothing
-        )
+        loss = marginal_loss(logits, masks, self.log_prior, self.recipe.logit_adjustment, self.recipe.label_smoothing)
         if not torch.isfinite(loss):
             raise DataError(f"the loss is {loss.item()} at step {self.global_step}; lower learning_rate in the recipe")
         self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(pixels))

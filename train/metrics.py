@@ -25,9 +25,7 @@ def truths(examples: Sequence[Example], aggregate: str, taxonomy: Taxonomy) -> n
     return np.array([np.nan if verdict is None else float(verdict) for verdict in verdicts], dtype=np.float32)
 
 
-def score(
-    probabilities: Floats, examples: Sequence[Example], classes: Sequence[str], taxonomy: Taxonomy
-) -> dict[str, float]:
+def score(probabilities: Floats, examples: Sequence[Example], classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, float]:
     """Balanced accuracy, per-class, macro and malignancy AUC over all examples, and malignancy AUC per data set.
 
     Class figures use the examples whose label is exactly one class; malignancy AUC those whose label decides it.

@@ -1,0 +1,47 @@
+"""Calibration sets: training images that fix activation ranges, apart from everything that is evaluated."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+import numpy as np
+
+from mobile_runtime.errors import DataError
+from train.datasets import Example
+
+MIN_IMAGES = 32
+
+
+def draw_calibration_set(
+    train: Sequence[Example], evaluation: Collection[Example], count: int = 256, seed: int = 0
+) -> list[Example]:
+    """Draw images from the training split, every label in turn, so that rare classes widen the ranges too.
+
+    Args:
+        train: the training split.
+        evaluation: images that must not be in the set.
+        count: how many to draw; all of `train` if it has fewer.
+        seed: of the draw.
+
+    Raises:
+        DataError: under 32 images, a single label, or images shared with the evaluation (by image or lesion).
+    """
+    if shared := {e.group for e in train} & {e.group for e in evaluation}:
+        raise DataError(
+            f"{len(shared)} lesions are both in the calibration images and in the evaluation, first "
+            f"{sorted(shared)[:3]}; calibrate on training images only"
+        )
+    rng = np.random.default_rng(seed)
+    queues: dict[str, list[Example]] = {}
+    for index in rng.permutation(len(train)):
+        queues.setdefault(f"{train[index].dataset}:{train[index].label}", []).append(train[index])
+    if len(train) < MIN_IMAGES:
+        raise DataError(f"{len(train)} calibration images are too few; give at least {MIN_IMAGES}")
+    if len(queues) < 2:
+        raise DataError("all calibration images have one label; give images of at least two")
+    drawn: list[Example] = []
+    while len(drawn) < min(count, len(train)):
+        for label in sorted(queues):
+            if queues[label] and len(drawn) < count:
+                drawn.append(queues[label].pop())
+    return drawn

@@ -1,0 +1,122 @@
+"""Small edits of TFLite flatbuffers that the converters do not offer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from mobile_runtime.errors import SkintriageError
+
+_OPS = schema.BuiltinOperator
+
+
+class GraphError(SkintriageError):
+    """A graph does not have the shape that an edit expects."""
+
+
+def read(model: bytes) -> Any:
+    """Parse a flatbuffer into the schema's object tree; weights stored behind the flatbuffer are moved into it."""
+    tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(model), 0))
+    for buffer in tree.buffers:
+        if buffer.size > 1:
+            buffer.data = np.frombuffer(model, np.uint8, count=buffer.size, offset=buffer.offset)
+        buffer.offset = buffer.size = 0
+    return tree
+
+
+def write(tree: Any) -> bytes:
+    """Serialize an object tree."""
+    builder = flatbuffers.Builder(1 << 20)
+    builder.Finish(tree.Pack(builder), file_identifier=b"TFL3")
+    return bytes(builder.Output())
+
+
+def _code(tree: Any, op: Any) -> int:
+    entry = tree.operatorCodes[op.opcodeIndex]
+    return max(entry.builtinCode, entry.deprecatedBuiltinCode)
+
+
+def with_temperature(model: bytes, temperature: float) -> bytes:
+    """Divide the logits of a float graph by a temperature: the layer before the softmax is rescaled.
+
+    Raises:
+        GraphError: the softmax is not fed by a float fully connected layer.
+    """
+    tree = read(model)
+    graph = tree.subgraphs[0]
+    softmax = [op for op in graph.operators if _code(tree, op) == _OPS.SOFTMAX]
+    if len(softmax) != 1:
+        raise GraphError(f"the graph has {len(softmax)} softmax ops, temperature needs exactly one")
+    layer = next((op for op in graph.operators if softmax[0].inputs[0] in list(op.outputs)), None)
+    if layer is None or _code(tree, layer) != _OPS.FULLY_CONNECTED:
+        raise GraphError("the softmax is not fed by a fully connected layer")
+    for index in layer.inputs[1:]:
+        if index < 0:
+            continue
+        tensor = graph.tensors[index]
+        if tensor.type != schema.TensorType.FLOAT32:
+            raise GraphError(f"layer {tensor.name!r} is quantized; set the temperature before quantization")
+        buffer = tree.buffers[tensor.buffer]
+        values = np.asarray(buffer.data, np.uint8).view(np.float32) / np.float32(temperature)
+        buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
+    return write(tree)
+
+
+def with_quantized_input(model: bytes) -> bytes:
+    """Let a static int8 graph read its uint8 input as a quantized tensor, without cast and float arithmetic.
+
+    The graph as converted runs CAST, SUB 128, MUL 1/127.5, QUANTIZE. A uint8 tensor of scale 1/127.5 and zero point 128 means
+    just those values, so one QUANTIZE from uint8 to int8 takes their place, bit for bit.
+
+    Raises:
+        GraphError: the graph does not begin in that way.
+    """
+    tree = read(model)
+    graph = tree.subgraphs[0]
+    source = graph.inputs[0]
+    chain = list(graph.operators[:4])
+    expected = [_OPS.CAST, _OPS.SUB, _OPS.MUL, _OPS.QUANTIZE]
+    if [_code(tree, op) for op in chain] != expected or graph.tensors[source].type != schema.TensorType.UINT8:
+        raise GraphError("the graph does not begin with CAST, SUB, MUL, QUANTIZE of a uint8 input")
+    entry = graph.tensors[chain[3].outputs[0]].quantization
+    scale = float(entry.scale[0])
+    if abs(scale * 127.5 - 1) > 1e-5 or int(entry.zeroPoint[0]) != 0:
+        raise GraphError(f"the first activation has scale {scale} and zero point {entry.zeroPoint[0]}, not 1/127.5 and 0")
+    parameters = schema.QuantizationParametersT()
+    parameters.scale, parameters.zeroPoint = [scale], [128]
+    graph.tensors[source].quantization = parameters
+    chain[3].inputs = [source]
+    graph.operators = [chain[3], *graph.operators[4:]]
+    return write(_swept(tree))
+
+
+def _swept(tree: Any) -> Any:
+    """Empty the tensors and buffers that no operator uses any more."""
+    graph = tree.subgraphs[0]
+    used = {int(i) for op in graph.operators for i in [*op.inputs, *op.outputs]} | set(map(int, graph.inputs))
+    keep = [i for i in range(len(graph.tensors)) if i in used]
+    position = {old: new for new, old in enumerate(keep)} | {-1: -1}
+    graph.tensors = [graph.tensors[i] for i in keep]
+    for op in graph.operators:
+        op.inputs = [position[int(i)] for i in op.inputs]
+        op.outputs = [position[int(i)] for i in op.outputs]
+    graph.inputs = [position[int(i)] for i in graph.inputs]
+    graph.outputs = [position[int(i)] for i in graph.outputs]
+    for signature in tree.signatureDefs or []:
+        for entry in [*signature.inputs, *signature.outputs]:
+            entry.tensorIndex = position[entry.tensorIndex]
+    live = {tensor.buffer for tensor in graph.tensors} | {entry.buffer for entry in tree.metadata or []}
+    for index, buffer in enumerate(tree.buffers):
+        if index not in live:
+            buffer.data = None
+    return tree
+
+
+def operator_names(model: bytes) -> list[str]:
+    """Names of the graph's operators in order."""
+    names = {value: name for name, value in vars(_OPS).items() if isinstance(value, int)}
+    tree = read(model)
+    return [names[_code(tree, op)] for op in tree.subgraphs[0].operators]

@@ -1,0 +1,79 @@
+"""Post-training quantization of a float TFLite model; recipes carry ai-edge-quantizer's names."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+
+import numpy as np
+from ai_edge_quantizer import qtyping, quantizer
+from ai_edge_quantizer.algorithm_manager import AlgorithmName
+
+from compress.flatbuffer import read, with_quantized_input, write
+from compress.ranges import Ranges
+from mobile_runtime.errors import DataError
+
+RECIPES = {
+    "float16": "float16",
+    "dynamic_wi8_afp32": "int8 weights, float32 activations",
+    "static_wi8_ai8": "int8 weights (per channel) and activations",
+}
+"""Recipe -> what its numbers are."""
+
+_Op = qtyping.TFLOperationName
+# The head decides probabilities and sums them: 36 KiB in float cost nothing and keep small probabilities.
+_HEAD = (_Op.FULLY_CONNECTED, _Op.SOFTMAX)
+_NORMALIZATION = (_Op.SUB, _Op.MUL)
+
+
+def quantize(model: bytes, recipe: str, ranges: Ranges | None = None) -> bytes:
+    """Quantize a float32 graph that takes uint8 pixels.
+
+    Args:
+        model: float32 TFLite flatbuffer from `export.tflite`.
+        recipe: one of `RECIPES`.
+        ranges: activation ranges; only for static recipes.
+
+    Returns:
+        The quantized flatbuffer; input and outputs keep their names and types.
+
+    Raises:
+        DataError: an unknown recipe, or a static recipe without ranges.
+    """
+    if recipe not in RECIPES:
+        raise DataError(f"no quantization recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    work = quantizer.Quantizer(model)
+    statistics = None
+    if recipe == "float16":
+        weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+        config = qtyping.OpQuantizationConfig(weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT)
+        work.update_quantization_recipe(".*", _Op.ALL_SUPPORTED, config, AlgorithmName.FLOAT_CASTING)
+        kept: tuple[qtyping.TFLOperationName, ...] = ()
+    elif recipe == "dynamic_wi8_afp32":
+        work.add_dynamic_config(".*", _Op.ALL_SUPPORTED, num_bits=8)
+        kept = _HEAD
+    else:
+        if not ranges:
+            raise DataError(f"{recipe} needs activation ranges from a calibration set")
+        work.add_static_config(".*", _Op.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+        kept = (*_HEAD, *_NORMALIZATION, _Op.INPUT, _Op.OUTPUT)
+        statistics = {
+            name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
+            for name, (low, high) in _with_full_input_range(ranges).items()
+        }
+    for operation in kept:
+        work.update_quantization_recipe(".*", operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    with contextlib.redirect_stderr(io.StringIO()):  # the library draws its own progress bar
+        result = work.quantize(statistics, enable_progress_report=False)
+    quantized = bytes(result.quantized_model)
+    return with_quantized_input(quantized) if recipe.startswith("static") else write(read(quantized))
+
+
+def _with_full_input_range(ranges: Ranges) -> Ranges:
+    """Give the normalized pixels the whole range of uint8, whatever the calibration images held.
+
+    They are the third activation, after CAST, SUB and MUL; a PAD that passes them on has the same range.
+    """
+    full = (-128 / 127.5, 127 / 127.5)
+    normalized = list(ranges.values())[2]
+    return {name: full if found == normalized else found for name, found in ranges.items()}

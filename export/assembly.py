@@ -1,0 +1,180 @@
+"""Bundle assembly: weights and a release record in, one checked folder out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import Progress
+
+from export.deployed import AGGREGATES, deploy
+from export.errors import ExportError
+from export.model_card import write_card
+from export.record import ReleaseRecord
+from export.tflite import write_tflite
+from export.variants import (
+    ALL_VARIANTS,
+    COREML_VARIANT,
+    TFLITE_VARIANTS,
+    check_parity,
+    describe,
+    write_other,
+    write_tflite_variant,
+)
+from mobile_runtime import synthetic
+from mobile_runtime.bundle import MANIFEST, Bundle
+from mobile_runtime.console import err
+from mobile_runtime.files import build_folder, sha256
+from mobile_runtime.manifest import ClassSpec, FileEntry, InputSpec, Manifest, Variant, manifest_schema
+from mobile_runtime.resample import resample
+from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
+from train.checkpoint import load_checkpoint
+
+LICENCE = "CC-BY-NC-4.0"
+INTENDED_USE = (
+    "Research and prototyping of skin-lesion triage by people who know its limits. "
+    "Not a medical device and not a diagnosis; not for deciding on anybody's care."
+)
+LIMITATIONS = [
+    "Trained on small versions of dermoscopic images (HAM10000, ISIC 2017) and few smartphone photographs (PAD-UFES-20).",
+    "Few images of dark skin: accuracy there is unknown and probably lower.",
+    "Knows seven kinds of lesions; anything else gets the nearest of them.",
+    "Probabilities follow a training mix with more rare lesions than practice, not the prevalence in any clinic.",
+]
+WEIGHTS_LICENCE_TEXT = """The model files in this folder were trained on HAM10000 (Tschandl, Rosendahl and Kittler 2018,
+doi:10.1038/sdata.2018.161) among other data and are licensed CC BY-NC 4.0:
+https://creativecommons.org/licenses/by-nc/4.0/
+They are not a medical device.
+"""
+
+
+def parity_images(size: int, count: int = 70) -> npt.NDArray[np.uint8]:
+    """Synthetic lesions for parity checks where no real image is at hand; uint8 [N, S, S, 3]."""
+    labels = synthetic.LABELS
+    return np.stack([resample(synthetic.lesion(labels[i % len(labels)], 900 + i, 192), size) for i in range(count)])
+
+
+def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
+    """Node -> HAM10000's abbreviation where it has one, else the node's own id."""
+    abbreviations = {nodes[0]: label for label, nodes in taxonomy.datasets["ham10000"].items()}
+    return {node: abbreviations.get(node, node) for node in classes}
+
+
+def assemble(
+    checkpoint: Path,
+    record: ReleaseRecord,
+    out: Path,
+    *,
+    only: Sequence[str] | None = None,
+    images: npt.NDArray[np.uint8] | None = None,
+    parity_limits: dict[str, tuple[float, float]] | None = None,
+) -> Bundle:
+    """Write a bundle; nothing is left behind when a variant is off.
+
+    Args:
+        checkpoint: weights; their hash must be the record's.
+        record: what was fitted for them.
+        out: the bundle's folder, replaced if it exists.
+        only: names of the variants to write; None writes all.
+        images: prepared images for the parity check; None draws synthetic ones.
+        parity_limits: None takes `export.variants.PARITY_LIMITS`.
+
+    Raises:
+        ExportError: the record belongs to other weights, an unknown variant, or a variant that differs from PyTorch.
+    """
+    if sha256(checkpoint) != record.provenance.checkpoint_sha256:
+        raise ExportError(f"{checkpoint} is not the checkpoint that the release record was made for")
+    names = list(only or ALL_VARIANTS)
+    if unknown := [name for name in names if name not in record.variants]:
+        raise ExportError(f"no variant {', '.join(unknown)}; there are {', '.join(record.variants)}")
+    taxonomy = default_taxonomy()
+    network, recipe = load_checkpoint(checkpoint)
+    deployed = deploy(network, recipe.classes, taxonomy)
+    size = recipe.input_size
+    samples = parity_images(size) if images is None else images
+    with build_folder(out) as folder, Progress(console=err, transient=True) as progress:
+        task = progress.add_task("convert", total=1 + len(names))
+        models = folder / "models"
+        models.mkdir()
+        base = write_tflite(deployed, size) if set(names) & set(TFLITE_VARIANTS) else b""
+        progress.advance(task)
+        variants: dict[str, Variant] = {}
+        for name in names:
+            progress.update(task, description=f"write {name}")
+            fitted = record.variants[name]
+            if name in TFLITE_VARIANTS:
+                path = models / f"{name}.tflite"
+                path.write_bytes(write_tflite_variant(base, name, fitted.temperature, record.ranges))
+            else:
+                path = write_other(name, deployed, fitted.temperature, size, models, LICENCE)
+            parity = {}
+            if name != COREML_VARIANT:
+                found = check_parity(name, path.read_bytes(), deployed, fitted.temperature, samples, parity_limits)
+                parity = {"largest": found.largest, "mean": found.mean, "images": float(len(samples))}
+            files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
+            variants[name] = describe(
+                name,
+                path.relative_to(folder).as_posix(),
+                sum(file.stat().st_size for file in files),
+                fitted.temperature,
+                fitted.operating_points,
+                metrics=fitted.metrics,
+                parity=parity,
+            )
+            progress.advance(task)
+        _write_documents(folder, record, variants, recipe.classes, size, taxonomy)
+    return Bundle.load(out)
+
+
+def _write_documents(
+    folder: Path,
+    record: ReleaseRecord,
+    variants: dict[str, Variant],
+    classes: Sequence[str],
+    size: int,
+    taxonomy: Taxonomy,
+) -> None:
+    labels = short_labels(classes, taxonomy)
+    roles = {"model_card.md": "card", "LICENCE-WEIGHTS.txt": "licence", "manifest.schema.json": "schema"}
+    default = record.default_variant if record.default_variant in variants else next(iter(variants))
+    versions = {name: version(name) for name in ("torch", "litert-torch", "ai-edge-quantizer", "coremltools", "onnx")}
+
+    def manifest(files: list[FileEntry]) -> Manifest:
+        return Manifest(
+            name=record.name,
+            version=record.version,
+            intended_use=INTENDED_USE,
+            limitations=LIMITATIONS,
+            licence=LICENCE,
+            input=InputSpec(size=size),
+            classes=[ClassSpec(node=node, label=labels[node], name=taxonomy.names[node]) for node in classes],
+            scores={name: [int(w) for w in taxonomy.aggregate_vector(name, classes)] for name in AGGREGATES},
+            default_variant=default,
+            default_operating_point=record.default_operating_point,
+            quality=record.quality,
+            variants=variants,
+            provenance=record.provenance.model_copy(update={"versions": versions}),
+            files=files,
+        )
+
+    placeholder = FileEntry(path="model_card.md", sha256="0" * 64, size_bytes=0, role="card")
+    (folder / "model_card.md").write_text(write_card(manifest([placeholder])), encoding="utf-8")
+    (folder / "LICENCE-WEIGHTS.txt").write_text(WEIGHTS_LICENCE_TEXT, encoding="utf-8")
+    (folder / "manifest.schema.json").write_text(_schema_text(), encoding="utf-8")
+    entries = []
+    for path in sorted(file for file in folder.rglob("*") if file.is_file()):
+        name = path.relative_to(folder).as_posix()
+        role = roles.get(name, "model")
+        entries.append(
+            FileEntry.model_validate({"path": name, "sha256": sha256(path), "size_bytes": path.stat().st_size, "role": role})
+        )
+    (folder / MANIFEST).write_text(manifest(entries).to_json(), encoding="utf-8")
+
+
+def _schema_text() -> str:
+    import json
+
+    return json.dumps(manifest_schema(), indent=2, sort_keys=True) + "\n"

@@ -1,0 +1,76 @@
+"""`python -m export`: bundle, rebuild."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import typer
+from rich.table import Table
+
+from export.assembly import assemble
+from export.record import load_record, save_record
+from export.release import ReleaseName, fit_release
+from mobile_runtime.bundle import Bundle
+from mobile_runtime.console import out, print_json
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.datasets import read_examples
+from train.splits import load_split
+
+app = typer.Typer(no_args_is_help=True, help="Write and rebuild bundles from trained checkpoints.")
+
+RELEASE = Path(__file__).parent / "release"
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+OnlyOption = Annotated[Optional[list[str]], typer.Option("--only", help="Write only this variant; may be repeated.")]
+
+
+@app.command(epilog="Example: python -m export bundle runs/mobile --data DIR --out dist/bundle")
+def bundle(
+    run: Annotated[Path, typer.Argument(help="Run folder of `train fit`: model.safetensors and splits.csv.")],
+    data: Annotated[Path, typer.Option(help="The data that the run was trained on.")],
+    folder: Annotated[Path, typer.Option("--out", help="The bundle's folder.")] = Path("dist/bundle"),
+    name: Annotated[str, typer.Option(help="Name of the bundle.")] = ReleaseName().name,
+    version: Annotated[str, typer.Option(help="Version of the bundle.")] = ReleaseName().version,
+    calibration_images: Annotated[int, typer.Option(min=32, help="Images that fix activation ranges.")] = 256,
+    seed: Annotated[int, typer.Option(help="Seed of the calibration draw.")] = 0,
+    record_to: Annotated[
+        Optional[Path], typer.Option("--record", help="Also write half-precision weights and release record here.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Quantize, calibrate, fix thresholds on validation images, measure on test images, and write a bundle.
+
+    Weights are rounded to half precision first: that is the form in which they are kept, so every figure is of them.
+    """
+    network, recipe = load_checkpoint(run / "model.safetensors")
+    kept = save_checkpoint(network, recipe, (record_to or run) / "mobile.safetensors", half=True)
+    split = load_split(run / "splits.csv", read_examples(data))
+    title = ReleaseName(name, version)
+    record = fit_release(kept, split, title=title, calibration_images=calibration_images, seed=seed)
+    save_record(record, (record_to or run) / "record.json")
+    _report(assemble(kept, record, folder), as_json)
+
+
+@app.command(epilog="Example: python -m export rebuild --out dist/bundle")
+def rebuild(
+    release: Annotated[Path, typer.Option(help="Folder with mobile.safetensors and record.json.")] = RELEASE,
+    folder: Annotated[Path, typer.Option("--out", help="The bundle's folder.")] = Path("dist/bundle"),
+    only: OnlyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Rebuild a bundle from kept weights and their release record; needs no images."""
+    record = load_record(release / "record.json")
+    _report(assemble(release / "mobile.safetensors", record, folder, only=only), as_json)
+
+
+def _report(made: Bundle, as_json: bool) -> None:
+    if as_json:
+        print_json({"id": made.id, "variants": {name: v.model_dump(mode="json") for name, v in made.variants.items()}})
+        return
+    table = Table("variant", "runtime", "KiB", "temperature", "largest / mean difference to PyTorch", title=made.id)
+    for variant in made.variants.values():
+        parity = variant.parity
+        difference = f"{parity['largest']:.2g} / {parity['mean']:.2g}" if parity else "not run here (Core ML needs macOS)"
+        size = f"{variant.size_bytes / 1024:.0f}"
+        table.add_row(variant.name, variant.runtime, size, f"{variant.temperature:.3f}", difference)
+    out.print(table)

@@ -1,0 +1,58 @@
+"""Release records: what was fitted on data, apart from the weights, so that a bundle can be rebuilt without any image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from compress.ranges import Ranges
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_atomically
+from mobile_runtime.manifest import Estimate, OperatingPoint, Provenance, QualityLimits
+
+
+class VariantRecord(BaseModel):
+    """What was fitted and measured for one variant."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    temperature: float
+    operating_points: dict[str, OperatingPoint]
+    metrics: dict[str, dict[str, Estimate]]
+
+
+class ReleaseRecord(BaseModel):
+    """Fitted on validation images, measured on test images; see `export.release`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: str
+    default_variant: str
+    default_operating_point: str
+    ranges: Ranges
+    quality: QualityLimits
+    variants: dict[str, VariantRecord]
+    provenance: Provenance
+
+
+def save_record(record: ReleaseRecord, path: Path) -> Path:
+    """Write a record as JSON."""
+    with write_atomically(path) as temporary:
+        temporary.write_text(record.model_dump_json(indent=1) + "\n", encoding="utf-8")
+    return path
+
+
+def load_record(path: Path) -> ReleaseRecord:
+    """Read a record.
+
+    Raises:
+        DataError: missing or not a record.
+    """
+    try:
+        return ReleaseRecord.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise DataError(f"{path}: no such release record; make one with `python -m export bundle`") from error
+    except ValidationError as error:
+        raise DataError(f"{path}: not a release record ({error.errors()[0]['msg']})") from error

@@ -1,0 +1,72 @@
+"""What an assessment says, and what it rests on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mobile_runtime.decision import MEANING, Decision
+from mobile_runtime.manifest import OperatingPoint
+from mobile_runtime.quality import ADVICE, Quality
+
+DISCLAIMER = "Not a medical device and not a diagnosis."
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """The verdict on one image.
+
+    Attributes:
+        decision: what to do next.
+        malignancy: probability of the node `malignant`, 0..1; None when the image must be retaken.
+        cancer: the same without premalignant lesions.
+        probabilities: class label -> probability; empty when the image must be retaken.
+        quality: figures and reasons.
+        operating_point: name of the locked threshold used.
+        point: the threshold with its sensitivity and specificity.
+        bundle_id: name, version and digest of the bundle.
+        variant: name of the model's exported form.
+        engine: runtime, version and delegate.
+        threads: inference threads.
+    """
+
+    decision: Decision
+    malignancy: float | None
+    cancer: float | None
+    probabilities: dict[str, float]
+    quality: Quality
+    operating_point: str
+    point: OperatingPoint
+    bundle_id: str
+    variant: str
+    engine: str
+    threads: int
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """Sentences to show: what the decision means, then what to do about each quality fault."""
+        return (MEANING[self.decision], *(ADVICE[reason] for reason in self.quality.reasons))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types in a stable shape."""
+        return {
+            "decision": self.decision.value,
+            "malignancy": self.malignancy,
+            "cancer": self.cancer,
+            "probabilities": dict(self.probabilities),
+            "quality": {**asdict(self.quality), "reasons": list(self.quality.reasons)},
+            "operating_point": {"name": self.operating_point, **self.point.model_dump(mode="json")},
+            "model": {
+                "bundle": self.bundle_id,
+                "variant": self.variant,
+                "engine": self.engine,
+                "threads": self.threads,
+            },
+            "advice": list(self.advice),
+            "disclaimer": DISCLAIMER,
+        }
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys."""
+        return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)

@@ -1,0 +1,177 @@
+"""`python -m mobile_runtime`: assess, info, verify, demo."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.panel import Panel
+from rich.progress import track
+from rich.table import Table
+
+from mobile_runtime import annotate, synthetic
+from mobile_runtime.assessment import DISCLAIMER, Assessment
+from mobile_runtime.bundle import Bundle
+from mobile_runtime.capture import ImageInput
+from mobile_runtime.console import err, out, print_error, print_json
+from mobile_runtime.errors import CaptureError
+from mobile_runtime.pipeline import TriagePipeline
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Assess photographs of skin lesions with an exported bundle. Not a medical device and not a diagnosis.",
+)
+
+BundleOption = Annotated[
+    Optional[Path], typer.Option("--bundle", help="Bundle folder; the one that ships with the runtime if left out.")
+]
+VariantOption = Annotated[Optional[str], typer.Option("--variant", help="Exported form; see `info`.")]
+PointOption = Annotated[Optional[str], typer.Option("--operating-point", help="rule_out, balanced or rule_in.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+
+
+@app.command(epilog="Example: skintriage assess photo.jpg --out verdicts --json")
+def assess(
+    images: Annotated[list[Path], typer.Argument(help="Photographs: JPEG, PNG or WebP.")],
+    bundle: BundleOption = None,
+    variant: VariantOption = None,
+    operating_point: PointOption = None,
+    threads: Annotated[int, typer.Option(help="Inference threads; results do not depend on them.")] = 1,
+    folder: Annotated[Optional[Path], typer.Option("--out", help="Write an annotated picture per image here.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Give a verdict on each photograph.
+
+    A bad image is reported and the rest go on; the exit status is then 1.
+    """
+    pipeline = TriagePipeline(bundle, variant, operating_point, threads)
+    documents: list[dict[str, Any]] = []
+    failed = 0
+    shown = images if as_json or len(images) < 20 else track(images, "assess", console=err, transient=True)
+    for image in shown:
+        try:
+            assessment = _assess_one(pipeline, image, image.name, folder, image.stem, quiet=as_json)
+            documents.append({"image": str(image), **assessment.to_dict()})
+        except CaptureError as error:
+            failed += 1
+            print_error(error)
+            documents.append({"image": str(image), "error": str(error)})
+    if as_json:
+        print_json(documents)
+    elif failed:
+        err.print(f"{failed} of {len(images)} images could not be read.")
+    raise typer.Exit(1 if failed else 0)
+
+
+@app.command(epilog="Example: skintriage demo --image photo.jpg --out demo")
+def demo(
+    image: Annotated[Optional[Path], typer.Option(help="Your own photograph instead of synthetic lesions.")] = None,
+    folder: Annotated[Path, typer.Option("--out", help="Where the annotated pictures go.")] = Path("demo"),
+    bundle: BundleOption = None,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic lesions.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the runtime at work on synthetic lesions, drawn here and labelled as such, or on your own photograph."""
+    pipeline = TriagePipeline(bundle)
+    documents = []
+    jobs: list[tuple[ImageInput, str, str]] = []
+    if image is not None:
+        jobs.append((image, image.name, image.stem))
+    else:
+        for label in ("nv", "mel", "vasc"):
+            jobs.append((synthetic.lesion(label, seed), f"synthetic lesion drawn as {label!r}", f"synthetic-{label}"))
+        if not as_json:
+            out.print("Synthetic drawings, not patients: they show what the output looks like, not how good the model is.\n")
+    for source, title, stem in jobs:
+        assessment = _assess_one(pipeline, source, title, folder, stem, quiet=as_json)
+        documents.append({"image": title, **assessment.to_dict()})
+    if as_json:
+        print_json(documents)
+
+
+@app.command(epilog="Example: skintriage info --bundle dist/bundle")
+def info(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
+    """Show what a bundle holds: variants, sizes, operating points, provenance, licence."""
+    loaded = Bundle.load(bundle)
+    manifest = loaded.manifest
+    if as_json:
+        print_json({"id": loaded.id, **json.loads(manifest.to_json())})
+        return
+    out.print(f"[bold]{loaded.id}[/]  {manifest.licence}")
+    out.print(manifest.intended_use, soft_wrap=True)
+    table = Table("variant", "runtime", "precision", "KiB", "operating point", "refer at", "sensitivity", "specificity")
+    for variant in manifest.variants.values():
+        for index, (name, point) in enumerate(variant.operating_points.items()):
+            first = (variant.name, variant.runtime, variant.precision, f"{variant.size_bytes / 1024:.0f}")
+            table.add_row(
+                *(first if index == 0 else ("", "", "", "")),
+                name,
+                f"{point.threshold:.3f}",
+                *(f"{e.value:.3f} ({e.low:.3f}-{e.high:.3f})" for e in (point.sensitivity, point.specificity)),
+            )
+    out.print(table)
+    out.print(f"input: uint8 RGB [1, {manifest.input.size}, {manifest.input.size}, 3]; default: {manifest.default_variant}")
+    for limitation in manifest.limitations:
+        out.print(f"- {limitation}", soft_wrap=True)
+
+
+@app.command(epilog="Example: skintriage verify --bundle dist/bundle")
+def verify(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
+    """Check a bundle: closed file list, sizes, SHA-256, schema."""
+    loaded = Bundle.load(bundle)
+    if as_json:
+        print_json({"id": loaded.id, "files": len(loaded.manifest.files), "intact": True})
+    else:
+        out.print(f"{loaded.id}: {len(loaded.manifest.files)} files intact")
+
+
+def _assess_one(
+    pipeline: TriagePipeline, image: ImageInput, title: str, folder: Path | None, stem: str, quiet: bool
+) -> Assessment:
+    prepared = pipeline.prepare(image)
+    assessment = pipeline.assess_prepared(prepared)
+    names = {spec.label: spec.name for spec in pipeline.manifest.classes}
+    written = None
+    if folder is not None:
+        picture = annotate.draw(prepared, assessment, names, title)
+        written = annotate.save(picture, folder / f"{stem}.verdict.png")
+    if not quiet:
+        _print_verdict(assessment, names, title, written)
+    return assessment
+
+
+def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, written: Path | None) -> None:
+    red, green, blue = annotate.COLOURS[assessment.decision]
+    colour = f"rgb({red},{green},{blue})"
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column()
+    point = assessment.point
+    if assessment.malignancy is not None:
+        grid.add_row("malignancy", f"[bold]{assessment.malignancy:.3f}[/]  (refer at {point.threshold:.3f} and above)")
+        top = sorted(assessment.probabilities.items(), key=lambda item: -item[1])[:3]
+        grid.add_row("top classes", "\n".join(f"{value:6.1%}  {names[label]}" for label, value in top))
+    quality = assessment.quality
+    figures = (
+        f"sharpness {quality.sharpness:.2f}, brightness {quality.brightness:.2f}, "
+        f"clipped {quality.clipped:.1%}, contrast {quality.contrast:.2f}"
+    )
+    grid.add_row("quality", ("good" if quality.acceptable else ", ".join(quality.reasons)) + f"  ({figures})")
+    sensitivity, specificity = point.sensitivity, point.specificity
+    grid.add_row(
+        "operating point",
+        f"{assessment.operating_point}: sensitivity {sensitivity.value:.2f} "
+        f"({sensitivity.low:.2f}-{sensitivity.high:.2f}), specificity {specificity.value:.2f} "
+        f"({specificity.low:.2f}-{specificity.high:.2f}) on {point.dataset}",
+    )
+    grid.add_row("model", f"{assessment.bundle_id}, {assessment.variant}, {assessment.engine}")
+    if written is not None:
+        grid.add_row("picture", str(written))
+    grid.add_row("", f"[dim]{DISCLAIMER}[/]")
+    heading = f"[bold {colour}]{annotate.TITLES[assessment.decision]}[/]  {title}"
+    out.print(Panel(grid, title=heading, title_align="left", subtitle=assessment.advice[0], subtitle_align="left"))
+    for advice in assessment.advice[1:]:
+        out.print(f"  {advice}")

@@ -1,0 +1,66 @@
+"""What commands share: one clear line for an error, tables for people, JSON for machines."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from mobile_runtime.errors import MissingExtraError, SkintriageError
+
+out = Console()
+err = Console(stderr=True)
+
+EXTRAS = {"train": "train", "compress": "export", "export": "export", "benchmarks": "benchmarks"}
+"""Package -> the extra that its commands need."""
+
+
+def print_json(document: Any) -> None:
+    """Write JSON to standard output and nothing else."""
+    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_error(message: object) -> None:
+    """Write one line `error: ...` to standard error."""
+    err.print(f"[bold red]error:[/] {str(message).splitlines()[0]}", highlight=False, soft_wrap=True)
+
+
+def load_app(package: str) -> typer.Typer:
+    """The command group of a package.
+
+    Raises:
+        MissingExtraError: a library it needs is not installed; the extra to install is named.
+    """
+    try:
+        app = importlib.import_module(f"{package}.commands").app
+    except ModuleNotFoundError as error:
+        extra = EXTRAS.get(package)
+        missing = (error.name or "").split(".")[0]
+        if extra is None or missing in {package, "mobile_runtime"}:
+            raise
+        raise MissingExtraError(
+            f"`{package}` needs {missing}, which is not installed; pip install 'skintriage[{extra}]'"
+        ) from error
+    assert isinstance(app, typer.Typer)
+    return app
+
+
+def run(package: str, arguments: list[str] | None = None, prog_name: str | None = None) -> None:
+    """Entry point of `python -m PACKAGE`: a user's mistake gives one line and exit status 2, never a traceback."""
+    guard(lambda: load_app(package)(arguments, prog_name=prog_name or f"python -m {package}"))
+
+
+def guard(command: Any) -> None:
+    """Call a command and turn typed errors into one line and exit status 2."""
+    try:
+        command()
+    except SkintriageError as error:
+        print_error(error)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print_error("interrupted")
+        sys.exit(130)

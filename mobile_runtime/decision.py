@@ -1,0 +1,45 @@
+"""Decisions at named operating points."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from mobile_runtime.errors import BundleError
+from mobile_runtime.manifest import OperatingPoint, Variant
+from mobile_runtime.quality import Quality
+
+
+class Decision(str, Enum):
+    """What to do next. None of these is a diagnosis."""
+
+    REFER = "refer"
+    LOW_CONCERN = "low_concern"
+    RETAKE = "retake"
+    ABSTAIN = "abstain"
+
+
+MEANING = {
+    Decision.REFER: "Have a clinician look at this lesion.",
+    Decision.LOW_CONCERN: "No sign of malignancy at this operating point. See a clinician if it changes or worries you.",
+    Decision.RETAKE: "The picture is not good enough for a score. Take it again.",
+    Decision.ABSTAIN: "The model cannot judge this picture. See a clinician if the lesion worries you.",
+}
+
+
+def operating_point(variant: Variant, name: str) -> OperatingPoint:
+    """The locked operating point of a variant.
+
+    Raises:
+        BundleError: the variant has no such point.
+    """
+    if name not in variant.operating_points:
+        known = ", ".join(variant.operating_points)
+        raise BundleError(f"variant {variant.name}: no operating point {name!r}; there are {known}")
+    return variant.operating_points[name]
+
+
+def decide(quality: Quality, malignancy: float, point: OperatingPoint) -> Decision:
+    """Retake a poor image; else refer when malignancy (0..1) reaches the threshold."""
+    if not quality.acceptable:
+        return Decision.RETAKE
+    return Decision.REFER if malignancy >= point.threshold else Decision.LOW_CONCERN

@@ -1,0 +1,153 @@
+"""The bundle's manifest: everything an app needs to give the same answer as Python, as data."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+SCHEMA_VERSION = 1
+OPERATING_POINTS = ("rule_out", "balanced", "rule_in")
+Runtime = Literal["litert", "onnx", "coreml"]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Estimate(_Part):
+    """A measured value with its 95 % interval and the number of samples it rests on."""
+
+    value: float
+    low: float
+    high: float
+    n: int = Field(ge=0)
+
+
+class FileEntry(_Part):
+    """One file of the closed list; `path` is relative, with forward slashes."""
+
+    path: str
+    sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    size_bytes: int = Field(ge=0)
+    role: Literal["model", "golden", "card", "licence", "schema", "metadata"]
+
+
+class InputSpec(_Part):
+    """The model's one input: uint8 RGB [1, size, size, 3], raw 0..255; scaling is inside the graph."""
+
+    size: int = Field(ge=32, le=1024)
+    dtype: Literal["uint8"] = "uint8"
+    layout: Literal["NHWC"] = "NHWC"
+    colour: Literal["RGB"] = "RGB"
+    resample: Literal["pillow-bilinear-antialias"] = "pillow-bilinear-antialias"
+
+
+class ClassSpec(_Part):
+    """One output: its taxonomy node, short label and name for people."""
+
+    node: str
+    label: str
+    name: str
+
+
+class OperatingPoint(_Part):
+    """A locked decision threshold: refer when malignancy >= threshold."""
+
+    threshold: float = Field(ge=0, le=1)
+    aim: str
+    sensitivity: Estimate
+    specificity: Estimate
+    dataset: str
+
+
+class QualityLimits(_Part):
+    """Limits of the quality figures of `mobile_runtime.quality`; outside them an image is to be retaken."""
+
+    sharpness_min: float
+    brightness_min: float
+    brightness_max: float
+    clipped_max: float
+    contrast_min: float
+    dataset: str
+
+
+class Variant(_Part):
+    """One exported form of the model.
+
+    Attributes:
+        path: file or, for a .mlpackage, folder inside the bundle.
+        outputs: role -> name of the graph's output tensor.
+        temperature: softmax temperature, already inside the graph.
+        metrics: figures measured on held-out data, by data set and name.
+        parity: drift against the PyTorch network at export: largest and mean probability difference.
+    """
+
+    name: str
+    runtime: Runtime
+    precision: str
+    path: str
+    size_bytes: int = Field(ge=1)
+    input_name: str
+    outputs: dict[Literal["probabilities", "scores"], str]
+    temperature: float = Field(gt=0)
+    operating_points: dict[str, OperatingPoint]
+    metrics: dict[str, dict[str, Estimate]] = {}
+    parity: dict[str, float] = {}
+
+
+class Provenance(_Part):
+    """Where the weights come from."""
+
+    datasets: dict[str, int]
+    split_sha256: str
+    recipe: dict[str, Any]
+    calibration_ids: list[str]
+    checkpoint_sha256: str
+    versions: dict[str, str] = {}
+
+
+class Manifest(_Part):
+    """The contract between training and apps. `scores` are sums over classes, row by row a 0/1 vector [C]."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str = Field(pattern="^[a-z0-9][a-z0-9._-]*$")
+    version: str
+    intended_use: str
+    limitations: list[str]
+    licence: str
+    input: InputSpec
+    classes: list[ClassSpec] = Field(min_length=2)
+    scores: dict[str, list[Literal[0, 1]]]
+    default_variant: str
+    default_operating_point: str
+    quality: QualityLimits
+    variants: dict[str, Variant] = Field(min_length=1)
+    provenance: Provenance
+    files: list[FileEntry] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Manifest:
+        if self.default_variant not in self.variants:
+            raise ValueError(f"default_variant {self.default_variant!r} is not among the variants")
+        if "malignancy" not in self.scores:
+            raise ValueError("scores has no malignancy")
+        for name, row in self.scores.items():
+            if len(row) != len(self.classes):
+                raise ValueError(f"score {name!r} has {len(row)} weights for {len(self.classes)} classes")
+        for name, variant in self.variants.items():
+            if name != variant.name:
+                raise ValueError(f"variant {name!r} calls itself {variant.name!r}")
+            if self.default_operating_point not in variant.operating_points:
+                raise ValueError(f"variant {name!r} lacks operating point {self.default_operating_point!r}")
+        return self
+
+    def to_json(self) -> str:
+        """Canonical text: sorted keys, two-space indent, final newline."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def manifest_schema() -> dict[str, Any]:
+    """The published JSON Schema of a manifest."""
+    return Manifest.model_json_schema()

@@ -6,6 +6,7 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
+import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from mobile_runtime.errors import SkintriageError
@@ -34,9 +35,28 @@ def write(tree: Any) -> bytes:
     return bytes(builder.Output())
 
 
-def _code(tree: Any, op: Any) -> int:
+def code(tree: Any, op: Any) -> int:
+    """Builtin operator number of an operator."""
     entry = tree.operatorCodes[op.opcodeIndex]
     return max(entry.builtinCode, entry.deprecatedBuiltinCode)
+
+
+def constant(tree: Any, index: int) -> npt.NDArray[np.float32]:
+    """A float constant of the graph."""
+    tensor = tree.subgraphs[0].tensors[index]
+    if tensor.type != schema.TensorType.FLOAT32:
+        raise GraphError(f"{tensor.name!r} is not a float constant")
+    data = np.asarray(tree.buffers[tensor.buffer].data, np.uint8)
+    return data.view(np.float32).reshape(tensor.shape)
+
+
+def set_constant(tree: Any, index: int, values: npt.NDArray[np.float32]) -> None:
+    """Replace a float constant by values of the same shape, in a buffer of its own."""
+    tensor = tree.subgraphs[0].tensors[index]
+    buffer = schema.BufferT()
+    buffer.data = np.frombuffer(np.ascontiguousarray(values, np.float32).tobytes(), np.uint8)
+    tree.buffers.append(buffer)
+    tensor.buffer = len(tree.buffers) - 1
 
 
 def with_temperature(model: bytes, temperature: float) -> bytes:
@@ -47,22 +67,17 @@ def with_temperature(model: bytes, temperature: float) -> bytes:
     """
     tree = read(model)
     graph = tree.subgraphs[0]
-    softmax = [op for op in graph.operators if _code(tree, op) == _OPS.SOFTMAX]
+    softmax = [op for op in graph.operators if code(tree, op) == _OPS.SOFTMAX]
     if len(softmax) != 1:
         raise GraphError(f"the graph has {len(softmax)} softmax ops, temperature needs exactly one")
     layer = next((op for op in graph.operators if softmax[0].inputs[0] in list(op.outputs)), None)
-    if layer is None or _code(tree, layer) != _OPS.FULLY_CONNECTED:
+    if layer is None or code(tree, layer) != _OPS.FULLY_CONNECTED:
         raise GraphError("the softmax is not fed by a fully connected layer")
     for index in layer.inputs[1:]:
         if index < 0:
             continue
-        tensor = graph.tensors[index]
-        if tensor.type != schema.TensorType.FLOAT32:
-            raise GraphError(f"layer {tensor.name!r} is quantized; set the temperature before quantization")
-        buffer = tree.buffers[tensor.buffer]
-        values = np.asarray(buffer.data, np.uint8).view(np.float32) / np.float32(temperature)
-        buffer.data = np.frombuffer(values.astype(np.float32).tobytes(), np.uint8)
-    return write(tree)
+        set_constant(tree, index, constant(tree, index) / np.float32(temperature))
+    return write(swept(tree))
 
 
 def with_quantized_input(model: bytes) -> bytes:
@@ -79,7 +94,7 @@ def with_quantized_input(model: bytes) -> bytes:
     source = graph.inputs[0]
     chain = list(graph.operators[:4])
     expected = [_OPS.CAST, _OPS.SUB, _OPS.MUL, _OPS.QUANTIZE]
-    if [_code(tree, op) for op in chain] != expected or graph.tensors[source].type != schema.TensorType.UINT8:
+    if [code(tree, op) for op in chain] != expected or graph.tensors[source].type != schema.TensorType.UINT8:
         raise GraphError("the graph does not begin with CAST, SUB, MUL, QUANTIZE of a uint8 input")
     entry = graph.tensors[chain[3].outputs[0]].quantization
     scale = float(entry.scale[0])
@@ -90,10 +105,10 @@ def with_quantized_input(model: bytes) -> bytes:
     graph.tensors[source].quantization = parameters
     chain[3].inputs = [source]
     graph.operators = [chain[3], *graph.operators[4:]]
-    return write(_swept(tree))
+    return write(swept(tree))
 
 
-def _swept(tree: Any) -> Any:
+def swept(tree: Any) -> Any:
     """Empty the tensors and buffers that no operator uses any more."""
     graph = tree.subgraphs[0]
     used = {int(i) for op in graph.operators for i in [*op.inputs, *op.outputs]} | set(map(int, graph.inputs))
@@ -119,4 +134,4 @@ def operator_names(model: bytes) -> list[str]:
     """Names of the graph's operators in order."""
     names = {value: name for name, value in vars(_OPS).items() if isinstance(value, int)}
     tree = read(model)
-    return [names[_code(tree, op)] for op in tree.subgraphs[0].operators]
+    return [names[code(tree, op)] for op in tree.subgraphs[0].operators]

@@ -12,11 +12,12 @@ from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
-from mobile_runtime.decoding import check_size, decode, read_bytes
+from mobile_runtime.decoding import check_size, open_upright, read_bytes
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.frames import CameraFrame
-from mobile_runtime.resample import Box, centre_square, check_box, resample
+from mobile_runtime.resample import Box, centre_square, check_box, check_target, resample
 
 ImageInput: TypeAlias = str | Path | bytes | npt.NDArray[np.uint8] | CameraFrame
 
@@ -26,7 +27,7 @@ def acquire(image: ImageInput, min_short_side: int | None = None) -> npt.NDArray
 
     Args:
         image: a path, the bytes of an image file, an upright uint8 RGB array [H, W, 3], or a camera frame.
-        min_short_side: see `decoding.decode`.
+        min_short_side: see `decoding.open_upright`.
 
     Returns:
         uint8 RGB [H, W, 3], contiguous, owned by the caller: an array that was given is copied.
@@ -34,8 +35,7 @@ def acquire(image: ImageInput, min_short_side: int | None = None) -> npt.NDArray
     Raises:
         CaptureError: the input is none of these, damaged, or outside the limits.
     """
-    pixels = _upright(image, min_short_side, None)
-    return np.array(pixels, order="C") if pixels is image else pixels
+    return np.array(_upright(image, min_short_side, None), order="C")
 
 
 def prepare(image: ImageInput, size: int, box: Box | None = None) -> npt.NDArray[np.uint8]:
@@ -50,8 +50,9 @@ def prepare(image: ImageInput, size: int, box: Box | None = None) -> npt.NDArray
         uint8 RGB [S, S, 3], contiguous, owned by the caller.
 
     Raises:
-        CaptureError: the image or the box is unusable.
+        CaptureError: the image, the size or the box is unusable.
     """
+    check_target(size)
 
     def frame(width: int, height: int) -> Box:
         return centre_square(width, height) if box is None else check_box(box, width, height)
@@ -60,12 +61,14 @@ def prepare(image: ImageInput, size: int, box: Box | None = None) -> npt.NDArray
     return resample(_upright(image, 2 * size if box is None else None, frame), size)
 
 
-def _upright(image: ImageInput, min_short_side: int | None, crop: Callable[[int, int], Box] | None) -> npt.NDArray[np.uint8]:
-    """Like `acquire`, cropped, but the result may share memory with a given array."""
+def _upright(
+    image: ImageInput, min_short_side: int | None, crop: Callable[[int, int], Box] | None
+) -> npt.NDArray[np.uint8] | Image.Image:
+    """Like `acquire`, cropped, as what is cheapest to go on with: an array may share the caller's memory."""
     if isinstance(image, str | Path):
-        return decode(read_bytes(image), min_short_side, str(image), crop)
+        return open_upright(read_bytes(image), min_short_side, str(image), crop)
     if isinstance(image, bytes | bytearray | memoryview):
-        return decode(bytes(image), min_short_side, crop=crop)
+        return open_upright(bytes(image), min_short_side, crop=crop)
     if isinstance(image, CameraFrame):
         pixels = image.to_rgb()
     elif isinstance(image, np.ndarray):

@@ -68,13 +68,30 @@ def check_size(width: int, height: int, name: str = "image") -> None:
         raise CaptureError(f"{name}: {width}x{height} is over {MAX_PIXELS} pixels; export a smaller image")
 
 
-def decode(
+def decode(data: bytes, min_short_side: int | None = None, name: str = "image") -> npt.NDArray[np.uint8]:
+    """Decode image bytes to upright 8-bit sRGB pixels.
+
+    Args:
+        data: see `open_upright`.
+        min_short_side: see `open_upright`.
+        name: what error messages call the image.
+
+    Returns:
+        uint8 RGB [H, W, 3], contiguous, owned by the caller.
+
+    Raises:
+        CaptureError: see `open_upright`.
+    """
+    return np.array(open_upright(data, min_short_side, name))
+
+
+def open_upright(
     data: bytes,
     min_short_side: int | None = None,
     name: str = "image",
     crop: Callable[[int, int], Box] | None = None,
-) -> npt.NDArray[np.uint8]:
-    """Decode image bytes to upright 8-bit sRGB.
+) -> Image.Image:
+    """Decode image bytes to an upright 8-bit sRGB picture, or to a part of it.
 
     Orientation is EXIF's (HEIC: the container's). Colours go through the ICC profile, relative colorimetric; without one,
     or with one that does not parse or fit, pixels are sRGB as in browsers (PNG's gAMA, cHRM and cICP are ignored). Alpha
@@ -84,13 +101,14 @@ def decode(
     Args:
         data: the bytes of a JPEG, PNG or WebP file, or of a HEIC file where pillow-heif is installed.
         min_short_side: let big JPEGs be decoded at 1/2, 1/4 or 1/8 DCT scale as long as the short side keeps this many
-            pixels; None decodes in full. The result is then that much smaller.
+            pixels and both the image and its centre square are whole pixels at that scale; the result is then that much
+            smaller. None decodes in full.
         name: what error messages call the image.
         crop: gets the width and height of the upright image as decoded and gives the box to return; pixels outside it
             are spared the colour conversion, those inside come out the same.
 
     Returns:
-        uint8 RGB [H, W, 3], contiguous, owned by the caller.
+        A picture of mode RGB.
 
     Raises:
         CaptureError: not an allowed format, truncated, over 64 MiB or 100 megapixels, under 16 pixels a side, or HEIC
@@ -107,7 +125,7 @@ def decode(
         image = _open_heic(data, name) if is_heic(data) else _open(data, min_short_side, name)
         if crop is not None:
             image = image.crop(crop(image.width, image.height))
-        return np.array(_to_srgb(image))
+        return _to_srgb(image)
     except CaptureError:
         raise
     except UnidentifiedImageError as error:
@@ -154,9 +172,11 @@ def _open_heic(data: bytes, name: str) -> Image.Image:
 
 
 def _draft(image: Image.Image, min_short_side: int) -> None:
-    short = min(image.size)
+    short, long = sorted(image.size)
     for scale in (8, 4, 2):
-        if short // scale >= min_short_side:
+        # Off the grid, the picture would be resampled from up to half a reduced pixel aside: up to 8 levels were measured.
+        on_grid = short % scale == 0 and (long - short) % (2 * scale) == 0
+        if on_grid and short // scale >= min_short_side:
             image.draft(None, (image.width // scale, image.height // scale))
             return
 
@@ -185,7 +205,8 @@ def _to_srgb(image: Image.Image) -> Image.Image:
         image = image.convert("L")
     if profile:
         image = _apply_profile(image, profile)
-    image = image.convert("RGB")
+    if image.mode != "RGB":
+        image = image.convert("RGB")
     if alpha is not None:
         image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
     return image

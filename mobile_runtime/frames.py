@@ -60,7 +60,7 @@ class CameraFrame:
         height: sensor rows; even for YUV.
         planes: see layout; the semi-planar ones also take a single buffer in which chroma follows height rows of luma.
         matrix: `bt601` or `bt709`, for YUV.
-        range: `full` (0-255) or `limited` (16-235), for YUV.
+        value_range: `full` (0-255) or `limited` (16-235), for YUV.
         rotation: clockwise degrees that make it upright: 0, 90, 180 or 270.
         mirrored: whether it is upright a mirror image, as front cameras' previews are; it is then flipped left to right,
             after the rotation.
@@ -74,7 +74,7 @@ class CameraFrame:
     height: int
     planes: tuple[Plane, ...]
     matrix: Matrix | None = None
-    range: Range | None = None
+    value_range: Range | None = None
     rotation: int = 0
     mirrored: bool = False
 
@@ -82,6 +82,8 @@ class CameraFrame:
         """Reject what could only be read wrongly."""
         _check_choice("layout", self.layout, get_args(Layout))
         _check_choice("rotation", self.rotation, (0, 90, 180, 270))
+        if not isinstance(self.mirrored, bool):
+            raise CaptureError(f"a camera frame's mirrored is {self.mirrored!r}; give True or False")
         for name in ("width", "height"):
             _check_whole(name, getattr(self, name))
         check_size(self.width, self.height, "camera frame")
@@ -94,7 +96,7 @@ class CameraFrame:
             self._packed()
             return
         _check_choice("matrix", self.matrix, get_args(Matrix))
-        _check_choice("range", self.range, get_args(Range))
+        _check_choice("value_range", self.value_range, get_args(Range))
         if self.width % 2 or self.height % 2:
             raise CaptureError(f"{self.layout} of {self.width}x{self.height}: sides must be even; crop the last row or column")
         self._planar()
@@ -128,12 +130,12 @@ class CameraFrame:
         height: int,
         *,
         matrix: Matrix,
-        range: Range,
+        value_range: Range,
         rotation: int = 0,
         mirrored: bool = False,
     ) -> CameraFrame:
         """A frame of three planes, as Android's `Image` has them (there: `bt601`, `full` unless its data space says else)."""
-        return cls("yuv_420_888", width, height, (y, u, v), matrix, range, rotation, mirrored)
+        return cls("yuv_420_888", width, height, (y, u, v), matrix, value_range, rotation, mirrored)
 
     @classmethod
     def semi_planar(
@@ -145,7 +147,7 @@ class CameraFrame:
         row_stride: int | None = None,
         *,
         matrix: Matrix,
-        range: Range,
+        value_range: Range,
         chroma: Buffer | None = None,
         chroma_row_stride: int | None = None,
         rotation: int = 0,
@@ -160,7 +162,7 @@ class CameraFrame:
             height: rows.
             row_stride: bytes of a luma row; None where rows are not padded.
             matrix: `bt601` or `bt709`.
-            range: `full` or `limited`.
+            value_range: `full` or `limited`.
             chroma: the chroma plane where it is a buffer of its own.
             chroma_row_stride: bytes of a chroma row; None takes luma's.
             rotation: clockwise degrees that make it upright.
@@ -172,7 +174,7 @@ class CameraFrame:
             planes += (Plane(chroma, stride if chroma_row_stride is None else chroma_row_stride, 2),)
         elif chroma_row_stride is not None:
             raise CaptureError("chroma_row_stride is for a chroma buffer of its own; pass chroma, or leave it out")
-        return cls(layout, width, height, planes, matrix, range, rotation, mirrored)
+        return cls(layout, width, height, planes, matrix, value_range, rotation, mirrored)
 
     def to_rgb(self) -> npt.NDArray[np.uint8]:
         """The upright picture.
@@ -196,8 +198,9 @@ class CameraFrame:
             pixels = self._packed()
             rgb = pixels[..., 2::-1] if self.layout == "bgra" else pixels[..., :3]
         else:
-            assert self.matrix is not None and self.range is not None  # __post_init__ saw to it
-            rgb = _yuv_to_rgb(*self._planar(), COEFFICIENTS[self.matrix, self.range])
+            assert self.matrix is not None  # __post_init__ saw to both
+            assert self.value_range is not None
+            rgb = _yuv_to_rgb(*self._planar(), COEFFICIENTS[self.matrix, self.value_range])
         rgb = np.rot90(rgb, -(self.rotation // 90))
         return np.array(rgb[:, ::-1] if self.mirrored else rgb, order="C")
 

@@ -14,7 +14,7 @@ Box = tuple[int, int, int, int]
 MIN_SIDE = 16
 """Fewest pixels a side of an image or a box: below, there is nothing to judge."""
 
-MAX_SIZE = 4096
+MAX_TARGET = 4096
 
 
 def centre_square(width: int, height: int) -> Box:
@@ -47,7 +47,17 @@ def check_box(box: Box, width: int, height: int) -> Box:
     return left, top, right, bottom
 
 
-def resample(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+def check_target(size: int) -> None:
+    """Accept a model's input side of 1 to 4096 pixels.
+
+    Raises:
+        CaptureError: it is no such number.
+    """
+    if not isinstance(size, int | np.integer) or not 1 <= size <= MAX_TARGET:
+        raise CaptureError(f"size {size!r} is not a whole number from 1 to {MAX_TARGET}; use the bundle's input side")
+
+
+def resample(image: npt.NDArray[np.uint8] | Image.Image, size: int) -> npt.NDArray[np.uint8]:
     """Resize a square crop to size x size.
 
     Pillow's antialiased bilinear, which is also torchvision's resize of PIL images. For output pixel i of a pass from n to
@@ -64,19 +74,21 @@ def resample(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
     Integers, because the same sum of integers is the same in any language and any order.
 
     Args:
-        image: uint8 RGB [H, W, 3].
+        image: uint8 RGB [H, W, 3], or a Pillow image of mode RGB.
         size: side of the result in pixels, 1 to 4096.
 
     Returns:
         uint8 RGB [size, size, 3], contiguous, owned by the caller.
 
     Raises:
-        CaptureError: the image is no uint8 RGB array, or the size is outside its range.
+        CaptureError: the image is not of that kind, or the size is outside its range.
     """
-    if not isinstance(image, np.ndarray) or image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3:
-        raise CaptureError("only a uint8 RGB array [H, W, 3] can be resampled; pass it through capture.acquire first")
-    if not isinstance(size, int | np.integer) or not 1 <= size <= MAX_SIZE:
-        raise CaptureError(f"size {size} is not a whole number from 1 to {MAX_SIZE}; use the bundle's input side")
-    if not image.size:
-        raise CaptureError(f"an image of shape {list(image.shape)} has no pixels; take it again")
-    return np.array(Image.fromarray(image).resize((int(size), int(size)), Image.Resampling.BILINEAR))
+    check_target(size)
+    if isinstance(image, np.ndarray):
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            shape = f"{image.dtype} {list(image.shape)}"
+            raise CaptureError(f"only uint8 RGB [H, W, 3] can be resampled, this is {shape}; use capture.acquire first")
+        image = Image.fromarray(image)
+    elif not isinstance(image, Image.Image) or image.mode != "RGB":
+        raise CaptureError(f"cannot resample {image!r}; give a uint8 RGB array or a Pillow image of mode RGB")
+    return np.array(image.resize((int(size), int(size)), Image.Resampling.BILINEAR))

@@ -1,0 +1,275 @@
+"""Decoding: limits, formats, damage, EXIF and ICC garbage, DCT scaling."""
+
+import builtins
+import contextlib
+import io
+import os
+import struct
+import sys
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from benchmarks import colour_profiles
+from benchmarks.capture_scenes import encode, exif, scene, stored
+from mobile_runtime import decoding
+from mobile_runtime.decoding import decode, open_upright, read_bytes
+from mobile_runtime.errors import CaptureError
+
+SMALL = scene()[200:248, 300:364]
+PROFILE = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3)
+FILES = {
+    "jpeg": encode(SMALL, "JPEG", quality=90, exif=exif(6), icc_profile=PROFILE),
+    "progressive jpeg": encode(SMALL, "JPEG", progressive=True),
+    "cmyk jpeg": encode(Image.fromarray(SMALL).convert("CMYK"), "JPEG"),
+    "png": encode(SMALL, "PNG", exif=exif(3), icc_profile=PROFILE),
+    "palette png": encode(Image.fromarray(SMALL).quantize(32), "PNG", transparency=3),
+    "16-bit png": encode(Image.fromarray(SMALL[..., 0].astype(np.uint16) * 257), "PNG"),
+    "webp": encode(SMALL, "WEBP", exif=exif(8), icc_profile=PROFILE),
+    "lossless webp": encode(SMALL, "WEBP", lossless=True),
+}
+HEIC_HEAD = b"\0\0\0\x18ftypmif1\0\0\0\0mif1heic" + bytes(64)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def blank_png(width: int, height: int) -> bytes:
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+def valid(pixels: np.ndarray[Any, Any]) -> bool:
+    return pixels.dtype == np.uint8 and pixels.ndim == 3 and pixels.shape[2] == 3 and pixels.flags.c_contiguous
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_truncation_is_an_error(name: str) -> None:
+    data = FILES[name]
+    assert valid(decode(data))
+    for length in {*range(0, len(data), max(1, len(data) // 150)), *range(len(data) - 30, len(data))}:
+        with pytest.raises(CaptureError):
+            decode(data[:length])
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(sorted(FILES)), st.data())
+def test_damaged_bytes_give_an_image_or_a_capture_error(name: str, data: st.DataObject) -> None:
+    damaged = bytearray(FILES[name])
+    # Half of the damage falls on the first bytes, where headers, EXIF and ICC are.
+    position = st.integers(0, len(damaged) - 1) | st.integers(0, min(700, len(damaged) - 1))
+    for place, value in data.draw(st.lists(st.tuples(position, st.integers(0, 255)), min_size=1, max_size=8)):
+        damaged[place] = value
+    start, length = data.draw(position), data.draw(st.sampled_from([0, 0, 0, 1, 7, 200]))
+    del damaged[start : start + length]
+    minimum = data.draw(st.sampled_from([None, 16]))
+    with contextlib.suppress(CaptureError):
+        assert valid(decode(bytes(damaged), minimum))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\1\0\0WEBP", HEIC_HEAD]))
+def test_arbitrary_bytes_are_a_capture_error(tail: bytes, head: bytes) -> None:
+    with pytest.raises(CaptureError):
+        decode(head + tail)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=120), st.booleans())
+def test_garbage_exif_and_icc_are_ignored(garbage: bytes, tiff: bool) -> None:
+    block = b"Exif\0\0" + (b"MM\0*\0\0\0\x08" if tiff else b"") + garbage
+    expected = decode(encode(SMALL, "PNG"))
+    pixels = decode(encode(SMALL, "PNG", exif=block, icc_profile=garbage or None))
+    # Garbage may, by chance, spell an orientation.
+    assert sorted(pixels.shape) == sorted(expected.shape)
+    assert np.sort(pixels, axis=None).tobytes() == np.sort(expected, axis=None).tobytes()
+
+
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_unknown_orientations_are_upright(orientation: int) -> None:
+    np.testing.assert_array_equal(decode(encode(SMALL, "PNG", exif=exif(orientation))), SMALL)
+
+
+def test_a_profile_of_another_colour_space_is_ignored() -> None:
+    np.testing.assert_array_equal(decode(encode(SMALL, "PNG", icc_profile=colour_profiles.cmyk_profile())), SMALL)
+
+
+@pytest.mark.parametrize("kind", ["GIF", "BMP", "TIFF", "ICO", "PPM"])
+def test_other_formats_are_refused(kind: str) -> None:
+    with pytest.raises(CaptureError, match="not a JPEG, PNG, WebP or HEIC"):
+        decode(encode(SMALL, kind))
+
+
+def test_avif_is_not_taken_for_heic() -> None:
+    assert not decoding.is_heic(b"\0\0\0\x1cftypavif\0\0\0\0avifmif1miaf")
+    assert decoding.is_heic(HEIC_HEAD)
+    assert decoding.is_heic(b"\0\0\0\x14ftypheic\0\0\0\0mif1")
+    assert not decoding.is_heic(b"\0\0\0\x14ftyp")
+    assert not decoding.is_heic(b"")
+
+
+def test_heic_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(CaptureError, match=r"pip install 'skintriage\[heic\]'"):
+        decode(HEIC_HEAD)
+
+
+def test_heic_is_turned_once_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the heic extra is not installed")
+    stream = io.BytesIO()
+    image = Image.fromarray(stored(SMALL, 6))
+    pillow_heif.from_pillow(image).save(stream, quality=100, exif=exif(6))
+    data = stream.getvalue()
+    pixels = decode(data)
+    assert valid(pixels)
+    assert pixels.shape == SMALL.shape
+    # Lossy with 4:2:0 chroma; a wrong turn would be off by far more on average.
+    assert np.abs(pixels.astype(int) - SMALL).mean() < 3
+    for length in range(0, len(data), len(data) // 60):
+        with pytest.raises(CaptureError):
+            decode(data[:length])
+    monkeypatch.setattr(decoding, "MAX_PIXELS", 48 * 64 - 1)
+    with pytest.raises(CaptureError, match="pixels"):
+        decode(data)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_too_many_pixels_are_refused_before_decoding() -> None:
+    for side in (10_001, 13_500, 60_000):
+        with pytest.raises(CaptureError, match="100000000 pixels"):
+            decode(blank_png(side, side))
+
+
+def test_too_few_pixels_are_refused() -> None:
+    with pytest.raises(CaptureError, match="under 16"):
+        decode(encode(SMALL[:15], "PNG"))
+    assert decode(encode(SMALL[:16], "PNG")).shape == (16, 64, 3)
+
+
+def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    data = FILES["png"]
+    path = tmp_path / "photo.png"
+    path.write_bytes(data)
+    monkeypatch.setattr(decoding, "MAX_BYTES", len(data))
+    assert read_bytes(path) == data
+    decode(data)
+    monkeypatch.setattr(decoding, "MAX_BYTES", len(data) - 1)
+    for act in (lambda: read_bytes(path), lambda: decode(data)):
+        with pytest.raises(CaptureError, match="bytes"):
+            act()
+
+
+def test_a_png_without_its_rows_is_an_error() -> None:
+    data = FILES["png"]
+    rows = data.index(b"IDAT") - 4
+    with pytest.raises(CaptureError):
+        decode(data[:rows] + chunk(b"IDAT", zlib.compress(bytes(64 * 48 * 3))[:20]) + chunk(b"IEND", b""))
+    with pytest.raises(CaptureError, match="end is missing"):
+        decode(data[:-4])
+
+
+def test_pillow_told_to_accept_truncation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    with pytest.raises(CaptureError, match="LOAD_TRUNCATED_IMAGES = False"):
+        decode(FILES["jpeg"])
+
+
+def test_running_out_of_memory_is_a_capture_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", full)
+    with pytest.raises(CaptureError, match="MemoryError"):
+        decode(FILES["cmyk jpeg"])
+
+
+@pytest.mark.parametrize("path", ["absent.jpg", "", "nul\0.jpg", "a" * 5000, "surrogate\udcff\ud800.jpg"])
+def test_unreadable_paths_are_capture_errors(path: str) -> None:
+    with pytest.raises(CaptureError):
+        read_bytes(path)
+
+
+def test_folders_pipes_and_empty_files_are_capture_errors(tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").touch()
+    os.mkfifo(tmp_path / "pipe.jpg")
+    for path in (tmp_path, tmp_path / "empty.jpg", tmp_path / "pipe.jpg"):
+        with pytest.raises(CaptureError):
+            read_bytes(path)
+
+
+def test_a_file_that_may_not_be_read_is_a_capture_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"x")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr(builtins, "open", refuse)
+    with pytest.raises(CaptureError, match="Permission denied"):
+        read_bytes(path)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_dct_scaling_keeps_the_short_side_whichever_way_is_up(orientation: int) -> None:
+    wide = scene(1280, 960)
+    data = encode(stored(wide, orientation), "JPEG", quality=90, exif=exif(orientation))
+    assert decode(data).shape == (960, 1280, 3)
+    for minimum, height in ((961, 960), (481, 960), (480, 480), (241, 480), (240, 240), (121, 240), (120, 120), (16, 120)):
+        assert decode(data, min_short_side=minimum).shape == (height, height * 4 // 3, 3)
+
+
+@pytest.mark.parametrize(("width", "height", "expected"), [(801, 600, 600), (800, 601, 601), (804, 600, 300), (816, 600, 150)])
+def test_dct_scaling_is_only_for_pictures_on_its_grid(width: int, height: int, expected: int) -> None:
+    data = encode(scene(width, height), "JPEG")
+    assert decode(data, min_short_side=100).shape[0] == expected
+
+
+def test_multi_picture_jpegs_give_their_first_picture() -> None:
+    second = Image.new("RGB", (640, 480), "red")
+    data = encode(scene(), "MPO", save_all=True, append_images=[second], quality=95)
+    assert np.abs(decode(data).astype(int) - scene()).mean() < 3
+    assert decode(data, min_short_side=200).shape == (240, 320, 3)
+
+
+def test_animations_give_their_first_frame() -> None:
+    frames: dict[str, Any] = {"save_all": True, "append_images": [Image.new("RGB", (64, 48), "red")]}
+    np.testing.assert_array_equal(decode(encode(SMALL, "WEBP", lossless=True, **frames)), SMALL)
+    np.testing.assert_array_equal(decode(encode(SMALL, "PNG", **frames)), SMALL)
+
+
+def test_bytes_after_the_end_are_allowed() -> None:
+    for name in ("jpeg", "png", "webp"):  # phones append videos and gain maps
+        np.testing.assert_array_equal(decode(FILES[name] + b"trailer" * 30), decode(FILES[name]))
+
+
+def test_a_crop_is_the_same_part_of_the_whole() -> None:
+    for data in FILES.values():
+        whole = decode(data)
+        part = open_upright(data, crop=lambda width, height: (3, 5, width - 7, height - 2))
+        np.testing.assert_array_equal(np.array(part), whole[5:-2, 3:-7])
+
+
+def test_grey_transparency_in_16_bits() -> None:
+    values = SMALL[..., 0].astype(np.uint16) * 257
+    key = int(values[4, 4])
+    pixels = decode(encode(Image.fromarray(values), "PNG", transparency=key))
+    np.testing.assert_array_equal(pixels[..., 1], np.where(values == key, 255, SMALL[..., 0]))
+
+
+def test_dark_16_bit_pictures_stay_dark() -> None:
+    assert not decode(encode(Image.fromarray(np.full((20, 20), 255, np.uint16)), "PNG")).any()
+
+
+def test_results_are_writable_and_apart() -> None:
+    first, second = decode(FILES["png"]), decode(FILES["png"])
+    first[:] = 0
+    assert second.any()

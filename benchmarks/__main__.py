@@ -1,0 +1,6 @@
+"""`python -m benchmarks`."""
+
+from mobile_runtime.console import run
+
+if __name__ == "__main__":
+    run("benchmarks")

@@ -1,0 +1,207 @@
+"""Accuracy drift: what each variant loses against the float32 one, on the same images, with intervals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks import agreement, statistics
+from benchmarks.labelled import LabelledSet, Truth, name_few
+from benchmarks.results import Differences, VariantDrift, Verdict
+from benchmarks.scoring import Scored
+from benchmarks.statistics import Gap, Measure
+from mobile_runtime.bundle import Bundle
+from mobile_runtime.errors import BundleError
+from mobile_runtime.manifest import Estimate
+
+FEW = 10
+"""Below this many examples of a class a note says that the interval is only a rough guide."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to compare.
+
+    Attributes:
+        reference: name of the full-precision variant.
+        operating_point: the point at which flips are listed.
+        margin: largest loss of malignancy AUC that is acceptable, 0..1.
+        resamples: bootstrap resamples.
+        seed: of the bootstrap.
+    """
+
+    reference: str
+    operating_point: str
+    margin: float = 0.005
+    resamples: int = 2000
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class _Measures:
+    """AUCs of one variant; None where undefined."""
+
+    malignancy: Measure | None
+    per_class: dict[str, Measure | None]
+    macro: Measure | None
+
+
+def reference_variant(bundle: Bundle) -> str:
+    """Name of the bundle's float32 TFLite variant.
+
+    Raises:
+        BundleError: it has none.
+    """
+    for name, variant in bundle.variants.items():
+        if variant.runtime == "litert" and variant.precision == "float32":
+            return name
+    raise BundleError(
+        f"bundle {bundle.id}: no float32 TFLite variant to compare with, only {', '.join(bundle.variants)}; "
+        "run `make bundle` and pass --bundle dist/bundle"
+    )
+
+
+def compare(
+    scored: Mapping[str, Scored],
+    labelled: LabelledSet,
+    class_labels: Sequence[str],
+    settings: Settings,
+    advance: Callable[[int], None] | None = None,
+) -> dict[str, VariantDrift]:
+    """Compare the outputs of several variants on the same images.
+
+    Args:
+        scored: variants with their outputs by name, the reference among them.
+        labelled: the N images.
+        class_labels: short labels of the model's C classes.
+        settings: how to compare.
+        advance: called with the number of bootstrap resamples done since the last call.
+    """
+    truth = Truth.of(labelled)
+    measures = {name: _measure(each, truth, class_labels) for name, each in scored.items()}
+    resampled = _resample(scored, truth, settings, advance)
+    reference = scored[settings.reference]
+    by_lesion = truth.groups[truth.exact]
+    result = {}
+    for name, each in scored.items():
+        differences = verdict = None
+        if name != settings.reference:
+            differences = _differences(measures[name], measures[settings.reference], truth, resampled.get(name))
+            outcome = statistics.non_inferiority(differences.auc_malignancy_bootstrap, settings.margin)
+            verdict = Verdict(outcome=outcome, margin=settings.margin)
+        expected, predicted = truth.classes[truth.exact], each.prediction.probabilities[truth.exact].argmax(axis=1)
+        shared = [point for point in each.variant.operating_points if point in reference.variant.operating_points]
+        result[name] = VariantDrift(
+            runtime=each.variant.runtime,
+            precision=each.variant.precision,
+            engine=each.engine,
+            size_bytes=each.variant.size_bytes,
+            auc_malignancy=_estimate(measures[name].malignancy, truth.groups[truth.decided]),
+            auc_macro=_estimate(measures[name].macro, by_lesion),
+            auc_per_class={label: _estimate(measure, by_lesion) for label, measure in measures[name].per_class.items()},
+            accuracy=statistics.wilson(int((expected == predicted).sum()), len(expected)),
+            balanced_accuracy=_estimate(statistics.balanced_accuracy(expected, predicted), by_lesion),
+            ece_malignancy=statistics.expected_calibration_error(
+                truth.malignant[truth.decided], each.prediction.malignancy[truth.decided]
+            ),
+            differences=differences,
+            verdict=verdict,
+            confidence_drift=agreement.confidence_drift(each, reference),
+            operating_points={point: agreement.decisions(each, reference, point, truth) for point in shared},
+            flips=agreement.flips(each, reference, settings.operating_point, labelled),
+        )
+    return result
+
+
+def notes_of(labelled: LabelledSet, class_labels: Sequence[str], variants: Mapping[str, VariantDrift]) -> list[str]:
+    """What a reader must know: undefined figures, small classes, rows and files that took no part."""
+    truth = Truth.of(labelled)
+    notes = []
+    malignant = int(truth.malignant.sum())
+    benign = int(truth.decided.sum()) - malignant
+    undecided = len(labelled) - malignant - benign
+    if not malignant or not benign:
+        only = "malignant" if malignant else "benign" if benign else "undecided"
+        notes.append(f"Malignancy AUC is undefined: all deciding labels are {only}. The other figures stand.")
+    elif min(malignant, benign) < FEW:
+        notes.append(f"Only {malignant} malignant and {benign} benign images: intervals are a rough guide.")
+    if undecided:
+        notes.append(f"{undecided} labels leave malignancy open: these images take no part in malignancy figures.")
+    if inexact := len(labelled) - int(truth.exact.sum()):
+        notes.append(f"{inexact} labels are not exactly one class: these images take no part in class figures.")
+    counts = Counter(truth.classes[truth.exact].tolist())
+    absent = [label for index, label in enumerate(class_labels) if not counts[index]]
+    if len(counts) == 1:
+        notes.append("Class AUCs are undefined: all exact labels are one class.")
+    elif counts and absent:
+        notes.append(f"No image of class {', '.join(absent)}: the macro AUC is the mean over the other classes.")
+    if rare := [f"{label} ({counts[i]})" for i, label in enumerate(class_labels) if 0 < counts[i] < FEW]:
+        notes.append(f"Fewer than {FEW} images of {', '.join(rare)}: their AUC intervals are a rough guide.")
+    for name, drift in variants.items():
+        if malignant and benign and drift.differences and drift.differences.auc_malignancy_bootstrap is None:
+            notes.append(f"{name}: no bootstrap resample held both classes, so there is no verdict.")
+    if labelled.missing:
+        few = name_few(labelled.missing)
+        notes.append(f"{len(labelled.missing)} label rows have no image and were left out: {few}.")
+    if labelled.unlabelled:
+        few = name_few(labelled.unlabelled)
+        notes.append(f"{len(labelled.unlabelled)} images have no label row and took no part: {few}.")
+    return notes
+
+
+def _measure(scored: Scored, truth: Truth, class_labels: Sequence[str]) -> _Measures:
+    prediction = scored.prediction
+    per_class = {
+        label: statistics.auc(truth.classes[truth.exact] == index, prediction.probabilities[truth.exact, index])
+        for index, label in enumerate(class_labels)
+    }
+    defined = [measure for measure in per_class.values() if measure is not None]
+    return _Measures(
+        malignancy=statistics.auc(truth.malignant[truth.decided], prediction.malignancy[truth.decided]),
+        per_class=per_class,
+        macro=statistics.mean_of(defined) if defined else None,
+    )
+
+
+def _resample(
+    scored: Mapping[str, Scored], truth: Truth, settings: Settings, advance: Callable[[int], None] | None
+) -> dict[str, statistics.Floats]:
+    """Malignancy AUC of each variant less the reference's, float64 [R]; empty when only one class is there."""
+    decided = truth.decided
+    if len(np.unique(truth.malignant[decided])) < 2:
+        return {}
+    _, groups = np.unique(truth.groups[decided], return_inverse=True)
+    aucs = statistics.bootstrap_auc(
+        truth.malignant[decided],
+        [each.prediction.malignancy[decided] for each in scored.values()],
+        groups,
+        settings.resamples,
+        settings.seed,
+        advance,
+    )
+    return dict(zip(scored, aucs - aucs[list(scored).index(settings.reference)], strict=True))
+
+
+def _estimate(measure: Measure | None, groups: npt.NDArray[np.int64]) -> Estimate | None:
+    return None if measure is None else measure.estimate(groups)
+
+
+def _differences(
+    ours: _Measures, reference: _Measures, truth: Truth, resampled: statistics.Floats | None
+) -> Differences:
+    bootstrap = None
+    if ours.malignancy and reference.malignancy and resampled is not None:
+        bootstrap = statistics.percentile_interval(ours.malignancy.value - reference.malignancy.value, resampled)
+    return Differences(
+        auc_malignancy_delong=_delong(ours.malignancy, reference.malignancy, truth.groups[truth.decided]),
+        auc_malignancy_bootstrap=bootstrap,
+        auc_macro_delong=_delong(ours.macro, reference.macro, truth.groups[truth.exact]),
+    )
+
+
+def _delong(ours: Measure | None, reference: Measure | None, groups: npt.NDArray[np.int64]) -> Gap | None:
+    return statistics.paired_difference(ours, reference, groups) if ours and reference else None

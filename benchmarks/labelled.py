@@ -1,0 +1,257 @@
+"""A folder of images and a CSV of labels, checked: nothing is guessed and nothing silently dropped."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from mobile_runtime.errors import DataError, TaxonomyError
+from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
+GROUP_COLUMNS = ("patient_id", "lesion_id")
+"""Columns that say which images belong together, the widest first: images of one patient are not independent either."""
+_SHOWN = 5
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """One image and what its label says.
+
+    Attributes:
+        image_id: as in the CSV.
+        path: the image file.
+        label: the data set's own label.
+        nodes: the taxonomy nodes that the label stands for.
+        malignant: whether the label is malignant or premalignant; None where it leaves that open.
+        class_index: the one class of the model that the label means; None where it means several or none.
+        group: lesion or patient; the image id where the CSV has no such column or value.
+    """
+
+    image_id: str
+    path: Path
+    label: str
+    nodes: tuple[str, ...]
+    malignant: bool | None
+    class_index: int | None
+    group: str
+
+
+@dataclass(frozen=True)
+class LabelledSet:
+    """The labelled images of a folder.
+
+    Attributes:
+        images: in the order of the CSV.
+        dataset: name of the label map.
+        group_column: column that the groups are from; None when every image is its own group.
+        missing: ids of rows without an image file, when they were allowed.
+        unlabelled: files without a row, relative to the folder; they take no part.
+    """
+
+    images: tuple[LabelledImage, ...]
+    dataset: str
+    group_column: str | None = None
+    missing: tuple[str, ...] = ()
+    unlabelled: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What the labels say, as arrays over the N images.
+
+    Attributes:
+        decided: bool [N], the label says whether the lesion is malignant.
+        malignant: bool [N], False where not decided.
+        exact: bool [N], the label is exactly one class.
+        classes: int [N], that class; -1 elsewhere.
+        groups: int [N], number 0..G-1 of the lesion or patient.
+    """
+
+    decided: npt.NDArray[np.bool_]
+    malignant: npt.NDArray[np.bool_]
+    exact: npt.NDArray[np.bool_]
+    classes: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, labelled: LabelledSet) -> Truth:
+        """Collect the labels of a set."""
+        images = labelled.images
+        classes = np.array([-1 if i.class_index is None else i.class_index for i in images], dtype=np.int64)
+        _, groups = np.unique([image.group for image in images], return_inverse=True)
+        return cls(
+            decided=np.array([image.malignant is not None for image in images]),
+            malignant=np.array([image.malignant is True for image in images]),
+            exact=classes >= 0,
+            classes=classes,
+            groups=groups.astype(np.int64),
+        )
+
+
+def read_labelled(
+    images: Path,
+    labels: Path,
+    image_column: str = "image_id",
+    label_column: str = "dx",
+    dataset: str = "ham10000",
+    group_column: str | None = None,
+    *,
+    classes: Sequence[str] = HAM10000_CLASSES,
+    allow_missing: bool = False,
+    taxonomy: Taxonomy | None = None,
+) -> LabelledSet:
+    """Match a CSV of labels with the JPEG, PNG and WebP files below a folder.
+
+    Args:
+        images: folder; sub-folders are searched too.
+        labels: CSV with a header, UTF-8.
+        image_column: column of ids: a file name, with or without extension, or a path relative to `images`.
+        label_column: column of labels.
+        dataset: label map in the taxonomy.
+        group_column: column of lesion or patient ids; None takes patient_id or lesion_id where there is one.
+        classes: the model's C classes, as taxonomy nodes.
+        allow_missing: let rows without an image pass; they are listed in `missing`.
+        taxonomy: None takes the default.
+
+    Raises:
+        DataError: a file, folder or column is missing, an id is doubled or fits several files, a row has no image, or
+            there is nothing to read.
+        TaxonomyError: the data set or labels are unknown to the taxonomy.
+    """
+    taxonomy = taxonomy or default_taxonomy()
+    rows, header = _read_rows(labels, [image_column, label_column, *([group_column] if group_column else [])])
+    group_column = group_column or next((name for name in GROUP_COLUMNS if name in header), None)
+    ids = [row[image_column] for row in rows]
+    _refuse_doubled(labels, ids, "ids occur more than once")
+    nodes = _nodes_by_label(labels, dataset, [row[label_column] for row in rows], taxonomy)
+
+    files = _list_images(images)
+    index = _index(images, files)
+    paths = {image_id: _find(images, index, image_id) for image_id in ids}
+    found = [image_id for image_id in ids if paths[image_id] is not None]
+    _refuse_doubled(labels, [str(paths[image_id]) for image_id in found], "images are named by two ids")
+    missing = [image_id for image_id in ids if paths[image_id] is None]
+    used = set(paths.values())
+    unlabelled = [path.relative_to(images).as_posix() for path in files if path not in used]
+    if missing and not (allow_missing and found):
+        both = f"; {len(unlabelled)} images without a row: {name_few(unlabelled)}" if unlabelled else ""
+        remedy = "pass --allow-missing to leave those rows out" if found else "check --images and --image-column"
+        raise DataError(
+            f"{labels}: {len(missing)} of {len(ids)} rows without an image in {images}: "
+            f"{name_few(missing)}{both}; {remedy}"
+        )
+
+    facts = {label: _facts(nodes[label], classes, taxonomy) for label in nodes}
+    examples = []
+    for row in rows:
+        image_id, label = row[image_column], row[label_column]
+        if (path := paths[image_id]) is None:
+            continue
+        malignant, class_index = facts[label]
+        group = (row[group_column] if group_column else "") or f"image {image_id}"
+        examples.append(LabelledImage(image_id, path, label, nodes[label], malignant, class_index, group))
+    return LabelledSet(tuple(examples), dataset, group_column, tuple(missing), tuple(unlabelled))
+
+
+def _read_rows(labels: Path, columns: Sequence[str]) -> tuple[list[dict[str, str]], list[str]]:
+    if not labels.is_file():
+        raise DataError(f"{labels}: no such label file; check --labels")
+    try:
+        with labels.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream, restkey="", restval=None)
+            header = list(reader.fieldnames or [])
+            if absent := [name for name in columns if name not in header]:
+                raise DataError(
+                    f"{labels}: no column {', '.join(map(repr, absent))}; it has {', '.join(header) or 'no header'}; "
+                    "name yours with --image-column, --label-column or --group-column"
+                )
+            rows = []
+            for row in reader:
+                if None in row.values() or "" in row:
+                    raise DataError(f"{labels}: line {reader.line_num} has not {len(header)} fields; mend the CSV")
+                rows.append({name: value.strip() for name, value in row.items()})
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise DataError(f"{labels}: not a readable CSV in UTF-8 ({error}); export it again") from error
+    if not rows:
+        raise DataError(f"{labels}: no rows below the header; nothing to measure")
+    if blank := sum(not row[columns[0]] for row in rows):
+        raise DataError(f"{labels}: {blank} rows have nothing in column {columns[0]!r}; fill in or remove them")
+    return rows, header
+
+
+def _nodes_by_label(
+    labels: Path, dataset: str, values: Sequence[str], taxonomy: Taxonomy
+) -> dict[str, tuple[str, ...]]:
+    if dataset not in taxonomy.datasets:
+        known = ", ".join(taxonomy.datasets)
+        raise TaxonomyError(f"no label map for data set {dataset!r}; choose --dataset from {known}")
+    counts = Counter(values)
+    if unknown := [label for label in counts if label not in taxonomy.datasets[dataset]]:
+        rows = sum(counts[label] for label in unknown)
+        known = ", ".join(taxonomy.datasets[dataset])
+        raise TaxonomyError(
+            f"{labels}: {rows} rows have labels that {dataset} does not know: {name_few([repr(u) for u in unknown])}; "
+            f"it knows {known}; check --label-column and --dataset"
+        )
+    return {label: taxonomy.nodes_of(dataset, label) for label in counts}
+
+
+def _facts(nodes: Sequence[str], classes: Sequence[str], taxonomy: Taxonomy) -> tuple[bool | None, int | None]:
+    try:
+        mask = taxonomy.class_mask(nodes, classes)
+    except TaxonomyError:
+        return taxonomy.truth("malignancy", nodes), None
+    return taxonomy.truth("malignancy", nodes), int(mask.argmax()) if mask.sum() == 1 else None
+
+
+def _list_images(images: Path) -> list[Path]:
+    if not images.is_dir():
+        raise DataError(f"{images}: no such image folder; check --images")
+    files = [path for path in sorted(images.rglob("*")) if path.suffix.lower() in EXTENSIONS and path.is_file()]
+    if not files:
+        raise DataError(f"{images}: no JPEG, PNG or WebP files here or below; check --images")
+    return files
+
+
+def _index(images: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+    index: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        relative = path.relative_to(images)
+        for key in {relative.as_posix(), relative.with_suffix("").as_posix(), path.name, path.stem}:
+            index[key].append(path)
+    for path in files:  # a full relative path means that one file, whatever else has its name
+        index[path.relative_to(images).as_posix()] = [path]
+    return index
+
+
+def _find(images: Path, index: dict[str, list[Path]], image_id: str) -> Path | None:
+    bare = str(Path(image_id).with_suffix("")) if Path(image_id).suffix.lower() in EXTENSIONS else image_id
+    matches = index.get(image_id) or index.get(bare) or []
+    if len(matches) > 1:
+        names = ", ".join(path.relative_to(images).as_posix() for path in matches[:2])
+        raise DataError(
+            f"{images}: image {image_id!r} is there {len(matches)} times ({names}); point --images at one folder, or "
+            "give the ids as relative paths"
+        )
+    return matches[0] if matches else None
+
+
+def _refuse_doubled(labels: Path, values: Sequence[str], what: str) -> None:
+    if doubled := [value for value, count in Counter(values).items() if count > 1]:
+        names = name_few([Path(value).name for value in doubled])
+        raise DataError(f"{labels}: {len(doubled)} {what}: {names}; keep one row each")
+
+
+def name_few(names: Sequence[str]) -> str:
+    """The first few names for a message."""
+    return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")

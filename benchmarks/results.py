@@ -1,0 +1,260 @@
+"""The shapes of stored results. Stable: a change that a reader could notice raises the schema version.
+
+`python -m benchmarks schema drift` prints the JSON Schema. Images are named as in the CSV; of a path only the last part
+is kept.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from benchmarks.environment import Environment
+from benchmarks.statistics import Gap, Outcome
+from mobile_runtime.manifest import Estimate
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Unreadable(_Part):
+    """An image that could not be prepared, and why."""
+
+    image: str
+    reason: str
+
+
+class DatasetFacts(_Part):
+    """What was measured on.
+
+    Attributes:
+        labels_sha256: of the label file, so that two reports can be told to rest on the same labels.
+        images: images measured, of which `malignant`, `benign` and `undecided` by label.
+        exact_class: images whose label is exactly one class of the model; class figures rest on these.
+        groups: lesions or patients that the images come from.
+        missing: ids of rows without an image, left out because the caller allowed it.
+        unlabelled: number of files without a row; the first few are named in the notes.
+    """
+
+    name: str
+    labels: str
+    labels_sha256: str
+    images: int
+    groups: int
+    group_column: str | None
+    malignant: int
+    benign: int
+    undecided: int
+    exact_class: int
+    per_label: dict[str, int]
+    missing: list[str]
+    unlabelled: int
+    unreadable: list[Unreadable]
+
+
+class Differences(_Part):
+    """Paired differences to the reference; None where undefined."""
+
+    auc_malignancy_delong: Gap | None
+    auc_malignancy_bootstrap: Gap | None
+    auc_macro_delong: Gap | None
+
+
+class Decisions(_Part):
+    """Decisions at one locked operating point: refer when malignancy >= threshold.
+
+    Attributes:
+        sensitivity, specificity: with Wilson intervals; None without images of that kind.
+        agreement: share of all images on which variant and reference decide alike.
+        refer_lost: images that only the reference refers, of which `refer_lost_malignant` are malignant.
+        refer_gained: images that only the variant refers.
+        mcnemar_p: exact two-sided McNemar test of `refer_lost` against `refer_gained`.
+    """
+
+    threshold: float
+    sensitivity: Estimate | None
+    specificity: Estimate | None
+    agreement: Estimate
+    refer_lost: int
+    refer_lost_malignant: int
+    refer_gained: int
+    mcnemar_p: float
+
+
+class Flip(_Part):
+    """An image that reference and variant decide differently; scores are malignancy, 0..1."""
+
+    image: str
+    label: str
+    malignant: bool | None
+    reference: float
+    variant: float
+    referred_by: Literal["reference", "variant"]
+
+
+class ConfidenceDrift(_Part):
+    """Absolute change against the reference, over all class probabilities and of malignancy, 0..1."""
+
+    probability_mean: float
+    probability_max: float
+    malignancy_mean: float
+    malignancy_max: float
+
+
+class Verdict(_Part):
+    """Non-inferiority of the malignancy AUC: the bootstrap interval of the difference against -margin."""
+
+    outcome: Outcome
+    margin: float
+
+
+class VariantDrift(_Part):
+    """Everything about one variant; `differences` and `verdict` are None for the reference itself.
+
+    Attributes:
+        flips: at the report's operating point, worst first: malignant images that the variant no longer refers, then
+            the others, each by how far the score moved.
+    """
+
+    runtime: str
+    precision: str
+    engine: str
+    size_bytes: int
+    auc_malignancy: Estimate | None
+    auc_macro: Estimate | None
+    auc_per_class: dict[str, Estimate | None]
+    accuracy: Estimate | None
+    balanced_accuracy: Estimate | None
+    ece_malignancy: float | None
+    differences: Differences | None
+    verdict: Verdict | None
+    confidence_drift: ConfidenceDrift
+    operating_points: dict[str, Decisions]
+    flips: list[Flip]
+
+
+class DriftReport(_Part):
+    """Accuracy drift of every variant of a bundle against its float32 TFLite variant on a labelled folder.
+
+    Attributes:
+        not_run: variant -> why it could not run on this machine.
+        notes: what a reader must know: undefined figures, small classes, images left out.
+    """
+
+    schema_version: Literal[1] = 1
+    kind: Literal["drift"] = "drift"
+    command: str
+    bundle: str
+    reference: str
+    operating_point: str
+    margin: float
+    resamples: int
+    seed: int
+    dataset: DatasetFacts
+    variants: dict[str, VariantDrift]
+    not_run: dict[str, str]
+    notes: list[str]
+    environment: Environment
+
+
+class Percentiles(_Part):
+    """Times of repeated runs in milliseconds."""
+
+    p50: float
+    p90: float
+    p99: float
+    minimum: float
+    mean: float
+    samples: int
+
+
+class ColdStart(_Part):
+    """A fresh process per repeat, model file in the page cache; medians over `repeats`.
+
+    Attributes:
+        load_ms: opening and checking the bundle and building the interpreter.
+        first_invoke_ms: the first inference.
+        process_ms: from starting the process to the first answer, Python's imports included.
+        peak_memory_bytes: high-water mark of the process's resident memory.
+        added_memory_bytes: how much of it loading and the first inference added.
+        memory_source: where the high-water mark was read.
+    """
+
+    load_ms: float
+    first_invoke_ms: float
+    process_ms: float
+    peak_memory_bytes: int
+    added_memory_bytes: int
+    memory_source: str
+    repeats: int
+
+
+class LatencyRun(_Part):
+    """One variant with one number of threads.
+
+    Attributes:
+        pinned: whether the process was held on one core.
+        inference: `predict` on one prepared image.
+        assess: one whole assess() of the encoded image.
+        stages: the same work stage by stage: decode, resample, quality, inference, decision.
+    """
+
+    variant: str
+    runtime: str
+    precision: str
+    engine: str
+    size_bytes: int
+    threads: int
+    pinned: bool
+    inference: Percentiles
+    assess: Percentiles
+    stages: dict[str, Percentiles]
+    cold_start: ColdStart
+
+
+class Sampling(_Part):
+    """How long each run was measured.
+
+    Attributes:
+        samples: a run ends after this many timed inferences,
+        seconds: or after this time, whichever is first.
+        warm_up: untimed inferences before the first timed one.
+        block: timed inferences of one variant before the next variant's turn; one untimed inference opens each block.
+        assessments: timed assess() calls.
+    """
+
+    quick: bool
+    samples: int
+    seconds: float
+    warm_up: int
+    block: int
+    assessments: int
+
+
+class ImageFacts(_Part):
+    """The encoded image that was assessed."""
+
+    width: int
+    height: int
+    size_bytes: int
+    synthetic: bool
+
+
+class LatencyReport(_Part):
+    """Latency of the variants of a bundle on this machine, measured side by side in alternation."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["latency"] = "latency"
+    command: str
+    bundle: str
+    image: ImageFacts
+    sampling: Sampling
+    runs: list[LatencyRun]
+    not_run: dict[str, str]
+    notes: list[str]
+    environment: Environment
+
+
+REPORTS: dict[str, type[BaseModel]] = {"drift": DriftReport, "latency": LatencyReport}

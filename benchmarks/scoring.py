@@ -1,0 +1,120 @@
+"""Images through capture normalization once, then through every variant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.labelled import LabelledImage, LabelledSet
+from benchmarks.results import Unreadable
+from mobile_runtime.bundle import Bundle
+from mobile_runtime.errors import CaptureError, DataError, EngineError
+from mobile_runtime.manifest import Variant
+from mobile_runtime.pipeline import Prediction, TriagePipeline
+
+Advance = Callable[[int], None]
+_BATCH = 32
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Images ready for the model.
+
+    Attributes:
+        labelled: the readable images, in order.
+        pixels: uint8 RGB [N, S, S, 3] of the same images.
+        unreadable: the others, with the reason.
+    """
+
+    labelled: LabelledSet
+    pixels: npt.NDArray[np.uint8]
+    unreadable: tuple[Unreadable, ...]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A variant and its outputs for all prepared images."""
+
+    variant: Variant
+    engine: str
+    prediction: Prediction
+
+
+def open_pipelines(
+    bundle: Bundle, names: Sequence[str] | None, operating_point: str | None = None, threads: int = 1
+) -> tuple[dict[str, TriagePipeline], dict[str, str]]:
+    """Open every variant that runs on this machine.
+
+    Args:
+        bundle: the bundle.
+        names: variants to open; None takes all that can run.
+        operating_point: None takes the bundle's default.
+        threads: inference threads.
+
+    Returns:
+        Pipelines by variant, and the reason by variant that was not opened.
+
+    Raises:
+        BundleError: there is no such variant or operating point.
+        EngineError: a variant that was asked for by name, or any TFLite variant, does not run.
+    """
+    pipelines, not_run = {}, {}
+    for name in bundle.variants if names is None else dict.fromkeys(names):
+        try:
+            pipelines[name] = TriagePipeline(bundle, name, operating_point, threads)
+        except EngineError as error:
+            if names is not None or bundle.variant(name).runtime == "litert":
+                raise
+            not_run[name] = f"not run on this machine: {error}"
+    return pipelines, not_run
+
+
+def prepare(labelled: LabelledSet, pipeline: TriagePipeline, advance: Advance = lambda count: None) -> Prepared:
+    """Capture normalization of every image, as on the phone; unreadable ones are set aside with the reason.
+
+    Raises:
+        DataError: no image at all is readable.
+    """
+    side = pipeline.input_size
+    pixels = np.empty((len(labelled), side, side, 3), np.uint8)
+    kept: list[LabelledImage] = []
+    unreadable: list[Unreadable] = []
+    for image in labelled.images:
+        try:
+            pixels[len(kept)] = pipeline.prepare(image.path)
+            kept.append(image)
+        except CaptureError as error:
+            reason = str(error).removeprefix(f"{image.path}: ")
+            unreadable.append(Unreadable(image=image.image_id, reason=reason.replace(str(image.path), image.path.name)))
+        advance(1)
+    if not kept:
+        raise DataError(f"none of the {len(labelled)} images can be read; the first: {unreadable[0].reason}")
+    return Prepared(replace(labelled, images=tuple(kept)), pixels[: len(kept)], tuple(unreadable))
+
+
+def predict(pipeline: TriagePipeline, prepared: Prepared, advance: Advance = lambda count: None) -> Scored:
+    """One variant's outputs for all prepared images, float32.
+
+    Raises:
+        EngineError: the variant gives scores that are not numbers.
+    """
+    parts = []
+    for start in range(0, len(prepared.pixels), _BATCH):
+        parts.append(pipeline.predict(prepared.pixels[start : start + _BATCH]))
+        advance(len(parts[-1].malignancy))
+    prediction = Prediction(
+        np.concatenate([part.probabilities for part in parts]),
+        np.concatenate([part.malignancy for part in parts]),
+        {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores},
+    )
+    bad = ~np.isfinite(prediction.malignancy) | ~np.isfinite(prediction.probabilities).all(axis=1)
+    if bad.any():
+        first = prepared.labelled.images[int(bad.argmax())].image_id
+        raise EngineError(
+            f"variant {pipeline.variant.name}: {int(bad.sum())} of {len(bad)} scores are not finite numbers, first for "
+            f"image {first}; export the variant again"
+        )
+    return Scored(pipeline.variant, pipeline.engine.name, prediction)

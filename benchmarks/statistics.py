@@ -1,0 +1,259 @@
+"""Figures with honest intervals: AUC, paired differences, bootstrap over lesions, proportions, calibration.
+
+Every interval is two-sided 95 %. A figure that is undefined on the data (an AUC with one class only) is None, not NaN.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
+from scipy.stats import binomtest, rankdata
+
+from mobile_runtime.manifest import Estimate
+
+Floats = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.floating]
+Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
+
+Z95 = 1.959963984540054
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A figure together with what each example adds to its error.
+
+    Attributes:
+        value: the figure, 0..1.
+        influence: float64 [N]; the sum of its squares is the figure's variance. Differences and means of figures over
+            the same examples have the differences and means of these vectors, which accounts for correlation.
+        support: examples in the smallest class that the figure rests on.
+    """
+
+    value: float
+    influence: Floats
+    support: int
+
+    def variance(self, groups: Integers) -> float:
+        """Variance with examples of one group (lesion, patient) taken as one; groups is int [N], 0..G-1."""
+        return float((np.bincount(groups, weights=self.influence) ** 2).sum())
+
+    def estimate(self, groups: Integers) -> Estimate:
+        """The value with its normal 95 % interval, clipped to 0..1.
+
+        At 0 or 1 the variance is zero and would claim certainty: Wilson's interval for `support` trials stands in.
+        With fewer than two examples of a class nothing is known about the variance and the interval is 0..1.
+        """
+        low, high = 0.0, 1.0
+        if self.support >= 2 and self.value in (0.0, 1.0):
+            bound = wilson(round(self.value * self.support), self.support)
+            assert bound is not None
+            low, high = bound.low, bound.high
+        elif self.support >= 2:
+            half = Z95 * math.sqrt(self.variance(groups))
+            low, high = max(0.0, self.value - half), min(1.0, self.value + half)
+        return Estimate(value=self.value, low=low, high=high, n=len(self.influence))
+
+
+class Gap(BaseModel):
+    """A paired difference, new minus reference, with its 95 % interval.
+
+    Attributes:
+        p_value: two-sided; None for the bootstrap.
+        resamples: bootstrap resamples that held both classes; None for DeLong.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float
+    low: float
+    high: float
+    p_value: float | None = None
+    resamples: int | None = None
+
+
+def auc(truth: Bools, scores: Scores) -> Measure | None:
+    """Area under the ROC curve with DeLong's variance; tied pairs count one half.
+
+    DeLong et al. 1988 (Biometrics 44:837) by the midranks of Sun & Xu 2014 (IEEE Signal Process. Lett. 21:1389).
+    Summed by group, the same terms give the variance for several images of one lesion in the manner of Obuchowski 1997
+    (Biometrics 53:567), without the factor G/(G-1).
+
+    Args:
+        truth: bool [N].
+        scores: float [N], higher means more likely true.
+
+    Returns:
+        None when only one class is present.
+    """
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    if not positives or not negatives:
+        return None
+    overall = rankdata(scores)
+    above = (overall[truth] - rankdata(scores[truth])) / negatives
+    below = 1.0 - (overall[~truth] - rankdata(scores[~truth])) / positives
+    value = float(above.mean())
+    influence = np.zeros(len(truth))
+    influence[truth] = (above - value) / math.sqrt(max(1, positives * (positives - 1)))
+    influence[~truth] = (below - value) / math.sqrt(max(1, negatives * (negatives - 1)))
+    return Measure(value, influence, min(positives, negatives))
+
+
+def mean_of(measures: Sequence[Measure]) -> Measure:
+    """The mean of figures over the same examples: macro AUC from one-vs-rest AUCs."""
+    return Measure(
+        float(np.mean([measure.value for measure in measures])),
+        np.mean([measure.influence for measure in measures], axis=0),
+        min(measure.support for measure in measures),
+    )
+
+
+def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
+    """Mean of the recalls of the classes present ("accuracy" in Esteva et al. 2017); both arrays are int [N]."""
+    classes = np.unique(truth)
+    if not len(classes):
+        return None
+    recalls = []
+    for index in classes:
+        members = truth == index
+        count = int(members.sum())
+        recall = float((predicted[members] == index).mean())
+        influence = np.where(members, ((predicted == index) - recall) / math.sqrt(max(1, count * (count - 1))), 0.0)
+        recalls.append(Measure(recall, influence, count))
+    return mean_of(recalls)
+
+
+def paired_difference(measure: Measure, reference: Measure, groups: Integers) -> Gap:
+    """`measure` minus `reference` over the same examples, with DeLong's interval and p-value (see `auc`).
+
+    Two scores that order every pair alike differ by exactly nothing: interval 0..0, p = 1.
+    """
+    value = measure.value - reference.value
+    gap = Measure(value, measure.influence - reference.influence, min(measure.support, reference.support))
+    deviation = math.sqrt(gap.variance(groups))
+    if deviation < 1e-12:
+        return Gap(value=value, low=value, high=value, p_value=1.0)
+    p_value = math.erfc(abs(value) / deviation / math.sqrt(2))
+    half = Z95 * deviation
+    return Gap(value=value, low=value - half, high=value + half, p_value=p_value)
+
+
+def bootstrap_auc(
+    truth: Bools,
+    scores: Sequence[Scores],
+    groups: Integers,
+    resamples: int,
+    seed: int,
+    advance: Callable[[int], None] | None = None,
+) -> Floats:
+    """AUCs of V score vectors over resamples of whole groups, paired: every vector sees the same resamples.
+
+    A resample draws G of the G groups with replacement and so weights image i by the number of times w_i that its group
+    was drawn. The weighted AUC is sum_pos w_i (L_i + H_i) / 2 / (W_pos W_neg), where L_i and H_i are the weights of the
+    negatives strictly below and not above i: one running sum over the sorted negatives gives both, and ties are exact.
+
+    Args:
+        truth: bool [N].
+        scores: V vectors float [N].
+        groups: int [N], 0..G-1.
+        resamples: R.
+        seed: the same seed gives the same resamples.
+        advance: called with the number of resamples done since the last call.
+
+    Returns:
+        float64 [V, R]; NaN in a resample that has only one class.
+    """
+    rng = np.random.default_rng(seed)
+    count = int(groups.max()) + 1
+    result = np.full((len(scores), resamples), np.nan)
+    plans = [_sorting_plan(truth, vector) for vector in scores]
+    for start in range(0, resamples, _CHUNK):
+        size = min(_CHUNK, resamples - start)
+        # Groups along the first axis: gathering an image's weights then copies whole rows.
+        drawn = np.ascontiguousarray(rng.multinomial(count, np.full(count, 1 / count), size).T, dtype=np.float64)
+        for row, (positives, negatives, low, high) in enumerate(plans):
+            running = np.zeros((len(negatives) + 1, size))
+            np.cumsum(drawn[groups[negatives]], axis=0, out=running[1:])
+            weights = drawn[groups[positives]]
+            wins = np.einsum("ir,ir->r", weights, running[low] + running[high]) / 2
+            pairs = weights.sum(0) * running[-1]
+            np.divide(wins, pairs, out=result[row, start : start + size], where=pairs > 0)
+        if advance is not None:
+            advance(size)
+    return result
+
+
+def _sorting_plan(truth: Bools, scores: Scores) -> tuple[Integers, Integers, Integers, Integers]:
+    positives, negatives = np.flatnonzero(truth), np.flatnonzero(~truth)
+    negatives = negatives[np.argsort(scores[negatives], kind="stable")]
+    low = np.searchsorted(scores[negatives], scores[positives], "left")
+    high = np.searchsorted(scores[negatives], scores[positives], "right")
+    return positives, negatives, low, high
+
+
+def percentile_interval(value: float, resampled: Floats) -> Gap | None:
+    """A value with the 2.5th and 97.5th percentiles of its resamples; NaN resamples are left out, None if all are."""
+    kept = resampled[~np.isnan(resampled)]
+    if not len(kept):
+        return None
+    low, high = np.percentile(kept, [2.5, 97.5])
+    return Gap(value=value, low=float(low), high=float(high), resamples=len(kept))
+
+
+def wilson(successes: int, trials: int) -> Estimate | None:
+    """A proportion with Wilson's score interval (Wilson 1927, JASA 22:209); None without trials."""
+    if not trials:
+        return None
+    share, z2 = successes / trials, Z95**2
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = Z95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    # At 0 and 1 the bound is the share itself; rounding must not put it a bit inside.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return Estimate(value=share, low=low, high=high, n=trials)
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """Exact two-sided p-value of McNemar's test from the two discordant counts; 1 when nothing is discordant."""
+    discordant = only_first + only_second
+    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+
+
+def expected_calibration_error(truth: Bools, probabilities: Scores, bins: int = 15) -> float | None:
+    """Mean gap between predicted and observed frequency over equal-width bins (Guo et al. 2017, section 2), 0..1.
+
+    Args:
+        truth: bool [N].
+        probabilities: float [N], 0..1.
+        bins: number of bins; the last one holds 1.0.
+
+    Returns:
+        None without examples.
+    """
+    if not len(truth):
+        return None
+    values = np.asarray(probabilities, dtype=np.float64)
+    index = np.minimum((values * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(index, weights=values - truth, minlength=bins)
+    return float(np.abs(gaps).sum() / len(truth))
+
+
+def non_inferiority(difference: Gap | None, margin: float) -> Outcome:
+    """Judge a difference (new minus reference) against a margin > 0.
+
+    non-inferior: the whole 95 % interval lies above -margin. inferior: all of it lies below. inconclusive: it holds
+    -margin. undetermined: there is no difference to judge.
+    """
+    if difference is None:
+        return "undetermined"
+    if difference.low > -margin:
+        return "non-inferior"
+    return "inferior" if difference.high < -margin else "inconclusive"

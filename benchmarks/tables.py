@@ -1,0 +1,90 @@
+"""Results as tables for people: two lines a cell, so that intervals fit a terminal of 110 columns."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks import wording
+from benchmarks.latency import STAGES, Comparison
+from benchmarks.results import DriftReport, LatencyReport
+
+
+def drift_table(report: DriftReport) -> Table:
+    """One row per variant: AUC, difference, decisions at the operating point, verdict."""
+    data = report.dataset
+    table = Table(
+        box=SIMPLE,
+        title=f"{report.bundle} on {data.name}: {data.images} images, {data.groups} groups, {data.malignant} malignant",
+        caption=f"[95 % intervals]; decisions at {report.operating_point}; margin {report.margin}; "
+        f"{report.resamples} paired resamples of groups, seed {report.seed}",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("variant", overflow="fold", min_width=18)
+    for heading in ("AUC malignant", "difference", "sensitivity", "specificity", "agreement", "ECE"):
+        table.add_column(heading, justify="right", overflow="fold")
+    table.add_column("verdict", overflow="fold")
+    for name, drift in report.variants.items():
+        point = drift.operating_points[report.operating_point]
+        gap = drift.differences.auc_malignancy_bootstrap if drift.differences else None
+        agreement = f"{wording.percent(point.agreement)}\n{len(drift.flips)} flips" if drift.differences else ""
+        table.add_row(
+            f"{escape(name)}\n[dim]{drift.runtime}, {wording.megabytes(drift.size_bytes)}[/]",
+            _two(wording.value(drift.auc_malignancy), wording.interval(drift.auc_malignancy)),
+            _two(wording.change(gap), wording.change_interval(gap)) if drift.differences else "reference",
+            _two(wording.percent(point.sensitivity), wording.percent_interval(point.sensitivity)),
+            _two(wording.percent(point.specificity), wording.percent_interval(point.specificity)),
+            agreement,
+            wording.share(drift.ece_malignancy, 3),
+            wording.outcome(drift.verdict.outcome) if drift.verdict else "",
+        )
+    return table
+
+
+def latency_table(report: LatencyReport) -> Table:
+    """One row per run: inference percentiles, one assess() and its stages, cold start and memory."""
+    image, sampling = report.image, report.sampling
+    kind = "quick look" if sampling.quick else "full run"
+    table = Table(
+        box=SIMPLE,
+        title=f"{report.bundle} on {escape(report.environment.cpu)}, {report.environment.cores} cores",
+        caption=f"milliseconds; {kind}, {sampling.samples} inferences or {sampling.seconds:.0f} s each; assess() of a "
+        f"{image.width}x{image.height} {'synthetic ' if image.synthetic else ''}image and its stages, medians; cold: "
+        "load and first inference in a fresh process; MB: its peak memory",
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    table.add_column("variant", overflow="fold", min_width=18)
+    headings = ("thr", "p50", "p90", "p99", "assess", "decode", "resample", "quality", "infer", "decide", "cold", "MB")
+    for heading in headings:
+        table.add_column(heading, justify="right", overflow="fold")
+    for run in report.runs:
+        times = [run.inference.p50, run.inference.p90, run.inference.p99, run.assess.p50]
+        times += [run.stages[stage].p50 for stage in STAGES]
+        table.add_row(
+            escape(run.variant),
+            str(run.threads),
+            *(f"{time:.2f}" for time in times),
+            f"{run.cold_start.load_ms + run.cold_start.first_invoke_ms:.0f}",
+            f"{run.cold_start.peak_memory_bytes / 1e6:.0f}",
+        )
+    return table
+
+
+def comparison_table(rows: Sequence[Comparison]) -> Table:
+    """New over old medians; below 1 is faster."""
+    table = Table(box=SIMPLE, title="new / old, medians (below 1 is faster)", pad_edge=False)
+    for heading in ("variant", "threads", "inference", "assess"):
+        table.add_column(heading, justify="left" if heading == "variant" else "right")
+    for row in rows:
+        assess = "other image" if row.assess is None else f"{row.assess:.3f}"
+        table.add_row(escape(row.variant), str(row.threads), f"{row.inference:.3f}", assess)
+    return table
+
+
+def _two(first: str, second: str) -> str:
+    return first if second == wording.NONE else f"{first}\n[dim]{escape(second)}[/]"

@@ -1,0 +1,86 @@
+"""How figures are written, the same in tables and pages; an undefined figure is a dash."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from benchmarks.statistics import Gap
+from mobile_runtime.manifest import Estimate
+
+NONE = "-"
+OUTCOMES = {
+    "non-inferior": "✓ non-inferior",
+    "inferior": "✗ inferior",
+    "inconclusive": "? inconclusive",
+    "undetermined": "- undetermined",
+}
+
+
+def share(value: float | None, decimals: int = 4) -> str:
+    """0.9341"""
+    return NONE if value is None else f"{value:.{decimals}f}"
+
+
+def interval(estimate: Estimate | None) -> str:
+    """[0.920, 0.948]"""
+    return NONE if estimate is None else f"[{estimate.low:.3f}, {estimate.high:.3f}]"
+
+
+def value(estimate: Estimate | None) -> str:
+    """0.9341"""
+    return NONE if estimate is None else share(estimate.value)
+
+
+def percent(estimate: Estimate | None) -> str:
+    """95.1 %"""
+    return NONE if estimate is None else f"{100 * estimate.value:.1f} %"
+
+
+def percent_interval(estimate: Estimate | None) -> str:
+    """[91.9, 97.0]"""
+    return NONE if estimate is None else f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
+
+
+def change(gap: Gap | None) -> str:
+    """-0.0012"""
+    return NONE if gap is None else f"{gap.value:+.4f}"
+
+
+def change_interval(gap: Gap | None) -> str:
+    """[-0.0034, +0.0010]"""
+    return NONE if gap is None else f"[{gap.low:+.4f}, {gap.high:+.4f}]"
+
+
+def p_value(value: float | None) -> str:
+    """0.031, or < 0.001"""
+    if value is None:
+        return NONE
+    return f"{value:.3f}" if value >= 0.001 else "< 0.001"
+
+
+def megabytes(size_bytes: int) -> str:
+    """2.61 MB, in millions of bytes"""
+    return f"{size_bytes / 1e6:.2f} MB"
+
+
+def outcome(name: str) -> str:
+    """A verdict with a sign that needs no colour."""
+    return OUTCOMES[name]
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    function.__name__: function
+    for function in (
+        share,
+        interval,
+        value,
+        percent,
+        percent_interval,
+        change,
+        change_interval,
+        p_value,
+        megabytes,
+        outcome,
+    )
+}

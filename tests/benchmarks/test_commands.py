@@ -1,0 +1,175 @@
+"""The commands from end to end on a fake bundle: what they print, write and return."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import cold_start, latency
+from benchmarks.commands import app
+from benchmarks.results import DriftReport, LatencyReport
+from mobile_runtime.errors import BundleError, DataError
+from tests.benchmarks import fakes
+from tests.benchmarks.test_latency import COLD, TINY
+
+runner = CliRunner()
+
+
+def drift_arguments(bundle: Path, dataset: Path, out: Path, *more: str) -> list[str]:
+    table = str(dataset / "HAM10000_metadata.csv")
+    fixed = ["drift", "--bundle", str(bundle), "--images", str(dataset), "--labels", table, "--out", str(out)]
+    return [*fixed, "--resamples", "200", *more]
+
+
+def test_drift_writes_json_and_a_page(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    result = runner.invoke(app, drift_arguments(bundle_path, dataset, out), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    document = json.loads((out / "drift.json").read_text(encoding="utf-8"))
+    report = DriftReport.model_validate(document)
+    assert list(report.variants) == sorted(["float32", "int8", "onnx_float32"])
+    assert report.dataset.images == 42 and report.dataset.groups == 28 and report.dataset.malignant == 18
+    assert report.dataset.group_column == "lesion_id"
+    assert "Core ML" in report.not_run["coreml_float16"]
+    int8, onnx = report.variants["int8"], report.variants["onnx_float32"]
+    assert int8.flips and int8.confidence_drift.malignancy_max > 0
+    assert onnx.verdict is not None and onnx.verdict.outcome == "non-inferior" and not onnx.flips
+    assert str(tmp_path) not in (out / "drift.json").read_text(encoding="utf-8")
+    assert report.command.startswith("python -m benchmarks drift --bundle bundle --images ")
+    assert "--labels HAM10000_metadata.csv" in report.command
+
+    table = result.output
+    assert "AUC malignant" in table and "non-inferior" in table and "coreml_float16: not run on this machine" in table
+    assert max(map(len, table.splitlines()[:-4])) <= 120
+
+
+def test_the_page_is_self_contained_and_escaped(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "<b>data"
+    shutil.copytree(dataset, copy)
+    out = tmp_path / "out"
+    runner.invoke(app, drift_arguments(bundle_path, copy, out), catch_exceptions=False)
+    page = (out / "drift.html").read_text(encoding="utf-8")
+    assert "<b>data" not in page and "&lt;b&gt;data" in page
+    assert re.findall(r'(?:src|href)="(?!data:)', page) == []
+    assert page.count("<figure>") == 3 and page.count("<svg") >= 6
+    flips = json.loads((out / "drift.json").read_text(encoding="utf-8"))["variants"]["int8"]["flips"]
+    assert page.count("data:image/jpeg;base64,") == min(len(flips), 24) > 0
+    assert "prefers-color-scheme: dark" in page and "@media print" in page and 'name="viewport"' in page
+    assert str(tmp_path) not in page
+    assert not re.search(r"\bnan\b", re.sub(r'base64,[^"]*', "", page), re.IGNORECASE)
+
+
+def test_drift_is_reproducible_and_prints_json_only(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
+    documents = []
+    for seed in ("1", "1", "2"):
+        arguments = drift_arguments(bundle_path, dataset, tmp_path / "out", "--json", "--seed", seed)
+        document: dict[str, Any] = json.loads(runner.invoke(app, arguments, catch_exceptions=False).stdout)
+        documents.append(document["variants"])
+    assert documents[0] == documents[1]
+    assert documents[0] != documents[2]
+
+
+def test_chosen_variants_always_have_the_reference_beside_them(
+    bundle_path: Path, dataset: Path, tmp_path: Path
+) -> None:
+    arguments = drift_arguments(bundle_path, dataset, tmp_path / "out", "--json", "--variants", "int8")
+    document = json.loads(runner.invoke(app, arguments, catch_exceptions=False).stdout)
+    assert sorted(document["variants"]) == ["float32", "int8"] and document["not_run"] == {}
+    arguments[-1] = " , "
+    assert isinstance(runner.invoke(app, arguments).exception, DataError)
+
+
+def test_unreadable_images_are_counted_and_the_status_says_so(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(dataset, copy)
+    victim = sorted(copy.rglob("*.jpg"))[3]
+    victim.write_bytes(b"not an image")
+    result = runner.invoke(app, drift_arguments(bundle_path, copy, tmp_path / "out"), catch_exceptions=False)
+    assert result.exit_code == 1
+    assert victim.stem in result.stderr and "1 of 42 images could not be read" in result.stderr
+    report = json.loads((tmp_path / "out" / "drift.json").read_text(encoding="utf-8"))
+    assert report["dataset"]["images"] == 41
+    assert [item["image"] for item in report["dataset"]["unreadable"]] == [victim.stem]
+    assert "Not measured: " + victim.stem in (tmp_path / "out" / "drift.html").read_text(encoding="utf-8")
+
+
+def test_one_class_only_still_gives_a_report(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
+    lines = (dataset / "HAM10000_metadata.csv").read_text(encoding="utf-8").splitlines()
+    table = tmp_path / "nevi.csv"
+    table.write_text("\n".join([lines[0], *(line for line in lines if ",nv," in line)]) + "\n", encoding="utf-8")
+    arguments = drift_arguments(bundle_path, dataset, tmp_path / "out")
+    arguments[arguments.index("--labels") + 1] = str(table)
+    result = runner.invoke(app, arguments, catch_exceptions=False)
+    assert result.exit_code == 0
+    assert "Malignancy AUC is undefined" in result.output
+    assert "36 images have no label row" in result.stderr
+    page = (tmp_path / "out" / "drift.html").read_text(encoding="utf-8")
+    assert "undetermined" in page and "specificity" in page
+
+
+def test_a_bundle_without_float32_is_refused(dataset: Path, tmp_path: Path) -> None:
+    alone = fakes.write_bundle(tmp_path / "small", [fakes.variant("int8", precision="int8")])
+    result = runner.invoke(app, drift_arguments(alone, dataset, tmp_path / "out"))
+    assert isinstance(result.exception, BundleError) and "make bundle" in str(result.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def latency_run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
+    monkeypatch.setattr(latency, "QUICK", TINY)
+    monkeypatch.setattr(cold_start, "measure", lambda *_: COLD)
+    return runner.invoke(app, ["latency", "--quick", *arguments])
+
+
+def test_latency_measures_every_variant_and_thread_count(
+    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "latency.json"
+    result = latency_run(
+        monkeypatch, "--bundle", str(bundle_path), "--threads", "1", "--threads", "2", "--out", str(file)
+    )
+    assert result.exit_code == 0, result.output
+    report = LatencyReport.model_validate_json(file.read_bytes())
+    assert [(run.variant, run.threads, run.pinned) for run in report.runs] == [
+        *((name, 1, hasattr(os, "sched_setaffinity")) for name in ("float32", "int8", "onnx_float32")),
+        *((name, 2, False) for name in ("float32", "int8", "onnx_float32")),
+    ]
+    assert report.sampling.quick and report.environment.evidence == "desktop"
+    assert report.command == "python -m benchmarks latency --bundle bundle --threads 1 --threads 2 --quick"
+    assert "coreml_float16" in report.not_run
+    assert "decode" in result.output and "quick look" in result.output
+    assert str(tmp_path) not in file.read_text(encoding="utf-8")
+
+
+def test_latency_compares_with_a_stored_result(
+    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "old.json"
+    base = ["--bundle", str(bundle_path), "--variants", "int8,float32"]
+    latency_run(monkeypatch, *base, "--out", str(file))
+    result = latency_run(monkeypatch, *base, "--compare", str(file))
+    assert result.exit_code == 0 and "new / old" in result.output
+    document = json.loads(file.read_text(encoding="utf-8"))
+    document["environment"]["fingerprint"] = "0" * 16
+    file.write_text(json.dumps(document), encoding="utf-8")
+    refused = latency_run(monkeypatch, *base, "--compare", str(file))
+    assert isinstance(refused.exception, DataError) and "another machine" in str(refused.exception)
+
+
+@pytest.mark.parametrize("kind", ["drift", "latency"])
+def test_schemas_are_published(kind: str) -> None:
+    document = json.loads(runner.invoke(app, ["schema", kind], catch_exceptions=False).stdout)
+    assert document["properties"]["schema_version"]["const"] == 1
+    assert document["properties"]["kind"]["const"] == kind
+
+
+@pytest.mark.parametrize("command", ["drift", "latency", "schema"])
+def test_help_has_an_example(command: str) -> None:
+    result = runner.invoke(app, [command, "--help"])
+    assert result.exit_code == 0 and f"Example: python -m benchmarks {command}" in result.output

@@ -1,0 +1,157 @@
+"""Drift figures on scores small enough to work out by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from benchmarks import drift
+from benchmarks.drift import Settings
+from benchmarks.labelled import LabelledImage, LabelledSet
+from benchmarks.results import VariantDrift
+from benchmarks.scoring import Scored
+from mobile_runtime.bundle import Bundle
+from mobile_runtime.errors import BundleError
+from mobile_runtime.synthetic import LABELS
+from mobile_runtime.taxonomy import default_taxonomy
+from tests.benchmarks import fakes
+
+REFERENCE = [0.9, 0.8, 0.7, 0.2, 0.6, 0.1, 0.1, 0.3]
+DX = ["mel", "mel", "mel", "mel", "nv", "nv", "nv", "nv"]
+
+
+def labelled(labels: list[str], groups: list[str] | None = None) -> LabelledSet:
+    taxonomy = default_taxonomy()
+    images = []
+    for i, label in enumerate(labels):
+        nodes = taxonomy.nodes_of("ham10000", label)
+        malignant = taxonomy.truth("malignancy", nodes)
+        group = groups[i] if groups else str(i)
+        images.append(LabelledImage(f"i{i}", Path(f"i{i}.jpg"), label, nodes, malignant, LABELS.index(label), group))
+    return LabelledSet(tuple(images), "ham10000")
+
+
+def compare(
+    scores: dict[str, list[float]], labels: list[str] = DX, thresholds: dict[str, float] | None = None
+) -> dict[str, VariantDrift]:
+    scored = {
+        name: Scored(fakes.variant(name, threshold=(thresholds or {}).get(name, 0.5)), "fake", fakes.prediction(values))
+        for name, values in scores.items()
+    }
+    return drift.compare(scored, labelled(labels), LABELS, Settings("float32", "balanced", resamples=500))
+
+
+def test_decisions_are_taken_at_each_variants_own_threshold() -> None:
+    # int8 halves every score and so does its threshold: nothing may change.
+    halved = [score / 2 for score in REFERENCE]
+    found = compare({"float32": REFERENCE, "int8": halved}, thresholds={"float32": 0.5, "int8": 0.25})
+    decisions = found["int8"].operating_points["balanced"]
+    assert decisions.threshold == 0.25
+    assert decisions.agreement.value == 1.0 and found["int8"].flips == []
+    assert decisions.sensitivity is not None and decisions.specificity is not None
+    assert (decisions.sensitivity.value, decisions.specificity.value) == (0.75, 0.75)
+    assert decisions.mcnemar_p == 1.0
+
+
+def test_flips_are_listed_worst_first() -> None:
+    #            mel: missed           gained  nv: lost        gained big
+    moved = [0.9, 0.8, 0.45, 0.55, 0.4, 0.1, 0.95, 0.3]
+    found = compare({"float32": REFERENCE, "int8": moved})["int8"]
+    assert [(flip.image, flip.referred_by) for flip in found.flips] == [
+        ("i2", "reference"),  # a melanoma that is no longer referred, though it moved least but one
+        ("i6", "variant"),
+        ("i3", "variant"),
+        ("i4", "reference"),
+    ]
+    decisions = found.operating_points["balanced"]
+    assert (decisions.refer_lost, decisions.refer_lost_malignant, decisions.refer_gained) == (2, 1, 2)
+    assert decisions.agreement.value == 0.5
+
+
+def test_a_score_on_the_threshold_is_referred() -> None:
+    found = compare({"float32": [0.5] * 4 + [0.25] * 4})["float32"]
+    sensitivity = found.operating_points["balanced"].sensitivity
+    assert sensitivity is not None and sensitivity.value == 1.0
+
+
+def test_auc_and_differences_match_scikit_learn() -> None:
+    moved = [0.9, 0.8, 0.45, 0.05, 0.4, 0.1, 0.95, 0.3]
+    found = compare({"float32": REFERENCE, "int8": moved})
+    truth = [label == "mel" for label in DX]
+    expected = roc_auc_score(truth, moved) - roc_auc_score(truth, REFERENCE)
+    differences = found["int8"].differences
+    assert differences is not None and differences.auc_malignancy_delong and differences.auc_malignancy_bootstrap
+    assert differences.auc_malignancy_delong.value == pytest.approx(expected)
+    bootstrap = differences.auc_malignancy_bootstrap
+    assert bootstrap.value == pytest.approx(expected)
+    assert bootstrap.low < expected < bootstrap.high
+    assert bootstrap.resamples is not None and 450 < bootstrap.resamples <= 500
+    assert found["float32"].differences is None and found["float32"].verdict is None
+
+
+def test_the_verdict_follows_the_margin() -> None:
+    truth_like = [0.9, 0.8, 0.7, 0.6, 0.1, 0.2, 0.3, 0.4] * 10
+    reversed_scores = [1 - score for score in truth_like]
+    found = compare({"float32": truth_like, "same": truth_like, "worse": reversed_scores}, DX * 10)
+    assert found["same"].verdict and found["same"].verdict.outcome == "non-inferior"
+    assert found["worse"].verdict and found["worse"].verdict.outcome == "inferior"
+
+
+def test_confidence_drift_is_the_absolute_change() -> None:
+    moved = [*REFERENCE[:-1], 0.7]
+    found = compare({"float32": REFERENCE, "int8": moved})["int8"].confidence_drift
+    assert found.malignancy_max == pytest.approx(0.4, abs=1e-6)
+    assert found.malignancy_mean == pytest.approx(0.4 / 8, abs=1e-6)
+    assert found.probability_max == pytest.approx(0.4, abs=1e-6)
+    assert found.probability_mean == pytest.approx(0.8 / 56, abs=1e-6)
+
+
+def test_one_class_only_leaves_the_rest_standing() -> None:
+    found = compare({"float32": REFERENCE, "int8": [score * 0.9 for score in REFERENCE]}, ["nv"] * 8)
+    int8 = found["int8"]
+    assert int8.auc_malignancy is None and int8.auc_macro is None
+    assert int8.differences is not None and int8.differences.auc_malignancy_bootstrap is None
+    assert int8.verdict is not None and int8.verdict.outcome == "undetermined"
+    decisions = int8.operating_points["balanced"]
+    assert decisions.sensitivity is None
+    assert decisions.specificity is not None and decisions.specificity.value == 0.5
+    assert int8.accuracy is not None and int8.ece_malignancy is not None
+    notes = " ".join(drift.notes_of(labelled(["nv"] * 8), LABELS, found))
+    assert "Malignancy AUC is undefined: all deciding labels are benign" in notes
+    assert "Class AUCs are undefined" in notes
+
+
+def test_open_labels_take_no_part_in_malignancy_figures() -> None:
+    images = list(labelled([*DX, "nv", "nv"]).images)
+    for i in (8, 9):
+        images[i] = LabelledImage(f"i{i}", Path(), "?", ("skin_condition",), None, None, f"g{i}")
+    scored = {"float32": Scored(fakes.variant("float32"), "fake", fakes.prediction([*REFERENCE, 1.0, 1.0]))}
+    subset = LabelledSet(tuple(images), "ham10000")
+    found = drift.compare(scored, subset, LABELS, Settings("float32", "balanced", resamples=100))["float32"]
+    assert found.auc_malignancy is not None and found.auc_malignancy.n == 8
+    decisions = found.operating_points["balanced"]
+    assert decisions.specificity is not None and decisions.specificity.n == 4
+    assert decisions.agreement.n == 10
+    notes = " ".join(drift.notes_of(subset, LABELS, {}))
+    assert "2 labels leave malignancy open" in notes and "2 labels are not exactly one class" in notes
+
+
+def test_macro_is_over_the_classes_present_and_says_so() -> None:
+    found = compare({"float32": REFERENCE})["float32"]
+    assert found.auc_per_class["bcc"] is None
+    assert found.auc_per_class["mel"] is not None and found.auc_macro is not None
+    assert found.auc_macro.value == pytest.approx(found.auc_per_class["mel"].value)
+    notes = " ".join(drift.notes_of(labelled(DX), LABELS, {}))
+    assert "No image of class akiec, bcc, bkl, df, vasc" in notes
+    assert "Only 4 malignant and 4 benign images" in notes
+    assert "Fewer than 10 images of mel (4), nv (4)" in notes
+
+
+def test_the_reference_is_the_float32_tflite_variant(bundle_path: Path, tmp_path: Path) -> None:
+    assert drift.reference_variant(Bundle.load(bundle_path)) == "float32"
+    variants = [fakes.variant("int8", precision="int8"), fakes.variant("onnx_float32", "onnx", "float32")]
+    alone = Bundle.load(fakes.write_bundle(tmp_path / "small", variants))
+    with pytest.raises(BundleError, match=r"only int8, onnx_float32; run `make bundle` and pass --bundle dist/bundle"):
+        drift.reference_variant(alone)

@@ -1,0 +1,160 @@
+"""Labels that match images, and every way in which they do not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from benchmarks.labelled import LabelledImage, LabelledSet, Truth, read_labelled
+from mobile_runtime.errors import DataError, TaxonomyError
+from mobile_runtime.taxonomy import HAM10000_CLASSES
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Five files, two of them in sub-folders; their contents are never read here."""
+    folder = tmp_path / "photos"
+    for name in ("a.jpg", "b.JPEG", "left/c.png", "left/deep/d.webp", "v1.2.jpg"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+    (folder / "notes.txt").touch()
+    return folder
+
+
+def table(folder: Path, text: str) -> Path:
+    path = folder / "labels.csv"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_ids_match_with_and_without_extension_and_folder(photos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "image_id,dx\na.jpg,mel\nb,nv\nleft/c,bcc\nd,akiec\nv1.2,df\n")
+    found = read_labelled(photos, labels)
+    names = [image.path.relative_to(photos).as_posix() for image in found.images]
+    assert names == ["a.jpg", "b.JPEG", "left/c.png", "left/deep/d.webp", "v1.2.jpg"]
+    assert [image.malignant for image in found.images] == [True, False, True, True, False]
+    assert found.images[0].nodes == ("melanoma",)
+    assert found.images[0].class_index == HAM10000_CLASSES.index("melanoma")
+    assert found.missing == found.unlabelled == ()
+
+
+def test_partial_labels_leave_the_class_open(photos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "image_id,melanoma\na,0\nb,1\n")
+    found = read_labelled(photos, labels, label_column="melanoma", dataset="isic2017")
+    assert [image.malignant for image in found.images] == [False, True]
+    assert [image.class_index for image in found.images] == [None, HAM10000_CLASSES.index("melanoma")]
+
+
+def test_a_node_that_several_classes_cover_is_not_a_class(photos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "image_id,diagnostic\na,SCC\nb,ACK\n")
+    found = read_labelled(photos, labels, label_column="diagnostic", dataset="pad_ufes_20")
+    assert [image.class_index for image in found.images] == [None, HAM10000_CLASSES.index("premalignant_epidermal")]
+
+
+@pytest.mark.parametrize(
+    ("header", "asked", "column"),
+    [
+        ("image_id,dx,lesion_id,patient_id", None, "patient_id"),
+        ("image_id,dx,lesion_id,site", None, "lesion_id"),
+        ("image_id,dx,lesion_id,site", "site", "site"),
+        ("image_id,dx,sex,site", None, None),
+    ],
+)
+def test_groups_come_from_the_widest_column(
+    photos: Path, tmp_path: Path, header: str, asked: str | None, column: str | None
+) -> None:
+    labels = table(tmp_path, f"{header}\na,mel,L1,P1\nb,nv,L1,P2\nc,nv,L2,\n")
+    found = read_labelled(photos, labels, group_column=asked)
+    assert found.group_column == column
+    numbers = Truth.of(found).groups
+    assert len(set(numbers.tolist())) == (2 if column == "lesion_id" else 3)
+
+
+def test_truth_keeps_open_labels_apart() -> None:
+    facts = [(True, 0, "x"), (False, 1, "x"), (None, None, "y")]
+    images = [LabelledImage(str(i), Path(), "", (), m, c, g) for i, (m, c, g) in enumerate(facts)]
+    truth = Truth.of(LabelledSet(tuple(images), "test"))
+    assert truth.decided.tolist() == [True, True, False]
+    assert truth.malignant.tolist() == [True, False, False]
+    assert truth.classes.tolist() == [0, 1, -1]
+    assert truth.exact.tolist() == [True, True, False]
+    assert np.array_equal(truth.groups, [0, 0, 1])
+
+
+def test_images_without_a_row_are_listed(photos: Path, tmp_path: Path) -> None:
+    found = read_labelled(photos, table(tmp_path, "image_id,dx\na,mel\n"))
+    assert found.unlabelled == ("b.JPEG", "left/c.png", "left/deep/d.webp", "v1.2.jpg")
+
+
+def test_rows_without_an_image_are_an_error_that_lists_both_sides(photos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "image_id,dx\na,mel\nx1,nv\nx2,nv\n")
+    with pytest.raises(DataError, match=r"2 of 3 rows .*x1, x2; 4 images without a row: b\.JPEG.*--allow-missing"):
+        read_labelled(photos, labels)
+    found = read_labelled(photos, labels, allow_missing=True)
+    assert found.missing == ("x1", "x2") and len(found) == 1
+
+
+def test_no_row_with_an_image_is_an_error_even_when_missing_is_allowed(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="check --images and --image-column"):
+        read_labelled(photos, table(tmp_path, "image_id,dx\nx,mel\n"), allow_missing=True)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "no column 'image_id', 'dx'; it has no header"),
+        ("image_id,dx\n", "no rows"),
+        ("id,dx\na,mel\n", "no column 'image_id'; it has id, dx; name yours with --image-column"),
+        ("image_id,label\na,mel\n", "no column 'dx'"),
+        ("image_id,dx\na,mel\na,nv\n", "1 ids occur more than once: a"),
+        ("image_id,dx\na,mel\na.jpg,mel\n", "1 images are named by two ids: a.jpg"),
+        ("image_id,dx\na,mel,x\n", "line 2 has not 2 fields"),
+        ("image_id,dx\na,mel\nb\n", "line 3 has not 2 fields"),
+        ("image_id,dx\n,mel\n", "1 rows have nothing in column 'image_id'"),
+    ],
+)
+def test_bad_tables_name_file_and_remedy(photos: Path, tmp_path: Path, text: str, complaint: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_labelled(photos, table(tmp_path, text))
+    assert complaint in str(caught.value) and "labels.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_that_is_no_text_is_an_error(photos: Path, tmp_path: Path) -> None:
+    path = tmp_path / "labels.csv"
+    path.write_bytes(b"\xff\xfe\x00\x01,dx\n")
+    with pytest.raises(DataError, match="not a readable CSV"):
+        read_labelled(photos, path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_header(photos: Path, tmp_path: Path) -> None:
+    assert len(read_labelled(photos, table(tmp_path, "\ufeffimage_id,dx\na,mel\n"))) == 1
+
+
+def test_unknown_labels_are_all_named(photos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "image_id,dx\na,mel\nb,wart\nc,wart\nd,corn\n")
+    with pytest.raises(TaxonomyError, match=r"labels.csv: 3 rows .*'wart', 'corn'; it knows akiec.*--label-column"):
+        read_labelled(photos, labels)
+    with pytest.raises(TaxonomyError, match="choose --dataset from ham10000"):
+        read_labelled(photos, labels, dataset="unknown")
+
+
+def test_an_id_that_fits_two_files_is_an_error(photos: Path, tmp_path: Path) -> None:
+    (photos / "left" / "a.jpg").touch()
+    with pytest.raises(DataError, match=r"'a' is there 2 times \(a.jpg, left/a.jpg\)"):
+        read_labelled(photos, table(tmp_path, "image_id,dx\na,mel\n"))
+    found = read_labelled(photos, table(tmp_path, "image_id,dx\nleft/a.jpg,mel\na.jpg,nv\n"))
+    assert [image.path for image in found.images] == [photos / "left" / "a.jpg", photos / "a.jpg"]
+
+
+def test_missing_files_and_folders(photos: Path, tmp_path: Path) -> None:
+    labels = table(tmp_path, "image_id,dx\na,mel\n")
+    with pytest.raises(DataError, match="no such label file"):
+        read_labelled(photos, tmp_path / "none.csv")
+    with pytest.raises(DataError, match="no such image folder"):
+        read_labelled(tmp_path / "none", labels)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="no JPEG, PNG or WebP files"):
+        read_labelled(tmp_path / "empty", labels)

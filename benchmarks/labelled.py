@@ -254,4 +254,5 @@ def _refuse_doubled(labels: Path, values: Sequence[str], what: str) -> None:
 
 def name_few(names: Sequence[str]) -> str:
     """The first few names for a message."""
-    return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.labelled import LabelledImage, LabelledSet, Truth, read_labelled
+from benchmarks.labelled import LabelledImage, LabelledSet, Truth, name_few, read_labelled
 from mobile_runtime.errors import DataError, TaxonomyError
 from mobile_runtime.taxonomy import HAM10000_CLASSES
 
@@ -86,6 +86,11 @@ def test_truth_keeps_open_labels_apart() -> None:
 def test_images_without_a_row_are_listed(photos: Path, tmp_path: Path) -> None:
     found = read_labelled(photos, table(tmp_path, "image_id,dx\na,mel\n"))
     assert found.unlabelled == ("b.JPEG", "left/c.png", "left/deep/d.webp", "v1.2.jpg")
+
+
+def test_long_lists_say_how_many_more() -> None:
+    assert name_few(["a", "b"]) == "a, b"
+    assert name_few(list("abcdefg")) == "a, b, c, d, e and 2 more"
 
 
 def test_rows_without_an_image_are_an_error_that_lists_both_sides(photos: Path, tmp_path: Path) -> None:

@@ -50,6 +50,19 @@ def constant(tree: Any, index: int) -> npt.NDArray[np.float32]:
     return data.view(np.float32).reshape(tensor.shape)
 
 
+def dequantized(tree: Any, index: int) -> npt.NDArray[np.float32]:
+    """An int8 or int32 constant as the real numbers that it stands for."""
+    tensor = tree.subgraphs[0].tensors[index]
+    types = {schema.TensorType.INT8: np.int8, schema.TensorType.INT32: np.int32}
+    if tensor.type not in types or tensor.quantization is None or tensor.quantization.scale is None:
+        raise GraphError(f"{tensor.name!r} is not a quantized constant")
+    data = np.asarray(tree.buffers[tensor.buffer].data, np.uint8)
+    values = data.view(types[tensor.type]).reshape(tensor.shape).astype(np.float32)
+    shape = np.ones(values.ndim, int)
+    shape[tensor.quantization.quantizedDimension] = -1
+    return values * np.asarray(tensor.quantization.scale, np.float32).reshape(shape)
+
+
 def set_constant(tree: Any, index: int, values: npt.NDArray[np.float32]) -> None:
     """Replace a float constant by values of the same shape, in a buffer of its own."""
     tensor = tree.subgraphs[0].tensors[index]

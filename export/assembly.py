@@ -27,7 +27,7 @@ from export.variants import (
 from mobile_runtime import synthetic
 from mobile_runtime.bundle import MANIFEST, Bundle
 from mobile_runtime.console import err
-from mobile_runtime.files import build_folder, sha256
+from mobile_runtime.files import build_folder, sha256, sha256_bytes
 from mobile_runtime.manifest import ClassSpec, FileEntry, InputSpec, Manifest, Variant, manifest_schema
 from mobile_runtime.resample import resample
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
@@ -66,6 +66,7 @@ def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
 def assemble(
     checkpoint: Path,
     record: ReleaseRecord,
+    int8: bytes,
     out: Path,
     *,
     only: Sequence[str] | None = None,
@@ -77,6 +78,7 @@ def assemble(
     Args:
         checkpoint: weights; their hash must be the record's.
         record: what was fitted for them.
+        int8: the static int8 graph that was made with the record.
         out: the bundle's folder, replaced if it exists.
         only: names of the variants to write; None writes all.
         images: prepared images for the parity check; None draws synthetic ones.
@@ -87,6 +89,8 @@ def assemble(
     """
     if sha256(checkpoint) != record.provenance.checkpoint_sha256:
         raise ExportError(f"{checkpoint} is not the checkpoint that the release record was made for")
+    if sha256_bytes(int8) != record.int8_sha256:
+        raise ExportError("the static int8 model is not the one that the release record was made with")
     names = list(only or ALL_VARIANTS)
     if unknown := [name for name in names if name not in record.variants]:
         raise ExportError(f"no variant {', '.join(unknown)}; there are {', '.join(record.variants)}")
@@ -107,7 +111,7 @@ def assemble(
             fitted = record.variants[name]
             if name in TFLITE_VARIANTS:
                 path = models / f"{name}.tflite"
-                path.write_bytes(write_tflite_variant(base, name, fitted.temperature, record.ranges))
+                path.write_bytes(write_tflite_variant(base, name, fitted.temperature, int8))
             else:
                 path = write_other(name, deployed, fitted.temperature, size, models, LICENCE)
             parity = {}

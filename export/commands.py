@@ -11,6 +11,7 @@ from rich.table import Table
 from export.assembly import assemble
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
+from export.variants import STATIC_VARIANT
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out, print_json
 from train.checkpoint import load_checkpoint, save_checkpoint
@@ -46,21 +47,26 @@ def bundle(
     kept = save_checkpoint(network, recipe, (record_to or run) / "mobile.safetensors", half=True)
     split = load_split(run / "splits.csv", read_examples(data))
     title = ReleaseName(name, version)
-    record = fit_release(kept, split, title=title, calibration_images=calibration_images, seed=seed)
+    record, int8 = fit_release(kept, split, title=title, calibration_images=calibration_images, seed=seed)
     save_record(record, (record_to or run) / "record.json")
-    _report(assemble(kept, record, folder), as_json)
+    _report(assemble(kept, record, int8, folder), as_json)
 
 
 @app.command(epilog="Example: python -m export rebuild --out dist/bundle")
 def rebuild(
     release: Annotated[Path, typer.Option(help="Folder with mobile.safetensors and record.json.")] = RELEASE,
     folder: Annotated[Path, typer.Option("--out", help="The bundle's folder.")] = Path("dist/bundle"),
+    int8_from: Annotated[
+        Optional[Path], typer.Option("--int8-from", help="Bundle with the int8 model; the default one if left out.")
+    ] = None,
     only: OnlyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Rebuild a bundle from kept weights and their release record; needs no images."""
+    """Rebuild a bundle from kept weights, their release record and the shipped int8 model; needs no images."""
     record = load_record(release / "record.json")
-    _report(assemble(release / "mobile.safetensors", record, folder, only=only), as_json)
+    source = Bundle.load(int8_from)
+    int8 = source.model_bytes(source.variant(STATIC_VARIANT))
+    _report(assemble(release / "mobile.safetensors", record, int8, folder, only=only), as_json)
 
 
 def _report(made: Bundle, as_json: bool) -> None:

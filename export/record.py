@@ -6,7 +6,6 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from compress.ranges import Ranges
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
 from mobile_runtime.manifest import Estimate, OperatingPoint, Provenance, QualityLimits
@@ -31,7 +30,7 @@ class ReleaseRecord(BaseModel):
     version: str
     default_variant: str
     default_operating_point: str
-    ranges: Ranges
+    int8_sha256: str
     quality: QualityLimits
     variants: dict[str, VariantRecord]
     provenance: Provenance

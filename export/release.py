@@ -12,16 +12,26 @@ import numpy.typing as npt
 from rich.progress import Progress
 
 from compress.calibration_set import draw_calibration_set
+from compress.flatbuffer import with_temperature
+from compress.quantization import quantize
 from compress.ranges import collect_ranges
+from compress.rounding import round_weights
 from compress.temperature import fit_temperature
 from export.deployed import deploy
 from export.figures import lock_points, measure, thresholds
 from export.record import ReleaseRecord, VariantRecord
 from export.tflite import write_tflite
-from export.variants import COREML_VARIANT, ONNX_VARIANT, TFLITE_VARIANTS, run_variant, write_tflite_variant
+from export.variants import (
+    COREML_VARIANT,
+    ONNX_VARIANT,
+    STATIC_VARIANT,
+    TFLITE_VARIANTS,
+    run_variant,
+    write_tflite_variant,
+)
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import sha256
+from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.manifest import Provenance, QualityLimits
 from mobile_runtime.pipeline import Prediction
 from mobile_runtime.quality import measure as measure_quality
@@ -81,8 +91,11 @@ def fit_release(
     primary: str | None = None,
     seed: int = 0,
     cache: Path | None = None,
-) -> ReleaseRecord:
+) -> tuple[ReleaseRecord, bytes]:
     """Fit on the validation split, measure on the test split, once.
+
+    Returns:
+        The record, and the static int8 graph, which holds the rounded weights that other int8 variants share.
 
     Args:
         checkpoint: `model.safetensors` of a training run.
@@ -108,16 +121,24 @@ def fit_release(
         task = progress.add_task("convert", total=2 + len(TFLITE_VARIANTS))
         deployed = deploy(network, classes, taxonomy)
         base = write_tflite(deployed, recipe.input_size)
-        progress.update(task, advance=1, description="collect ranges")
-        ranges = collect_ranges(base, calibration)
-        variants: dict[str, VariantRecord] = {}
+        progress.update(task, advance=1, description="round weights")
+        rounded = round_weights(base, list(calibration), seed)
+        ranges = collect_ranges(rounded, calibration)
+        int8 = quantize(rounded, STATIC_VARIANT, ranges)
         progress.advance(task)
+
+        def write(name: str, temperature: float) -> bytes:
+            if name == STATIC_VARIANT:
+                return quantize(with_temperature(rounded, temperature), name, ranges)
+            return write_tflite_variant(base, name, temperature, int8)
+
+        variants: dict[str, VariantRecord] = {}
         for name in TFLITE_VARIANTS:
             progress.update(task, description=f"fit {name}")
             masks = label_masks(split["val"], classes, taxonomy).numpy()
-            plain = run_variant(name, write_tflite_variant(base, name, 1.0, ranges), parts["val"])
+            plain = run_variant(name, write(name, 1.0), parts["val"])
             temperature = fit_temperature(plain["probabilities"], masks)
-            model = write_tflite_variant(base, name, temperature, ranges)
+            model = write(name, temperature)
             outputs = {part: _prediction(run_variant(name, model, images)) for part, images in parts.items()}
             variants[name] = _record(split, outputs, primary, classes, temperature)
             progress.advance(task)
@@ -126,12 +147,13 @@ def fit_release(
     variants[COREML_VARIANT] = variants["float16"].model_copy(update={"metrics": {}})
     rng = np.random.default_rng(seed)
     sample = [split["train"][i] for i in rng.permutation(len(split["train"]))[:4000]]
-    return ReleaseRecord(
+    int8 = write(STATIC_VARIANT, variants[STATIC_VARIANT].temperature)
+    record = ReleaseRecord(
         name=title.name,
         version=title.version,
-        default_variant="static_wi8_ai8",
+        default_variant=STATIC_VARIANT,
         default_operating_point="rule_out",
-        ranges=ranges,
+        int8_sha256=sha256_bytes(int8),
         quality=quality_limits(prepared_images(sample, pixels, recipe.input_size), "training images"),
         variants=variants,
         provenance=Provenance(
@@ -142,6 +164,7 @@ def fit_release(
             checkpoint_sha256=sha256(checkpoint),
         ),
     )
+    return record, int8
 
 
 def split_digest(split: Split) -> str:

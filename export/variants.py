@@ -12,13 +12,14 @@ import torch
 
 from compress.flatbuffer import with_temperature
 from compress.quantization import RECIPES, quantize
-from compress.ranges import Ranges
+from compress.rounding import graft_weights
 from export import coreml, onnx, tflite
 from export.deployed import OUTPUTS, DeployedNetwork
 from export.errors import ExportError
 from mobile_runtime.engines import LiteRTEngine, OnnxEngine
 from mobile_runtime.manifest import OperatingPoint, Runtime, Variant
 
+STATIC_VARIANT = "static_wi8_ai8"
 TFLITE_VARIANTS = ("float32", *RECIPES)
 ONNX_VARIANT = "float32_onnx"
 COREML_VARIANT = "float16_coreml"
@@ -55,10 +56,21 @@ def runtime_of(name: str) -> Runtime:
     return runtimes.get(name, "litert")
 
 
-def write_tflite_variant(base: bytes, name: str, temperature: float, ranges: Ranges) -> bytes:
-    """One TFLite variant from the float32 graph at temperature 1."""
-    calibrated = with_temperature(base, temperature)
-    return calibrated if name == "float32" else quantize(calibrated, name, ranges)
+def write_tflite_variant(base: bytes, name: str, temperature: float, int8: bytes) -> bytes:
+    """One TFLite variant.
+
+    Args:
+        base: the float32 graph at temperature 1.
+        name: one of `TFLITE_VARIANTS`.
+        temperature: what to divide the logits by.
+        int8: the finished static int8 graph, which holds the rounded weights.
+    """
+    if name == STATIC_VARIANT:
+        return int8
+    if name == "float32":
+        return with_temperature(base, temperature)
+    source = base if name == "float16" else graft_weights(base, int8)
+    return quantize(with_temperature(source, temperature), name)
 
 
 def describe(

@@ -155,9 +155,7 @@ def measure_latency(
     quick: Annotated[
         bool, typer.Option("--quick", help="128 samples or 5 s each, not 1,024 or 60 s; stated in the result.")
     ] = False,
-    image: Annotated[
-        Optional[Path], typer.Option(help="Photograph to assess; a synthetic 600x450 JPEG if left out.")
-    ] = None,
+    image: Annotated[Optional[Path], typer.Option(help="Photograph to assess; a synthetic 600x450 JPEG if left out.")] = None,
     against: Annotated[
         Optional[Path], typer.Option("--compare", help="Stored result of the same machine to print ratios to.")
     ] = None,
@@ -190,9 +188,7 @@ def measure_latency(
             advance(1)
     notes = [note for note in [busy_note(machine.load_average)] if note]
     if over := [count for count in counts if count > machine.cores_allowed]:
-        notes.append(
-            f"More threads ({', '.join(map(str, over))}) than the {machine.cores_allowed} cores of this machine."
-        )
+        notes.append(f"More threads ({', '.join(map(str, over))}) than the {machine.cores_allowed} cores of this machine.")
     arguments = {
         "bundle": bundle,
         "variants": variants,

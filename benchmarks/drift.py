@@ -190,9 +190,7 @@ def _estimate(measure: Measure | None, groups: npt.NDArray[np.int64]) -> Estimat
     return None if measure is None else measure.estimate(groups)
 
 
-def _differences(
-    ours: _Measures, reference: _Measures, truth: Truth, resampled: statistics.Floats | None
-) -> Differences:
+def _differences(ours: _Measures, reference: _Measures, truth: Truth, resampled: statistics.Floats | None) -> Differences:
     bootstrap = None
     if ours.malignancy and reference.malignancy and resampled is not None:
         bootstrap = statistics.percentile_interval(ours.malignancy.value - reference.malignancy.value, resampled)

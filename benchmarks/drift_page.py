@@ -75,9 +75,7 @@ def _differences(report: DriftReport) -> str | None:
 def _movement(report: DriftReport, scored: Mapping[str, Scored]) -> str | None:
     reference = scored[report.reference].prediction.malignancy.astype(np.float64)
     changes = {
-        name: np.abs(scored[name].prediction.malignancy - reference)
-        for name in report.variants
-        if name != report.reference
+        name: np.abs(scored[name].prediction.malignancy - reference) for name in report.variants if name != report.reference
     }
     return figures.movement(changes) if changes else None
 

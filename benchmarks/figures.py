@@ -46,8 +46,7 @@ class Frame:
     def segment(self, start: tuple[float, float], end: tuple[float, float], style: str) -> str:
         (x1, y1), (x2, y2) = start, end
         return (
-            f'<line class="{style}" x1="{self.x(x1):.1f}" y1="{self.y(y1):.1f}" '
-            f'x2="{self.x(x2):.1f}" y2="{self.y(y2):.1f}"/>'
+            f'<line class="{style}" x1="{self.x(x1):.1f}" y1="{self.y(y1):.1f}" x2="{self.x(x2):.1f}" y2="{self.y(y2):.1f}"/>'
         )
 
     def x_ticks(self, ticks: Mapping[float, str], title: str) -> str:

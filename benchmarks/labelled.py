@@ -147,8 +147,7 @@ def read_labelled(
         both = f"; {len(unlabelled)} images without a row: {name_few(unlabelled)}" if unlabelled else ""
         remedy = "pass --allow-missing to leave those rows out" if found else "check --images and --image-column"
         raise DataError(
-            f"{labels}: {len(missing)} of {len(ids)} rows without an image in {images}: "
-            f"{name_few(missing)}{both}; {remedy}"
+            f"{labels}: {len(missing)} of {len(ids)} rows without an image in {images}: {name_few(missing)}{both}; {remedy}"
         )
 
     facts = {label: _facts(nodes[label], classes, taxonomy) for label in nodes}
@@ -189,9 +188,7 @@ def _read_rows(labels: Path, columns: Sequence[str]) -> tuple[list[dict[str, str
     return rows, header
 
 
-def _nodes_by_label(
-    labels: Path, dataset: str, values: Sequence[str], taxonomy: Taxonomy
-) -> dict[str, tuple[str, ...]]:
+def _nodes_by_label(labels: Path, dataset: str, values: Sequence[str], taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
     if dataset not in taxonomy.datasets:
         known = ", ".join(taxonomy.datasets)
         raise TaxonomyError(f"no label map for data set {dataset!r}; choose --dataset from {known}")

@@ -122,9 +122,7 @@ def assess_in_stages(pipeline: TriagePipeline, data: bytes) -> tuple[Decision, d
     return verdict, {stage: (marks[i + 1] - marks[i]) * 1e3 for i, stage in enumerate(STAGES)}
 
 
-def measure(
-    jobs: Sequence[Job], data: bytes, sampling: Sampling, advance: Callable[[int], None] = lambda count: None
-) -> None:
+def measure(jobs: Sequence[Job], data: bytes, sampling: Sampling, advance: Callable[[int], None] = lambda count: None) -> None:
     """Fill the jobs' samples, taking turns.
 
     Args:

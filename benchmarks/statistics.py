@@ -1,66 +1,49 @@
-"""Figures with honest intervals: AUC, paired differences, bootstrap over lesions, proportions, calibration.
+"""Comparisons with honest intervals: paired differences, bootstrap over lesions, calibration, non-inferiority.
 
-Every interval is two-sided 95 %. A figure that is undefined on the data (an AUC with one class only) is None, not NaN.
+The figures themselves are in `mobile_runtime.statistics`. Every interval is two-sided 95 %. A figure that is undefined on the
+data (an AUC with one class only) is None, not NaN.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import binomtest, rankdata
+from scipy.stats import binomtest
 
-from mobile_runtime.manifest import Estimate
+from mobile_runtime.statistics import (
+    Z95,
+    Bools,
+    Floats,
+    Integers,
+    Measure,
+    Scores,
+    auc,
+    balanced_accuracy,
+    mean_of,
+    wilson,
+)
 
-Floats = npt.NDArray[np.float64]
-Scores = npt.NDArray[np.floating]
-Bools = npt.NDArray[np.bool_]
-Integers = npt.NDArray[np.int64]
+__all__ = [
+    "Gap",
+    "Measure",
+    "auc",
+    "balanced_accuracy",
+    "bootstrap_auc",
+    "expected_calibration_error",
+    "mcnemar",
+    "mean_of",
+    "non_inferiority",
+    "paired_difference",
+    "percentile_interval",
+    "wilson",
+]
+
 Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
-
-Z95 = 1.959963984540054
 _CHUNK = 128
-
-
-@dataclass(frozen=True)
-class Measure:
-    """A figure together with what each example adds to its error.
-
-    Attributes:
-        value: the figure, 0..1.
-        influence: float64 [N]; the sum of its squares is the figure's variance. Differences and means of figures over
-            the same examples have the differences and means of these vectors, which accounts for correlation.
-        support: examples in the smallest class that the figure rests on.
-    """
-
-    value: float
-    influence: Floats
-    support: int
-
-    def variance(self, groups: Integers) -> float:
-        """Variance with examples of one group (lesion, patient) taken as one; groups is int [N], 0..G-1."""
-        return float((np.bincount(groups, weights=self.influence) ** 2).sum())
-
-    def estimate(self, groups: Integers) -> Estimate:
-        """The value with its normal 95 % interval, clipped to 0..1.
-
-        At 0 or 1 the variance is zero and would claim certainty: Wilson's interval for `support` trials stands in.
-        With fewer than two examples of a class nothing is known about the variance and the interval is 0..1.
-        """
-        low, high = 0.0, 1.0
-        if self.support >= 2 and self.value in (0.0, 1.0):
-            bound = wilson(round(self.value * self.support), self.support)
-            assert bound is not None
-            low, high = bound.low, bound.high
-        elif self.support >= 2:
-            half = Z95 * math.sqrt(self.variance(groups))
-            low, high = max(0.0, self.value - half), min(1.0, self.value + half)
-        return Estimate(value=self.value, low=low, high=high, n=len(self.influence))
 
 
 class Gap(BaseModel):
@@ -78,57 +61,6 @@ class Gap(BaseModel):
     high: float
     p_value: float | None = None
     resamples: int | None = None
-
-
-def auc(truth: Bools, scores: Scores) -> Measure | None:
-    """Area under the ROC curve with DeLong's variance; tied pairs count one half.
-
-    DeLong et al. 1988 (Biometrics 44:837) by the midranks of Sun & Xu 2014 (IEEE Signal Process. Lett. 21:1389).
-    Summed by group, the same terms give the variance for several images of one lesion in the manner of Obuchowski 1997
-    (Biometrics 53:567), without the factor G/(G-1).
-
-    Args:
-        truth: bool [N].
-        scores: float [N], higher means more likely true.
-
-    Returns:
-        None when only one class is present.
-    """
-    positives, negatives = int(truth.sum()), int((~truth).sum())
-    if not positives or not negatives:
-        return None
-    overall = rankdata(scores)
-    above = (overall[truth] - rankdata(scores[truth])) / negatives
-    below = 1.0 - (overall[~truth] - rankdata(scores[~truth])) / positives
-    value = float(above.mean())
-    influence = np.zeros(len(truth))
-    influence[truth] = (above - value) / math.sqrt(max(1, positives * (positives - 1)))
-    influence[~truth] = (below - value) / math.sqrt(max(1, negatives * (negatives - 1)))
-    return Measure(value, influence, min(positives, negatives))
-
-
-def mean_of(measures: Sequence[Measure]) -> Measure:
-    """The mean of figures over the same examples: macro AUC from one-vs-rest AUCs."""
-    return Measure(
-        float(np.mean([measure.value for measure in measures])),
-        np.mean([measure.influence for measure in measures], axis=0),
-        min(measure.support for measure in measures),
-    )
-
-
-def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
-    """Mean of the recalls of the classes present ("accuracy" in Esteva et al. 2017); both arrays are int [N]."""
-    classes = np.unique(truth)
-    if not len(classes):
-        return None
-    recalls = []
-    for index in classes:
-        members = truth == index
-        count = int(members.sum())
-        recall = float((predicted[members] == index).mean())
-        influence = np.where(members, ((predicted == index) - recall) / math.sqrt(max(1, count * (count - 1))), 0.0)
-        recalls.append(Measure(recall, influence, count))
-    return mean_of(recalls)
 
 
 def paired_difference(measure: Measure, reference: Measure, groups: Integers) -> Gap:
@@ -206,19 +138,6 @@ def percentile_interval(value: float, resampled: Floats) -> Gap | None:
         return None
     low, high = np.percentile(kept, [2.5, 97.5])
     return Gap(value=value, low=float(low), high=float(high), resamples=len(kept))
-
-
-def wilson(successes: int, trials: int) -> Estimate | None:
-    """A proportion with Wilson's score interval (Wilson 1927, JASA 22:209); None without trials."""
-    if not trials:
-        return None
-    share, z2 = successes / trials, Z95**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    # At 0 and 1 the bound is the share itself; rounding must not put it a bit inside.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == trials else min(1.0, centre + half)
-    return Estimate(value=share, low=low, high=high, n=trials)
 
 
 def mcnemar(only_first: int, only_second: int) -> float:

@@ -69,6 +69,7 @@ def assemble(
     int8: bytes,
     out: Path,
     *,
+    base: bytes | None = None,
     only: Sequence[str] | None = None,
     images: npt.NDArray[np.uint8] | None = None,
     parity_limits: dict[str, tuple[float, float]] | None = None,
@@ -80,6 +81,7 @@ def assemble(
         record: what was fitted for them.
         int8: the static int8 graph that was made with the record.
         out: the bundle's folder, replaced if it exists.
+        base: the float32 TFLite graph at temperature 1; None converts the weights.
         only: names of the variants to write; None writes all.
         images: prepared images for the parity check; None draws synthetic ones.
         parity_limits: None takes `export.variants.PARITY_LIMITS`.
@@ -103,7 +105,8 @@ def assemble(
         task = progress.add_task("convert", total=1 + len(names))
         models = folder / "models"
         models.mkdir()
-        base = write_tflite(deployed, size) if set(names) & set(TFLITE_VARIANTS) else b""
+        if base is None:
+            base = write_tflite(deployed, size)
         progress.advance(task)
         variants: dict[str, Variant] = {}
         for name in names:

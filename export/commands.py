@@ -47,9 +47,9 @@ def bundle(
     kept = save_checkpoint(network, recipe, (record_to or run) / "mobile.safetensors", half=True)
     split = load_split(run / "splits.csv", read_examples(data))
     title = ReleaseName(name, version)
-    record, int8 = fit_release(kept, split, title=title, calibration_images=calibration_images, seed=seed)
-    save_record(record, (record_to or run) / "record.json")
-    _report(assemble(kept, record, int8, folder), as_json)
+    fitted = fit_release(kept, split, title=title, calibration_images=calibration_images, seed=seed)
+    save_record(fitted.record, (record_to or run) / "record.json")
+    _report(assemble(kept, fitted.record, fitted.int8, folder, base=fitted.base), as_json)
 
 
 @app.command(epilog="Example: python -m export rebuild --out dist/bundle")

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.metrics import balanced_accuracy_score
 
 from mobile_runtime.manifest import Estimate, OperatingPoint
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.statistics import auc_estimate, bootstrap_estimate, proportion_estimate
+from mobile_runtime.statistics import Measure, auc, balanced_accuracy, mean_of, wilson
 from mobile_runtime.taxonomy import Taxonomy
 from train.datasets import Example
 from train.metrics import truths
@@ -54,11 +53,15 @@ def lock_points(
         points[name] = OperatingPoint(
             threshold=cut,
             aim=AIMS[name],
-            sensitivity=proportion_estimate(int(positive[truth].sum()), int(truth.sum())),
-            specificity=proportion_estimate(int((~positive[~truth]).sum()), int((~truth).sum())),
+            sensitivity=_proportion(int(positive[truth].sum()), int(truth.sum())),
+            specificity=_proportion(int((~positive[~truth]).sum()), int((~truth).sum())),
             dataset=dataset,
         )
     return points
+
+
+def _proportion(hits: int, n: int) -> Estimate:
+    return wilson(hits, n) or Estimate(value=0.0, low=0.0, high=1.0, n=0)
 
 
 def measure(
@@ -67,47 +70,39 @@ def measure(
     classes: Sequence[str],
     taxonomy: Taxonomy,
     points: dict[str, OperatingPoint],
-    resamples: int = 1000,
 ) -> dict[str, Estimate]:
     """AUCs, balanced accuracy, and sensitivity and specificity at each locked threshold, on one data set.
 
-    Intervals: DeLong for AUCs, Wilson for proportions, bootstrap over lesions for means of several classes.
+    Intervals: DeLong's with the images of a lesion or patient taken as one; Wilson's for proportions.
     """
     masks = np.stack([taxonomy.class_mask(example.nodes, classes) for example in examples])
     exact = masks.sum(1) == 1
     truth = masks.argmax(1)
     groups = np.unique([example.group for example in examples], return_inverse=True)[1]
     p = prediction.probabilities
-    found: dict[str, Estimate] = {}
+    found: dict[str, Estimate | None] = {}
+
+    def estimate(measure: Measure | None, rows: Bools) -> Estimate | None:
+        return measure.estimate(np.unique(groups[rows], return_inverse=True)[1]) if measure else None
+
     malignant = truths(examples, "malignancy", taxonomy)
     known = ~np.isnan(malignant)
-    sick = malignant[known] == 1
-    score = prediction.malignancy[known]
-    if 0 < sick.sum() < len(sick):
-        found["auc_malignancy"] = auc_estimate(sick, score)
-        for name, point in points.items():
-            positive = score >= point.threshold
-            found[f"sensitivity_{name}"] = proportion_estimate(int(positive[sick].sum()), int(sick.sum()))
-            found[f"specificity_{name}"] = proportion_estimate(int((~positive[~sick]).sum()), int((~sick).sum()))
-    present = [c for c in range(len(classes)) if 0 < (truth[exact] == c).sum() < exact.sum()]
-    if len(present) == len(classes):
-        rows = np.flatnonzero(exact)
-
-        def macro_auc(chosen: npt.NDArray[np.intp]) -> float:
-            picked = rows[chosen]
-            return float(np.mean([auc_estimate(truth[picked] == c, p[picked, c]).value for c in present]))
-
-        def balanced(chosen: npt.NDArray[np.intp]) -> float:
-            return float(balanced_accuracy_score(truth[rows[chosen]], p[rows[chosen]].argmax(1)))
-
-        found["auc_macro"] = bootstrap_estimate(macro_auc, groups[rows], resamples)
-        found["balanced_accuracy"] = bootstrap_estimate(balanced, groups[rows], resamples)
-        found["accuracy"] = proportion_estimate(int((p[rows].argmax(1) == truth[rows]).sum()), len(rows))
+    sick, score = malignant[known] == 1, prediction.malignancy[known]
+    found["auc_malignancy"] = estimate(auc(sick, score), known)
+    for name, point in points.items():
+        positive = score >= point.threshold
+        found[f"sensitivity_{name}"] = wilson(int(positive[sick].sum()), int(sick.sum()))
+        found[f"specificity_{name}"] = wilson(int((~positive[~sick]).sum()), int((~sick).sum()))
+    labels, outputs = truth[exact], p[exact]
+    if len(set(labels)) == len(classes):
+        per_class = [auc(labels == c, outputs[:, c]) for c in range(len(classes))]
+        found["auc_macro"] = estimate(mean_of([m for m in per_class if m]), exact)
+        found["balanced_accuracy"] = estimate(balanced_accuracy(labels, outputs.argmax(1)), exact)
+        found["accuracy"] = wilson(int((outputs.argmax(1) == labels).sum()), len(labels))
     if {"melanoma", "melanocytic_nevus"} <= set(classes):
         mel, nv = classes.index("melanoma"), classes.index("melanocytic_nevus")
         pair = exact & np.isin(truth, (mel, nv))
-        if len(np.unique(truth[pair])) == 2:
-            found["auc_melanoma_vs_nevus"] = auc_estimate(
-                truth[pair] == mel, p[pair, mel] / (p[pair, mel] + p[pair, nv] + 1e-12)
-            )
-    return found
+        found["auc_melanoma_vs_nevus"] = estimate(
+            auc(truth[pair] == mel, p[pair, mel] / (p[pair, mel] + p[pair, nv] + 1e-12)), pair
+        )
+    return {name: value for name, value in found.items() if value is not None}

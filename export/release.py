@@ -44,6 +44,21 @@ from train.loading import label_masks
 from train.metrics import truths
 from train.splits import Split
 
+@dataclass(frozen=True)
+class Fitted:
+    """A fitted release.
+
+    Attributes:
+        record: temperatures, thresholds, limits, figures.
+        base: the float32 TFLite graph at temperature 1.
+        int8: the static int8 graph, which holds the rounded weights that other int8 variants share.
+    """
+
+    record: ReleaseRecord
+    base: bytes
+    int8: bytes
+
+
 Images = npt.NDArray[np.uint8]
 
 
@@ -91,11 +106,8 @@ def fit_release(
     primary: str | None = None,
     seed: int = 0,
     cache: Path | None = None,
-) -> tuple[ReleaseRecord, bytes]:
+) -> Fitted:
     """Fit on the validation split, measure on the test split, once.
-
-    Returns:
-        The record, and the static int8 graph, which holds the rounded weights that other int8 variants share.
 
     Args:
         checkpoint: `model.safetensors` of a training run.
@@ -164,7 +176,7 @@ def fit_release(
             checkpoint_sha256=sha256(checkpoint),
         ),
     )
-    return record, int8
+    return Fitted(record, base, int8)
 
 
 def split_digest(split: Split) -> str:

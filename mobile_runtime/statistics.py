@@ -1,78 +1,129 @@
-"""Estimates with 95 % intervals, on numpy alone."""
+"""Figures with their 95 % intervals, on numpy alone: what manifests, model cards and benchmarks state.
+
+A figure that is undefined on the data (an AUC with one class only) is None, not NaN.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from mobile_runtime.manifest import Estimate
 
+Floats = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.floating]
+Bools = npt.NDArray[np.bool_]
+Integers = npt.NDArray[np.int64]
+
 Z95 = 1.959963984540054
 
 
-def midranks(values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
-    """Ranks from 1, ties sharing their mean; [N]."""
+@dataclass(frozen=True)
+class Measure:
+    """A figure together with what each example adds to its error.
+
+    Attributes:
+        value: the figure, 0..1.
+        influence: float64 [N]; the sum of its squares is the figure's variance. Differences and means of figures over
+            the same examples have the differences and means of these vectors, which accounts for correlation.
+        support: examples in the smallest class that the figure rests on.
+    """
+
+    value: float
+    influence: Floats
+    support: int
+
+    def variance(self, groups: Integers) -> float:
+        """Variance with examples of one group (lesion, patient) taken as one; groups is int [N], 0..G-1."""
+        return float((np.bincount(groups, weights=self.influence) ** 2).sum())
+
+    def estimate(self, groups: Integers) -> Estimate:
+        """The value with its normal 95 % interval, clipped to 0..1.
+
+        At 0 or 1 the variance is zero and would claim certainty: Wilson's interval for `support` trials stands in.
+        With fewer than two examples of a class nothing is known about the variance and the interval is 0..1.
+        """
+        low, high = 0.0, 1.0
+        if self.support >= 2 and self.value in (0.0, 1.0):
+            bound = wilson(round(self.value * self.support), self.support)
+            assert bound is not None
+            low, high = bound.low, bound.high
+        elif self.support >= 2:
+            half = Z95 * math.sqrt(self.variance(groups))
+            low, high = max(0.0, self.value - half), min(1.0, self.value + half)
+        return Estimate(value=self.value, low=low, high=high, n=len(self.influence))
+
+
+def midranks(values: Scores) -> Floats:
+    """Ranks from 1, ties sharing their mean; float64 [N]."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    ranks: npt.NDArray[np.float64] = (last - (counts - 1) / 2.0)[inverse]
+    ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2.0)[inverse]
     return ranks
 
 
-def delong_components(
-    truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating]
-) -> tuple[float, npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """AUC and its structural components over positives and negatives.
+def auc(truth: Bools, scores: Scores) -> Measure | None:
+    """Area under the ROC curve with DeLong's variance; tied pairs count one half.
 
-    Sun & Xu 2014, "Fast Implementation of DeLong's Algorithm" (IEEE Signal Processing Letters 21:11), Algorithm 2.
-    """
-    positive, negative = scores[truth], scores[~truth]
-    m, n = len(positive), len(negative)
-    pooled = midranks(np.concatenate([positive, negative]))
-    v10 = (pooled[:m] - midranks(positive)) / n
-    v01 = 1 - (pooled[m:] - midranks(negative)) / m
-    return float(v10.mean()), v10, v01
-
-
-def auc_estimate(truth: npt.NDArray[np.bool_], scores: npt.NDArray[np.floating]) -> Estimate:
-    """Area under the ROC curve with DeLong's 95 % interval, cut to 0..1. Both classes must be present."""
-    value, v10, v01 = delong_components(np.asarray(truth, bool), np.asarray(scores, np.float64))
-    spread = [v.var(ddof=1) / len(v) if len(v) > 1 else 0.25 for v in (v10, v01)]
-    half = Z95 * float(np.sqrt(sum(spread)))
-    return Estimate(value=value, low=max(0.0, value - half), high=min(1.0, value + half), n=len(truth))
-
-
-def proportion_estimate(hits: int, n: int) -> Estimate:
-    """A proportion with Wilson's 95 % interval (Wilson 1927); without samples it is 0 with the interval 0..1."""
-    if n == 0:
-        return Estimate(value=0.0, low=0.0, high=1.0, n=0)
-    p, z2 = hits / n, Z95**2
-    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
-    half = Z95 * float(np.sqrt(p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
-    return Estimate(value=p, low=max(0.0, centre - half), high=min(1.0, centre + half), n=n)
-
-
-def bootstrap_estimate(
-    figure: Callable[[npt.NDArray[np.intp]], float], groups: npt.NDArray[np.intp], resamples: int = 1000, seed: int = 0
-) -> Estimate:
-    """A figure with its percentile bootstrap 95 % interval over groups (lesions or patients), not over images.
+    DeLong et al. 1988 (Biometrics 44:837) by the midranks of Sun & Xu 2014 (IEEE Signal Process. Lett. 21:1389).
+    Summed by group, the same terms give the variance for several images of one lesion in the manner of Obuchowski 1997
+    (Biometrics 53:567), without the factor G/(G-1).
 
     Args:
-        figure: takes row numbers [M] and gives a value; resamples on which it is NaN are left out.
-        groups: group number of each of the N rows.
-        resamples: how many.
-        seed: of the resampling.
+        truth: bool [N].
+        scores: float [N], higher means more likely true.
+
+    Returns:
+        None when only one class is present.
     """
-    rng = np.random.default_rng(seed)
-    order = np.argsort(groups, kind="stable")
-    _, starts = np.unique(groups[order], return_index=True)
-    members = np.split(order, starts[1:])
-    values = []
-    for _ in range(resamples):
-        drawn = rng.integers(0, len(members), len(members))
-        values.append(figure(np.concatenate([members[i] for i in drawn])))
-    finite = np.asarray(values)[np.isfinite(values)]
-    low, high = np.quantile(finite, (0.025, 0.975)) if len(finite) else (float("nan"), float("nan"))
-    value = figure(np.arange(len(groups)))
-    return Estimate(value=value, low=float(low), high=float(high), n=len(groups))
+    positives, negatives = int(truth.sum()), int((~truth).sum())
+    if not positives or not negatives:
+        return None
+    overall = midranks(scores)
+    above = (overall[truth] - midranks(scores[truth])) / negatives
+    below = 1.0 - (overall[~truth] - midranks(scores[~truth])) / positives
+    value = float(above.mean())
+    influence = np.zeros(len(truth))
+    influence[truth] = (above - value) / math.sqrt(max(1, positives * (positives - 1)))
+    influence[~truth] = (below - value) / math.sqrt(max(1, negatives * (negatives - 1)))
+    return Measure(value, influence, min(positives, negatives))
+
+
+def mean_of(measures: Sequence[Measure]) -> Measure:
+    """The mean of figures over the same examples: macro AUC from one-vs-rest AUCs."""
+    return Measure(
+        float(np.mean([measure.value for measure in measures])),
+        np.mean([measure.influence for measure in measures], axis=0),
+        min(measure.support for measure in measures),
+    )
+
+
+def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
+    """Mean of the recalls of the classes present ("accuracy" in Esteva et al. 2017); both arrays are int [N]."""
+    classes = np.unique(truth)
+    if not len(classes):
+        return None
+    recalls = []
+    for index in classes:
+        members = truth == index
+        count = int(members.sum())
+        recall = float((predicted[members] == index).mean())
+        influence = np.where(members, ((predicted == index) - recall) / math.sqrt(max(1, count * (count - 1))), 0.0)
+        recalls.append(Measure(recall, influence, count))
+    return mean_of(recalls)
+
+
+def wilson(successes: int, trials: int) -> Estimate | None:
+    """A proportion with Wilson's score interval (Wilson 1927, JASA 22:209); None without trials."""
+    if not trials:
+        return None
+    share, z2 = successes / trials, Z95**2
+    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = Z95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
+    # At 0 and 1 the bound is the share itself; rounding must not put it a bit inside.
+    low = 0.0 if successes == 0 else max(0.0, centre - half)
+    high = 1.0 if successes == trials else min(1.0, centre + half)
+    return Estimate(value=share, low=low, high=high, n=trials)

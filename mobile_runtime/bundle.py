@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from pydantic import ValidationError
 
 from mobile_runtime.errors import BundleError
 from mobile_runtime.files import sha256, sha256_bytes
-from mobile_runtime.manifest import SCHEMA_VERSION, Manifest, Variant
+from mobile_runtime.flatbuffer import StructureError, check_structure
+from mobile_runtime.manifest import SCHEMA_VERSION, FileEntry, Manifest, Variant
+from mobile_runtime.signing import signed_digests
 
 DEFAULT_BUNDLE = Path(__file__).parent / "data" / "bundle"
 MANIFEST = "manifest.json"
@@ -33,16 +38,19 @@ class Bundle:
     id: str
 
     @classmethod
-    def load(cls, path: str | Path | None = None, verify: bool = True) -> Bundle:
+    def load(cls, path: str | Path | None = None, verify: bool = True, key: str | Path | None = None) -> Bundle:
         """Load a bundle; None loads the one that ships with the runtime.
 
         Args:
             path: the bundle's folder.
             verify: check size and SHA-256 of every file now; the manifest and the file list are always checked, and a
                 model's hash is checked again when it is opened.
+            key: the signer's public key, PEM. The signature is then checked too, and every file, whatever `verify` says.
+                Without a key a signature is not looked at.
 
         Raises:
             BundleError: naming the file and the reason.
+            MissingExtraError: a key is given and extra `sign` is not installed.
         """
         folder = DEFAULT_BUNDLE if path is None else Path(path)
         if not folder.is_dir():
@@ -52,11 +60,19 @@ class Bundle:
             raise BundleError(f"{folder}: no {MANIFEST}; this is not a bundle")
         if file.stat().st_size > MAX_MANIFEST_BYTES:
             raise BundleError(f"{file}: over {MAX_MANIFEST_BYTES} bytes; this is no manifest")
-        data = file.read_bytes()
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+        signed = None if key is None else signed_digests(folder / SIGNATURE, Path(key))
+        if signed is not None and signed.get(MANIFEST) != sha256_bytes(data):
+            raise BundleError(f"{file}: not the manifest that was signed; get the bundle again")
         manifest = _parse(file, data)
         bundle = cls(folder, manifest, f"{manifest.name}-{manifest.version}+{sha256_bytes(data)[:12]}")
         bundle._check_file_list()
-        if verify:
+        if signed is not None:
+            bundle._check_signed(signed)
+        if verify or signed is not None:
             bundle.verify()
         return bundle
 
@@ -82,13 +98,31 @@ class Bundle:
         Raises:
             BundleError: the file changed, or is not what its runtime calls a model.
         """
-        data = (self.path / variant.path).read_bytes()
-        entry = next(entry for entry in self.manifest.files if entry.path == variant.path)
+        file = self.path / variant.path
+        entry = next((entry for entry in self.manifest.files if entry.path == variant.path), None)
+        if entry is None:
+            raise BundleError(f"{file}: a folder, or not in the manifest; variant {variant.name} is not a single file")
+        try:
+            data = file.read_bytes()
+        except OSError as error:
+            raise BundleError(f"{file}: cannot be read ({error.strerror}); get the bundle again") from error
         if sha256_bytes(data) != entry.sha256:
-            raise BundleError(f"{self.path / variant.path}: SHA-256 differs from the manifest; get the bundle again")
+            raise BundleError(f"{file}: SHA-256 differs from the manifest; get the bundle again")
         if variant.runtime == "litert":
-            _check_flatbuffer(data, self.path / variant.path)
+            try:
+                check_structure(data)
+            except StructureError as error:
+                raise BundleError(f"{file}: not a model to be trusted: {error}; get the bundle again") from error
         return data
+
+    def model_folder(self, variant: Variant) -> Path:
+        """The path of a model that is a folder, every file in it checked against the manifest.
+
+        Raises:
+            BundleError: a file changed.
+        """
+        self._check_files(entry for entry in self.manifest.files if entry.path.startswith(f"{variant.path}/"))
+        return self.path / variant.path
 
     def verify(self) -> None:
         """Check size and SHA-256 of every listed file.
@@ -96,12 +130,27 @@ class Bundle:
         Raises:
             BundleError: naming the first file that differs.
         """
-        for entry in self.manifest.files:
+        self._check_files(self.manifest.files)
+
+    def _check_files(self, entries: Iterable[FileEntry]) -> None:
+        for entry in entries:
             file = self.path / entry.path
-            if (size := file.stat().st_size) != entry.size_bytes:
-                raise BundleError(f"{file}: {size} bytes, the manifest says {entry.size_bytes}; get the bundle again")
-            if sha256(file) != entry.sha256:
+            try:
+                # The size comes first, so that a huge file is not read.
+                if (size := file.stat().st_size) != entry.size_bytes:
+                    raise BundleError(f"{file}: {size} bytes, the manifest says {entry.size_bytes}; get the bundle again")
+                found = sha256(file)
+            except OSError as error:
+                raise BundleError(f"{file}: cannot be read ({error.strerror}); get the bundle again") from error
+            if found != entry.sha256:
                 raise BundleError(f"{file}: SHA-256 differs from the manifest; get the bundle again")
+
+    def _check_signed(self, signed: dict[str, str]) -> None:
+        listed = {entry.path: entry.sha256 for entry in self.manifest.files}
+        listed[MANIFEST] = signed[MANIFEST]
+        for name in sorted(listed.keys() | signed.keys()):
+            if listed.get(name) != signed.get(name):
+                raise BundleError(f"{self.path / name}: not as it was signed; get the bundle again")
 
     def _check_file_list(self) -> None:
         listed = {entry.path for entry in self.manifest.files}
@@ -111,13 +160,10 @@ class Bundle:
             parts = PurePosixPath(name)
             if parts.is_absolute() or ".." in parts.parts or "\\" in name or str(parts) != name:
                 raise BundleError(f"{self.path / MANIFEST}: {name!r} is not a plain relative path")
-        present = set()
-        for file in sorted(self.path.rglob("*")):
-            if file.is_symlink():
-                raise BundleError(f"{file}: links are not allowed in a bundle")
-            if file.is_file():
-                present.add(file.relative_to(self.path).as_posix())
-        present -= {MANIFEST, SIGNATURE}
+        try:
+            present = set(_files(self.path)) - {MANIFEST, SIGNATURE}
+        except OSError as error:
+            raise BundleError(f"{error.filename}: cannot be read ({error.strerror}); check its permissions") from error
         if missing := sorted(listed - present):
             raise BundleError(f"{self.path / missing[0]}: listed in the manifest but missing; get the bundle again")
         if extra := sorted(present - listed):
@@ -127,9 +173,41 @@ class Bundle:
                 raise BundleError(f"{self.path / variant.path}: variant {variant.name} has no file in the manifest")
 
 
+def _files(root: Path) -> Iterator[str]:
+    """Paths of the files in a folder, relative to it; nothing but files and folders that hold some may be there."""
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        with os.scandir(folder) as scan:
+            entries = sorted(scan, key=lambda found: found.name)
+        if not entries and folder != root:
+            raise BundleError(f"{folder}: an empty folder, which no bundle has; remove it")
+        for entry in entries:
+            if entry.is_symlink():
+                raise BundleError(f"{entry.path}: links are not allowed in a bundle")
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry.path))
+            elif entry.is_file(follow_symlinks=False):
+                yield Path(entry.path).relative_to(root).as_posix()
+            else:
+                raise BundleError(f"{entry.path}: neither a file nor a folder; remove it")
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two values for one key some languages' parsers take the first, some the last.
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key is there twice")
+    return fields
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")
+
+
 def _parse(file: Path, data: bytes) -> Manifest:
     try:
-        document = json.loads(data)
+        document = json.loads(data, object_pairs_hook=_unique, parse_constant=_refused)
         version = document["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{file}: not a manifest ({type(error).__name__}: {error})") from error
@@ -144,9 +222,3 @@ def _parse(file: Path, data: bytes) -> Manifest:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "manifest"
         raise BundleError(f"{file}: {where}: {first['msg']}; get the bundle again") from error
-
-
-def _check_flatbuffer(data: bytes, file: Path) -> None:
-    root = int.from_bytes(data[:4], "little")
-    if len(data) < 16 or data[4:8] != b"TFL3" or not 8 <= root <= len(data) - 4:
-        raise BundleError(f"{file}: not a TFLite flatbuffer")

@@ -1,12 +1,22 @@
-"""Inference engines behind one protocol: uint8 batches in, named float32 outputs out."""
+"""Inference engines behind one protocol: uint8 batches in, named float32 outputs out.
+
+An engine may be called from several threads: LiteRT's and Core ML's calls take turns, ONNX Runtime's run side by side; each
+call gets what it would get alone. Results are the same bits for any number of threads, with one exception that LiteRT's own
+kernels (`xnnpack=False`) make: there, float sums are split by thread and may differ in the last digits.
+"""
 
 from __future__ import annotations
 
+import platform
 import threading
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import EngineError
@@ -16,84 +26,160 @@ Outputs = dict[str, npt.NDArray[np.float32]]
 
 
 class Engine(Protocol):
-    """Runs one variant. Safe to call from several threads: calls take turns."""
+    """Runs one variant.
+
+    Attributes:
+        name: package, version and kernels, such as "ai-edge-litert 2.3.0 (XNNPACK)".
+        kernels: what does the arithmetic: `xnnpack`, `builtin`, `onnxruntime` or `coreml`.
+        threads: inference threads.
+    """
 
     name: str
+    kernels: str
     threads: int
 
     def run(self, batch: npt.NDArray[np.uint8]) -> Outputs:
-        """uint8 RGB [N, S, S, 3] to float32 outputs [N, ...] by role."""
+        """Run images one by one, as on the phone.
+
+        Args:
+            batch: uint8 RGB [N, S, S, 3], N at least 1.
+
+        Returns:
+            Role of the manifest -> float32 [N, ...].
+
+        Raises:
+            EngineError: the runtime fails on them.
+        """
         ...
 
 
 class LiteRTEngine:
-    """LiteRT (`ai-edge-litert`), or `tflite-runtime` where only that is installed."""
+    """LiteRT (`ai-edge-litert`), or `tflite-runtime` where only that is installed.
 
-    def __init__(self, model: bytes, variant: Variant, threads: int = 1) -> None:
-        interpreter, package = _litert_interpreter()
+    Args:
+        model: bytes of a .tflite file.
+        variant: names of its input and outputs.
+        threads: inference threads.
+        xnnpack: False runs LiteRT's own optimized kernels, as devices without XNNPACK do; int8 results differ a little.
+
+    Raises:
+        EngineError: no interpreter is installed, it refuses the model, or the model lacks an input or output.
+    """
+
+    def __init__(self, model: bytes, variant: Variant, threads: int = 1, xnnpack: bool = True) -> None:
+        module, package = _litert()
+        resolver = module.OpResolverType.AUTO if xnnpack else module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
-            self._interpreter = interpreter(model_content=model, num_threads=threads)
+            self._interpreter = module.Interpreter(
+                model_content=model, num_threads=threads, experimental_op_resolver_type=resolver
+            )
             self._runner = self._interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
-            raise EngineError(f"variant {variant.name}: LiteRT refuses the model ({error})") from error
+            raise EngineError(f"variant {variant.name}: LiteRT refuses it ({error}); get the bundle again") from error
+        _check_names(variant, set(self._runner.get_input_details()), set(self._runner.get_output_details()))
         self._variant = variant
         self._lock = threading.Lock()
         self.threads = threads
-        self.name = f"{package} (XNNPACK)"
+        self.kernels = "xnnpack" if xnnpack else "builtin"
+        self.name = f"{package} ({'XNNPACK' if xnnpack else 'builtin kernels'})"
 
     def run(self, batch: npt.NDArray[np.uint8]) -> Outputs:
-        """See `Engine.run`; images go through one by one, as on the phone."""
-        rows: dict[str, list[npt.NDArray[np.float32]]] = {role: [] for role in self._variant.outputs}
-        with self._lock:
+        """See `Engine.run`."""
+        rows = []
+        with self._lock:  # one interpreter has one set of tensors
             for image in batch:
-                outputs = self._runner(**{self._variant.input_name: image[None]})
-                for role, name in self._variant.outputs.items():
-                    rows[role].append(outputs[name])
-        return {role: np.concatenate(parts) for role, parts in rows.items()}
+                try:
+                    rows.append(self._runner(**{self._variant.input_name: image[None]}))
+                except (ValueError, RuntimeError) as error:
+                    raise EngineError(f"variant {self._variant.name}: LiteRT fails on an image ({error})") from error
+        return _stacked(self._variant, rows)
 
 
 class OnnxEngine:
-    """ONNX Runtime on the CPU (extra `onnx`)."""
+    """ONNX Runtime on the CPU (extra `onnx`).
+
+    Raises:
+        EngineError: it is not installed, refuses the model, or the model lacks an input or output.
+    """
 
     def __init__(self, model: bytes, variant: Variant, threads: int = 1) -> None:
         try:
-            import onnxruntime
+            onnxruntime = import_module("onnxruntime")
         except ImportError as error:
             raise EngineError("ONNX Runtime is not installed; pip install 'skintriage[onnx]'") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
-        self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        # Its log would write to standard error in the middle of a command's output.
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # the package has an exception class for every status code
+            raise EngineError(f"variant {variant.name}: ONNX Runtime refuses it ({error}); get the bundle again") from error
+        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
+        _check_names(variant, {node.name for node in inputs}, {node.name for node in outputs})
         self._variant = variant
         self.threads = threads
+        self.kernels = "onnxruntime"
         self.name = f"onnxruntime {onnxruntime.__version__} (CPU)"
 
     def run(self, batch: npt.NDArray[np.uint8]) -> Outputs:
         """See `Engine.run`."""
-        roles = list(self._variant.outputs)
-        names = [self._variant.outputs[role] for role in roles]
-        rows = [self._session.run(names, {self._variant.input_name: image[None]}) for image in batch]
-        return {role: np.concatenate([row[i] for row in rows]) for i, role in enumerate(roles)}
+        names = list(self._variant.outputs.values())
+        rows = []
+        for image in batch:
+            try:
+                values = self._session.run(names, {self._variant.input_name: image[None]})
+            except Exception as error:  # see above
+                raise EngineError(f"variant {self._variant.name}: ONNX Runtime fails on an image ({error})") from error
+            rows.append(dict(zip(names, values, strict=True)))
+        return _stacked(self._variant, rows)
 
 
-def _litert_interpreter() -> tuple[Any, str]:
-    try:
-        import ai_edge_litert
-        from ai_edge_litert.interpreter import Interpreter
+class CoreMLEngine:
+    """Core ML through coremltools, on macOS only. Core ML decides on threads and on CPU, GPU or Neural Engine itself.
 
-        return Interpreter, f"ai-edge-litert {getattr(ai_edge_litert, '__version__', '')}".strip()
-    except ImportError:
-        pass
-    try:
-        from tflite_runtime.interpreter import Interpreter as LegacyInterpreter
+    Raises:
+        EngineError: another system, coremltools is missing, or it refuses the model.
+    """
 
-        return LegacyInterpreter, "tflite-runtime"
-    except ImportError as error:
-        raise EngineError("no TFLite interpreter; pip install ai-edge-litert") from error
+    def __init__(self, model: Path, variant: Variant, threads: int = 1) -> None:
+        if platform.system() != "Darwin":
+            raise EngineError(f"variant {variant.name} is for Core ML, which runs on macOS and iOS only; choose another one")
+        try:
+            coremltools = import_module("coremltools")
+        except ImportError as error:
+            raise EngineError("coremltools is not installed; pip install coremltools") from error
+        try:
+            self._model = coremltools.models.MLModel(str(model))
+        except Exception as error:  # compiling raises whatever the framework reports
+            raise EngineError(f"variant {variant.name}: Core ML refuses it ({error}); get the bundle again") from error
+        self._variant = variant
+        self._lock = threading.Lock()
+        self.threads = threads
+        self.kernels = "coreml"
+        self.name = f"coremltools {coremltools.__version__} (Core ML)"
+
+    def run(self, batch: npt.NDArray[np.uint8]) -> Outputs:
+        """See `Engine.run`."""
+        rows = []
+        with self._lock:
+            for image in batch:
+                try:
+                    rows.append(self._model.predict({self._variant.input_name: Image.fromarray(image)}))
+                except Exception as error:  # see above
+                    raise EngineError(f"variant {self._variant.name}: Core ML fails on an image ({error})") from error
+        return _stacked(self._variant, rows)
 
 
-def open_engine(bundle: Bundle, variant: Variant, threads: int = 1) -> Engine:
+def open_engine(bundle: Bundle, variant: Variant, threads: int = 1, xnnpack: bool = True) -> Engine:
     """Open the engine that a variant needs.
+
+    Args:
+        bundle: where the model is.
+        variant: one of the bundle's.
+        threads: inference threads, at least 1.
+        xnnpack: see `LiteRTEngine`; other runtimes do not have the choice.
 
     Raises:
         EngineError: the runtime is not installed, not for this machine, or refuses the model.
@@ -102,7 +188,30 @@ def open_engine(bundle: Bundle, variant: Variant, threads: int = 1) -> Engine:
     if threads < 1:
         raise EngineError(f"threads must be at least 1, not {threads}")
     if variant.runtime == "litert":
-        return LiteRTEngine(bundle.model_bytes(variant), variant, threads)
+        return LiteRTEngine(bundle.model_bytes(variant), variant, threads, xnnpack)
     if variant.runtime == "onnx":
         return OnnxEngine(bundle.model_bytes(variant), variant, threads)
-    raise EngineError(f"variant {variant.name} is for Core ML, which runs on macOS and iOS only")
+    return CoreMLEngine(bundle.model_folder(variant), variant, threads)
+
+
+def _litert() -> tuple[Any, str]:
+    for module, package in (("ai_edge_litert", "ai-edge-litert"), ("tflite_runtime", "tflite-runtime")):
+        try:
+            interpreter = import_module(f"{module}.interpreter")
+        except ImportError:
+            continue
+        try:
+            return interpreter, f"{package} {version(package)}"
+        except PackageNotFoundError:  # vendored without its metadata, as some app builders do
+            return interpreter, package
+    raise EngineError("no TFLite interpreter; pip install ai-edge-litert")
+
+
+def _check_names(variant: Variant, inputs: set[str], outputs: set[str]) -> None:
+    missing = ({variant.input_name} - inputs) | (set(variant.outputs.values()) - outputs)
+    if missing:
+        raise EngineError(f"variant {variant.name}: the model has no {', '.join(sorted(missing))}; rebuild the bundle")
+
+
+def _stacked(variant: Variant, rows: list[dict[str, Any]]) -> Outputs:
+    return {role: np.concatenate([np.asarray(row[name], np.float32) for row in rows]) for role, name in variant.outputs.items()}

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from export.deployed import AGGREGATES, deploy
 from export.errors import ExportError
 from export.model_card import write_card
+from export.outliers import OutlierModel
 from export.record import ReleaseRecord
 from export.tflite import write_tflite
 from export.variants import (
@@ -66,6 +67,7 @@ def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
 def assemble(
     checkpoint: Path,
     record: ReleaseRecord,
+    outliers: OutlierModel,
     int8: bytes,
     out: Path,
     *,
@@ -79,6 +81,7 @@ def assemble(
     Args:
         checkpoint: weights; their hash must be the record's.
         record: what was fitted for them.
+        outliers: the fitted outlier score.
         int8: the static int8 graph that was made with the record.
         out: the bundle's folder, replaced if it exists.
         base: the float32 TFLite graph at temperature 1; None converts the weights.
@@ -98,7 +101,7 @@ def assemble(
         raise ExportError(f"no variant {', '.join(unknown)}; there are {', '.join(record.variants)}")
     taxonomy = default_taxonomy()
     network, recipe = load_checkpoint(checkpoint)
-    deployed = deploy(network, recipe.classes, taxonomy)
+    deployed = deploy(network, recipe.classes, outliers, taxonomy)
     size = recipe.input_size
     samples = parity_images(size) if images is None else images
     with build_folder(out) as folder, Progress(console=err, transient=True) as progress:
@@ -128,6 +131,7 @@ def assemble(
                 sum(file.stat().st_size for file in files),
                 fitted.temperature,
                 fitted.operating_points,
+                abstention=fitted.abstention,
                 metrics=fitted.metrics,
                 parity=parity,
             )

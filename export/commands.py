@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from export.assembly import assemble
+from export.outliers import load_outliers, save_outliers
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
 from export.variants import STATIC_VARIANT
@@ -49,7 +50,8 @@ def bundle(
     title = ReleaseName(name, version)
     fitted = fit_release(kept, split, title=title, calibration_images=calibration_images, seed=seed)
     save_record(fitted.record, (record_to or run) / "record.json")
-    _report(assemble(kept, fitted.record, fitted.int8, folder, base=fitted.base), as_json)
+    save_outliers(fitted.outliers, (record_to or run) / "outliers.safetensors")
+    _report(assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base), as_json)
 
 
 @app.command(epilog="Example: python -m export rebuild --out dist/bundle")
@@ -66,7 +68,8 @@ def rebuild(
     record = load_record(release / "record.json")
     source = Bundle.load(int8_from)
     int8 = source.model_bytes(source.variant(STATIC_VARIANT))
-    _report(assemble(release / "mobile.safetensors", record, int8, folder, only=only), as_json)
+    outliers = load_outliers(release / "outliers.safetensors")
+    _report(assemble(release / "mobile.safetensors", record, outliers, int8, folder, only=only), as_json)
 
 
 def _report(made: Bundle, as_json: bool) -> None:

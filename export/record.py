@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
-from mobile_runtime.manifest import Estimate, OperatingPoint, Provenance, QualityLimits
+from mobile_runtime.manifest import AbstentionLimit, Estimate, OperatingPoint, Provenance, QualityLimits
 
 
 class VariantRecord(BaseModel):
@@ -18,6 +18,7 @@ class VariantRecord(BaseModel):
 
     temperature: float
     operating_points: dict[str, OperatingPoint]
+    abstention: AbstentionLimit
     metrics: dict[str, dict[str, Estimate]]
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from rich.progress import Progress
 
 from compress.calibration_set import draw_calibration_set
@@ -19,6 +20,8 @@ from compress.rounding import round_weights
 from compress.temperature import fit_temperature
 from export.deployed import deploy
 from export.figures import lock_points, measure, thresholds
+from export.outliers import OutlierModel, fit_outliers
+from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
 from export.tflite import write_tflite
 from export.variants import (
@@ -32,17 +35,22 @@ from export.variants import (
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, sha256_bytes
-from mobile_runtime.manifest import Provenance, QualityLimits
+from mobile_runtime.manifest import AbstentionLimit, Provenance
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.quality import measure as measure_quality
 from mobile_runtime.resample import centre_square, resample
+from mobile_runtime.statistics import wilson
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import PixelStore, open_cache
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
 from train.loading import label_masks
 from train.metrics import truths
+from train.network import LesionNetwork
 from train.splits import Split
+
+SAMPLE_PER_DATASET = 1500
+REFUSAL_AIM = 0.05
+
 
 @dataclass(frozen=True)
 class Fitted:
@@ -50,11 +58,13 @@ class Fitted:
 
     Attributes:
         record: temperatures, thresholds, limits, figures.
+        outliers: the fitted outlier score.
         base: the float32 TFLite graph at temperature 1.
         int8: the static int8 graph, which holds the rounded weights that other int8 variants share.
     """
 
     record: ReleaseRecord
+    outliers: OutlierModel
     base: bytes
     int8: bytes
 
@@ -78,23 +88,6 @@ def prepared_images(examples: Sequence[Example], pixels: PixelStore, size: int) 
         left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
         views.append(resample(image[top:bottom, left:right], size))
     return np.stack(views)
-
-
-def quality_limits(images: Images, dataset: str, share: float = 0.0025) -> QualityLimits:
-    """Limits that a stated share of real training images would break, figure by figure."""
-    figures = [measure_quality(image) for image in images]
-
-    def tail(name: str, quantile: float) -> float:
-        return float(np.quantile([getattr(figure, name) for figure in figures], quantile))
-
-    return QualityLimits(
-        sharpness_min=tail("sharpness", share),
-        brightness_min=tail("brightness", share),
-        brightness_max=tail("brightness", 1 - share),
-        clipped_max=max(0.25, tail("clipped", 1 - share)),
-        contrast_min=tail("contrast", share),
-        dataset=dataset,
-    )
 
 
 def fit_release(
@@ -127,11 +120,14 @@ def fit_release(
     pixels = open_cache([example for part in split.values() for example in part], cache)
     chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], calibration_images, seed)
     calibration = prepared_images(chosen, pixels, recipe.input_size)
+    sample = _sample(split["train"], SAMPLE_PER_DATASET, seed)
+    typical = prepared_images(sample, pixels, recipe.input_size)
     parts = {name: prepared_images(split[name], pixels, recipe.input_size) for name in ("val", "test")}
     primary = primary or max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task("convert", total=2 + len(TFLITE_VARIANTS))
-        deployed = deploy(network, classes, taxonomy)
+        outliers = fit_outliers(_embeddings(network, typical), [example.dataset for example in sample])
+        deployed = deploy(network, classes, outliers, taxonomy)
         base = write_tflite(deployed, recipe.input_size)
         progress.update(task, advance=1, description="round weights")
         rounded = round_weights(base, list(calibration), seed)
@@ -157,8 +153,6 @@ def fit_release(
     # ONNX is the float32 graph, and Core ML its float16: they share what was fitted there.
     variants[ONNX_VARIANT] = variants["float32"]
     variants[COREML_VARIANT] = variants["float16"].model_copy(update={"metrics": {}})
-    rng = np.random.default_rng(seed)
-    sample = [split["train"][i] for i in rng.permutation(len(split["train"]))[:4000]]
     int8 = write(STATIC_VARIANT, variants[STATIC_VARIANT].temperature)
     record = ReleaseRecord(
         name=title.name,
@@ -166,7 +160,7 @@ def fit_release(
         default_variant=STATIC_VARIANT,
         default_operating_point="rule_out",
         int8_sha256=sha256_bytes(int8),
-        quality=quality_limits(prepared_images(sample, pixels, recipe.input_size), "training images"),
+        quality=quality_limits(typical, parts["test"]),
         variants=variants,
         provenance=Provenance(
             datasets={name: len(rows) for name, rows in _by_dataset(split["train"]).items()},
@@ -176,7 +170,22 @@ def fit_release(
             checkpoint_sha256=sha256(checkpoint),
         ),
     )
-    return Fitted(record, base, int8)
+    return Fitted(record, outliers, base, int8)
+
+
+def _sample(train: Sequence[Example], per_dataset: int, seed: int) -> list[Example]:
+    """Up to so many training images of each data set."""
+    rng = np.random.default_rng(seed)
+    return [train[i] for rows in _by_dataset(train).values() for i in rng.permutation(rows)[:per_dataset]]
+
+
+def _embeddings(network: LesionNetwork, images: Images) -> npt.NDArray[np.float32]:
+    batches = []
+    with torch.inference_mode():
+        for start in range(0, len(images), 64):
+            batch = torch.from_numpy(images[start : start + 64]).permute(0, 3, 1, 2)
+            batches.append(network.embed(batch).numpy())
+    return np.concatenate(batches)
 
 
 def split_digest(split: Split) -> str:
@@ -194,12 +203,22 @@ def _by_dataset(examples: Sequence[Example]) -> dict[str, list[int]]:
 
 def _prediction(outputs: dict[str, npt.NDArray[np.float32]]) -> Prediction:
     scores = outputs["scores"]
-    return Prediction(outputs["probabilities"], scores[:, 0], {"malignancy": scores[:, 0]})
+    return Prediction(outputs["probabilities"], scores[:, 0], {"malignancy": scores[:, 0]}, outputs["outlier"][:, 0])
 
 
 def _part(prediction: Prediction, rows: list[int]) -> Prediction:
     scores = {name: values[rows] for name, values in prediction.scores.items()}
     return Prediction(prediction.probabilities[rows], prediction.malignancy[rows], scores)
+
+
+def _abstention(val: Prediction, test: Prediction, rows: dict[str, list[int]]) -> AbstentionLimit:
+    """The limit that refuses no more than the aimed share of any data set's validation images."""
+    assert val.outlier is not None
+    assert test.outlier is not None
+    limit = max(float(np.quantile(val.outlier[kept], 1 - REFUSAL_AIM)) for kept in rows.values())
+    refused = wilson(int((test.outlier > limit).sum()), len(test.outlier))
+    assert refused is not None
+    return AbstentionLimit(limit=limit, aim=REFUSAL_AIM, refused=refused, dataset="test split, all data sets")
 
 
 def _record(
@@ -222,4 +241,5 @@ def _record(
         dataset: measure(_part(outputs["test"], kept), [split["test"][i] for i in kept], classes, taxonomy, points)
         for dataset, kept in rows["test"].items()
     }
-    return VariantRecord(temperature=temperature, operating_points=points, metrics=metrics)
+    abstention = _abstention(outputs["val"], outputs["test"], rows["val"])
+    return VariantRecord(temperature=temperature, operating_points=points, abstention=abstention, metrics=metrics)

@@ -21,6 +21,8 @@ class Assessment:
         decision: what to do next.
         malignancy: probability of the node `malignant`, 0..1; None when the image must be retaken.
         cancer: the same without premalignant lesions.
+        outlier: the graph's outlier score, above `outlier_limit` for `abstain`; None when the variant gives none.
+        outlier_limit: None when the variant has none.
         probabilities: class label -> probability; empty when the image must be retaken.
         quality: figures and reasons.
         operating_point: name of the locked threshold used.
@@ -42,6 +44,8 @@ class Assessment:
     variant: str
     engine: str
     threads: int
+    outlier: float | None = None
+    outlier_limit: float | None = None
 
     @property
     def advice(self) -> tuple[str, ...]:
@@ -55,6 +59,7 @@ class Assessment:
             "malignancy": self.malignancy,
             "cancer": self.cancer,
             "probabilities": dict(self.probabilities),
+            "outlier": {"score": self.outlier, "limit": self.outlier_limit},
             "quality": {**asdict(self.quality), "reasons": list(self.quality.reasons)},
             "operating_point": {"name": self.operating_point, **self.point.model_dump(mode="json")},
             "model": {

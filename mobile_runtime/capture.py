@@ -7,6 +7,7 @@ temperature, softmax and aggregation are inside the exported graph.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -38,7 +39,26 @@ def acquire(image: ImageInput, min_short_side: int | None = None) -> npt.NDArray
     return np.array(_upright(image, min_short_side, None), order="C")
 
 
+@dataclass(frozen=True)
+class Capture:
+    """A normalized capture.
+
+    Attributes:
+        image: uint8 RGB [S, S, 3], contiguous, owned by the caller.
+        region_px: side of the square that was resampled, in pixels of the decoded source; a JPEG decoded at a reduced
+            scale counts as such, and then has at least 2 S.
+    """
+
+    image: npt.NDArray[np.uint8]
+    region_px: int
+
+
 def prepare(image: ImageInput, size: int, box: Box | None = None) -> npt.NDArray[np.uint8]:
+    """The image of `normalize`: uint8 RGB [S, S, 3]."""
+    return normalize(image, size, box).image
+
+
+def normalize(image: ImageInput, size: int, box: Box | None = None) -> Capture:
     """Capture normalization as a whole.
 
     Args:
@@ -46,19 +66,21 @@ def prepare(image: ImageInput, size: int, box: Box | None = None) -> npt.NDArray
         size: S, the model's input side in pixels, 1 to 4096.
         box: a square region of the upright image; None takes the centre square.
 
-    Returns:
-        uint8 RGB [S, S, 3], contiguous, owned by the caller.
-
     Raises:
         CaptureError: the image, the size or the box is unusable.
     """
     check_target(size)
+    side = 0
 
     def frame(width: int, height: int) -> Box:
-        return centre_square(width, height) if box is None else check_box(box, width, height)
+        nonlocal side
+        chosen = centre_square(width, height) if box is None else check_box(box, width, height)
+        side = min(chosen[2] - chosen[0], chosen[3] - chosen[1])
+        return chosen
 
     # A box is in full-resolution pixels, so DCT-scaled decoding is only for the centre square.
-    return resample(_upright(image, 2 * size if box is None else None, frame), size)
+    prepared = resample(_upright(image, 2 * size if box is None else None, frame), size)
+    return Capture(prepared, side)
 
 
 def _upright(

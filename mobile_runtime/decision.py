@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum
 
 from mobile_runtime.errors import BundleError
-from mobile_runtime.manifest import OperatingPoint, Variant
+from mobile_runtime.manifest import AbstentionLimit, OperatingPoint, Variant
 from mobile_runtime.quality import Quality
 
 
@@ -38,8 +38,24 @@ def operating_point(variant: Variant, name: str) -> OperatingPoint:
     return variant.operating_points[name]
 
 
-def decide(quality: Quality, malignancy: float, point: OperatingPoint) -> Decision:
-    """Retake a poor image; else refer when malignancy (0..1) reaches the threshold."""
+def decide(
+    quality: Quality,
+    malignancy: float,
+    point: OperatingPoint,
+    outlier: float | None = None,
+    abstention: AbstentionLimit | None = None,
+) -> Decision:
+    """Retake a poor image, abstain on one unlike the training images, else refer when malignancy reaches the threshold.
+
+    Args:
+        quality: of the prepared image.
+        malignancy: 0..1.
+        point: the locked operating point.
+        outlier: the graph's outlier score; None if the variant gives none.
+        abstention: the variant's limit on that score.
+    """
     if not quality.acceptable:
         return Decision.RETAKE
+    if outlier is not None and abstention is not None and not outlier <= abstention.limit:
+        return Decision.ABSTAIN
     return Decision.REFER if malignancy >= point.threshold else Decision.LOW_CONCERN

@@ -69,7 +69,26 @@ class QualityLimits(_Part):
     brightness_min: float
     brightness_max: float
     clipped_max: float
+    glare_max: float
     contrast_min: float
+    region_px_min: int
+    dataset: str
+    false_retakes: Estimate | None = None
+
+
+class AbstentionLimit(_Part):
+    """Abstain when the graph's outlier score is above the limit.
+
+    Attributes:
+        limit: fitted on validation images of the variant.
+        aim: the share of validation images it was to refuse.
+        refused: the share of test images it refuses.
+        dataset: where `refused` was measured.
+    """
+
+    limit: float
+    aim: float = Field(gt=0, lt=1)
+    refused: Estimate
     dataset: str
 
 
@@ -90,9 +109,10 @@ class Variant(_Part):
     path: str
     size_bytes: int = Field(ge=1)
     input_name: str
-    outputs: dict[Literal["probabilities", "scores"], str]
+    outputs: dict[Literal["probabilities", "scores", "outlier"], str]
     temperature: float = Field(gt=0)
     operating_points: dict[str, OperatingPoint]
+    abstention: AbstentionLimit | None = None
     metrics: dict[str, dict[str, Estimate]] = {}
     parity: dict[str, float] = {}
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from mobile_runtime import capture, decision
+from mobile_runtime import burst, capture, decision
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import Bundle
+from mobile_runtime.burst import BurstAssessment
 from mobile_runtime.decision import Decision
 from mobile_runtime.engines import open_engine
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.quality import judge
+from mobile_runtime.quality import Quality, judge
 from mobile_runtime.resample import Box
 
 
@@ -26,11 +28,13 @@ class Prediction:
         probabilities: float32 [N, C], in the order of the manifest's classes.
         malignancy: float32 [N].
         scores: every aggregate of the manifest by name, float32 [N].
+        outlier: float32 [N], how unlike the training images; None when the variant gives none.
     """
 
     probabilities: npt.NDArray[np.float32]
     malignancy: npt.NDArray[np.float32]
     scores: dict[str, npt.NDArray[np.float32]]
+    outlier: npt.NDArray[np.float32] | None = None
 
 
 class TriagePipeline:
@@ -82,29 +86,50 @@ class TriagePipeline:
             raise CaptureError(f"predict takes uint8 [N, {shape[0]}, {shape[1]}, 3] from prepare(), not {found}")
         outputs = self.engine.run(batch)
         scores = {name: outputs["scores"][:, column] for column, name in enumerate(self.manifest.scores)}
-        return Prediction(outputs["probabilities"], scores["malignancy"], scores)
+        outlier = outputs["outlier"].reshape(len(batch)) if "outlier" in outputs else None
+        return Prediction(outputs["probabilities"], scores["malignancy"], scores, outlier)
 
     def assess(self, image: capture.ImageInput, box: Box | None = None) -> Assessment:
-        """The verdict on one image: a path, file bytes, or a uint8 RGB array [H, W, 3].
+        """The verdict on one image: a path, file bytes, a uint8 RGB array [H, W, 3] or a camera frame.
+
+        Args:
+            image: see `capture.acquire`.
+            box: a square region of the upright image; None takes the centre square.
 
         Raises:
             CaptureError: the image cannot be read.
         """
-        return self.assess_prepared(self.prepare(image, box))
+        captured = capture.normalize(image, self.input_size, box)
+        return self.assess_prepared(captured.image, captured.region_px)
 
-    def assess_prepared(self, prepared: npt.NDArray[np.uint8]) -> Assessment:
+    def assess_prepared(self, prepared: npt.NDArray[np.uint8], region_px: int | None = None) -> Assessment:
         """The verdict on an image [S, S, 3] that `prepare` made."""
-        quality = judge(prepared, self.manifest.quality)
-        malignancy = cancer = None
+        quality = judge(prepared, self.manifest.quality, region_px)
+        prediction = self.predict(prepared[None]) if quality.acceptable else None
+        return self._assessment(quality, prediction)
+
+    def assess_burst(self, frames: Sequence[capture.ImageInput], box: Box | None = None) -> BurstAssessment:
+        """One verdict on several frames of the same lesion. See `burst.combine` for the rules.
+
+        Raises:
+            CaptureError: no frames, or one that cannot be read.
+        """
+        if not frames:
+            raise CaptureError("a burst needs at least one frame")
+        singles = tuple(self.assess(frame, box) for frame in frames)
+        return burst.combine(singles)
+
+    def _assessment(self, quality: Quality, prediction: Prediction | None) -> Assessment:
+        malignancy = cancer = outlier = None
         probabilities: dict[str, float] = {}
         verdict = Decision.RETAKE
-        if quality.acceptable:
-            prediction = self.predict(prepared[None])
+        if prediction is not None:
             malignancy = float(prediction.malignancy[0])
             cancer = float(prediction.scores["cancer"][0]) if "cancer" in prediction.scores else None
+            outlier = None if prediction.outlier is None else float(prediction.outlier[0])
             labels = [spec.label for spec in self.manifest.classes]
             probabilities = dict(zip(labels, map(float, prediction.probabilities[0]), strict=True))
-            verdict = decision.decide(quality, malignancy, self.point)
+            verdict = decision.decide(quality, malignancy, self.point, outlier, self.variant.abstention)
         return Assessment(
             decision=verdict,
             malignancy=malignancy,
@@ -117,4 +142,6 @@ class TriagePipeline:
             variant=self.variant.name,
             engine=self.engine.name,
             threads=self.engine.threads,
+            outlier=outlier,
+            outlier_limit=self.variant.abstention.limit if self.variant.abstention else None,
         )

@@ -1,23 +1,30 @@
-"""Quality of a capture, judged on the S x S image before the model sees it."""
+"""Quality of a capture, judged on the S x S image before the model sees it.
+
+All figures are ratios of integer sums, so that every port gets the same bits.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mobile_runtime.manifest import QualityLimits
 
 ADVICE = {
+    "too_small": "The spot is too small in the picture. Move closer or crop less tightly from a larger photo.",
     "too_dark": "The picture is too dark. Move to brighter, even light.",
     "too_bright": "The picture is too bright. Step out of direct light or lower the exposure.",
-    "clipped": "Parts of the picture are burnt out. Tilt the phone to avoid glare, or turn the flash off.",
+    "clipped": "Parts of the picture are burnt out. Turn the flash off or lower the exposure.",
+    "glare": "There is glare on the skin. Tilt the phone, or turn the flash off.",
     "blurred": "The picture is not sharp. Hold still, tap to focus on the spot, and take it again.",
     "uniform": "No spot can be made out. Bring the spot to the middle of the frame.",
 }
 """Reason code -> advice to show. Codes are stable."""
+
+_BLOCK = 8
+_WHITE, _GLARE_FLOOR, _GLARE_TINT, _GLARE_STEP = 250, 200, 40, 48
 
 
 @dataclass(frozen=True)
@@ -25,17 +32,21 @@ class Quality:
     """Quality figures of one S x S image.
 
     Attributes:
-        sharpness: standard deviation of the Laplacian over that of the luma; unitless.
+        sharpness: root mean square of the 4-neighbour Laplacian over the standard deviation of the luma plus 1.
         brightness: mean luma, 0..1.
         clipped: share of pixels whose three channels are all >= 250, 0..1.
-        contrast: standard deviation of the luma after a light blur, 0..1.
+        glare: share of pixels that are near white and at least 48 levels above the mean luma, 0..1.
+        contrast: standard deviation of the mean luma of 8 x 8 blocks, 0..1.
+        region_px: side of the square that was resampled, in pixels of the source; None if unknown.
         reasons: codes of `ADVICE` for each limit that is not kept; empty for a good image.
     """
 
     sharpness: float
     brightness: float
     clipped: float
+    glare: float
     contrast: float
+    region_px: int | None = None
     reasons: tuple[str, ...] = ()
 
     @property
@@ -43,29 +54,55 @@ class Quality:
         return not self.reasons
 
 
+def luma(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
+    """Integer luma (77 R + 150 G + 29 B + 128) >> 8 of a uint8 RGB image, 0..255."""
+    rgb = image.astype(np.int64)
+    weighted: npt.NDArray[np.int64] = (77 * rgb[..., 0] + 150 * rgb[..., 1] + 29 * rgb[..., 2] + 128) >> 8
+    return weighted
+
+
+def _deviation(values: npt.NDArray[np.int64]) -> float:
+    """Population standard deviation from integer sums."""
+    n, total, squares = values.size, int(values.sum()), int((values * values).sum())
+    return float(np.sqrt((n * squares - total * total) / (n * n)))
+
+
 def measure(image: npt.NDArray[np.uint8]) -> Quality:
     """Quality figures of a uint8 RGB image [S, S, 3], without limits."""
-    luma = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    smooth = cv2.GaussianBlur(luma, (0, 0), 2.0).astype(np.float32) / 255
-    spread = float(luma.std())
-    laplacian = float(cv2.Laplacian(luma, cv2.CV_32F).std())
+    y = luma(image)
+    size = len(y)
+    centre = y[1:-1, 1:-1]
+    laplacian = 4 * centre - y[:-2, 1:-1] - y[2:, 1:-1] - y[1:-1, :-2] - y[1:-1, 2:]
+    edges = float(np.sqrt(int((laplacian * laplacian).sum()) / laplacian.size))
+    low, high = image.min(axis=2).astype(np.int64), image.max(axis=2).astype(np.int64)
+    bright = (low >= _GLARE_FLOOR) & (high - low <= _GLARE_TINT) & (y * y.size >= int(y.sum()) + _GLARE_STEP * y.size)
+    whole = size // _BLOCK * _BLOCK
+    blocks = y[:whole, :whole].reshape(whole // _BLOCK, _BLOCK, whole // _BLOCK, _BLOCK).sum(axis=(1, 3))
     return Quality(
-        sharpness=laplacian / (spread + 1.0),
-        brightness=float(luma.mean()) / 255,
-        clipped=float((image.min(axis=2) >= 250).mean()),
-        contrast=float(smooth.std()),
+        sharpness=edges / (_deviation(y) + 1.0),
+        brightness=int(y.sum()) / (255.0 * y.size),
+        clipped=int((low >= _WHITE).sum()) / y.size,
+        glare=int(bright.sum()) / y.size,
+        contrast=_deviation(blocks) / (255.0 * _BLOCK * _BLOCK),
     )
 
 
-def judge(image: npt.NDArray[np.uint8], limits: QualityLimits) -> Quality:
-    """Measure an image [S, S, 3] and name the limits that it does not keep."""
+def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | None = None) -> Quality:
+    """Measure an image [S, S, 3] and name the limits that it does not keep.
+
+    Args:
+        image: what `capture.prepare` made.
+        limits: from the bundle.
+        region_px: side of the square that was resampled, in pixels of the source; None skips that limit.
+    """
     figures = measure(image)
     faults = {
+        "too_small": region_px is not None and region_px < limits.region_px_min,
         "too_dark": figures.brightness < limits.brightness_min,
         "too_bright": figures.brightness > limits.brightness_max,
         "clipped": figures.clipped > limits.clipped_max,
+        "glare": figures.glare > limits.glare_max,
         "blurred": figures.sharpness < limits.sharpness_min,
         "uniform": figures.contrast < limits.contrast_min,
     }
-    reasons = tuple(code for code, found in faults.items() if found)
-    return Quality(figures.sharpness, figures.brightness, figures.clipped, figures.contrast, reasons)
+    return replace(figures, region_px=region_px, reasons=tuple(code for code, found in faults.items() if found))

@@ -1,0 +1,97 @@
+"""Several frames of one lesion as one assessment."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from mobile_runtime.assessment import Assessment
+from mobile_runtime.decision import Decision
+
+MIN_USABLE_SHARE = 0.5
+MAX_DISSENT = 0.25
+
+
+@dataclass(frozen=True)
+class BurstAssessment:
+    """One verdict on a burst.
+
+    Attributes:
+        assessment: the verdict, with the median malignancy of the usable frames.
+        frames: the verdict on each frame, in order.
+        usable: how many frames passed the quality gate and are not outliers.
+        spread: half the distance between the 25th and 75th percentile of the usable frames' malignancy, 0..1.
+        agreement: share of usable frames on the side of the threshold that the median is on, 0..1.
+    """
+
+    assessment: Assessment
+    frames: tuple[Assessment, ...]
+    usable: int
+    spread: float | None
+    agreement: float | None
+
+    @property
+    def decision(self) -> Decision:
+        return self.assessment.decision
+
+    @property
+    def malignancy(self) -> float | None:
+        return self.assessment.malignancy
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types in a stable shape."""
+        return {
+            **self.assessment.to_dict(),
+            "burst": {
+                "frames": [{"decision": f.decision.value, "malignancy": f.malignancy} for f in self.frames],
+                "usable": self.usable,
+                "spread": self.spread,
+                "agreement": self.agreement,
+            },
+        }
+
+    def to_json(self) -> str:
+        """One line of JSON with sorted keys."""
+        return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def combine(frames: Sequence[Assessment]) -> BurstAssessment:
+    """Combine verdicts on frames of one lesion.
+
+    Frames that must be retaken or are outliers do not count; when fewer than half are left the burst is what most of the
+    others are. The score is the median, which one bad frame cannot move far. When more than a quarter of the frames
+    disagree with a median below the threshold, the burst is to be retaken: frames that disagree must never add up to a
+    reassurance. A median at or above the threshold is referred whatever the rest say.
+    """
+    scored = [f for f in frames if f.malignancy is not None and f.decision is not Decision.ABSTAIN]
+    if len(scored) < MIN_USABLE_SHARE * len(frames) or not scored:
+        others = [f for f in frames if f not in scored]
+        retakes = [f for f in others if f.decision is Decision.RETAKE]
+        worst = retakes[0] if 2 * len(retakes) >= len(others) else next(f for f in others if f not in retakes)
+        return BurstAssessment(worst, tuple(frames), len(scored), None, None)
+    values = np.array([f.malignancy for f in scored], dtype=np.float64)
+    threshold = scored[0].point.threshold
+    middle = float(np.median(values))
+    agreement = float(np.mean((values >= threshold) == (middle >= threshold)))
+    low, high = np.quantile(values, (0.25, 0.75))
+    if middle >= threshold:
+        verdict = Decision.REFER
+    else:
+        verdict = Decision.LOW_CONCERN if 1 - agreement <= MAX_DISSENT else Decision.RETAKE
+    retake = verdict is Decision.RETAKE
+    labels = scored[0].probabilities
+    cancers = [f.cancer for f in scored if f.cancer is not None]
+    outliers = [f.outlier for f in scored if f.outlier is not None]
+    assessment = replace(
+        scored[0],
+        decision=verdict,
+        malignancy=None if retake else middle,
+        cancer=float(np.median(cancers)) if cancers and not retake else None,
+        probabilities={} if retake else {k: float(np.median([f.probabilities[k] for f in scored])) for k in labels},
+        outlier=float(np.median(outliers)) if outliers else None,
+    )
+    return BurstAssessment(assessment, tuple(frames), len(scored), float(high - low) / 2, agreement)

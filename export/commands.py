@@ -1,4 +1,4 @@
-"""`python -m export`: bundle, rebuild."""
+"""`python -m export`: bundle, rebuild, golden, sign."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import typer
 from rich.table import Table
 
 from export.assembly import assemble
+from export.golden import add_golden
 from export.outliers import load_outliers, save_outliers
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
+from export.signing import sign as sign_bundle
 from export.variants import STATIC_VARIANT
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out, print_json
@@ -70,6 +72,38 @@ def rebuild(
     int8 = source.model_bytes(source.variant(STATIC_VARIANT))
     outliers = load_outliers(release / "outliers.safetensors")
     _report(assemble(release / "mobile.safetensors", record, outliers, int8, folder, only=only), as_json)
+
+
+@app.command(epilog="Example: python -m export golden dist/bundle")
+def golden(
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle; its manifest and id change.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Give a bundle golden vectors made of synthetic images; `skintriage verify --golden` replays them."""
+    made = add_golden(folder)
+    files = [entry for entry in made.manifest.files if entry.role == "golden"]
+    if as_json:
+        print_json({"id": made.id, "files": [entry.model_dump(mode="json") for entry in files]})
+    else:
+        size = sum(entry.size_bytes for entry in files) / 1024
+        out.print(f"{made.id}: {len(files)} files of golden vectors, {size:.0f} KiB; sign the bundle again")
+
+
+@app.command(epilog="Example: python -m export sign dist/bundle --private-key signer.pem")
+def sign(
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.")],
+    private_key: Annotated[Path, typer.Option(help="Elliptic-curve private key, PEM (P-256, P-384 or P-521).")],
+    password: Annotated[
+        Optional[str], typer.Option(envvar="SKINTRIAGE_KEY_PASSWORD", help="Password of the key, best given as variable.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a bundle in the OpenSSF model-signing format (extra: sign)."""
+    written = sign_bundle(folder, private_key, password.encode() if password else None)
+    if as_json:
+        print_json({"signature": str(written)})
+    else:
+        out.print(f"{written}: signed; check with `skintriage verify {folder} --key PUBLIC_KEY`", soft_wrap=True)
 
 
 def _report(made: Bundle, as_json: bool) -> None:

@@ -13,11 +13,12 @@ from rich.table import Table
 
 from mobile_runtime import annotate, synthetic
 from mobile_runtime.assessment import DISCLAIMER, Assessment
-from mobile_runtime.bundle import Bundle
+from mobile_runtime.bundle import SIGNATURE, Bundle
 from mobile_runtime.capture import ImageInput
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.pipeline import TriagePipeline
+from mobile_runtime.replay import STAGES, Check, Replay, replay
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -118,14 +119,35 @@ def info(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
         out.print(f"- {limitation}", soft_wrap=True)
 
 
-@app.command(epilog="Example: skintriage verify --bundle dist/bundle")
-def verify(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
-    """Check a bundle: closed file list, sizes, SHA-256, schema."""
-    loaded = Bundle.load(bundle)
+@app.command(epilog="Example: skintriage verify dist/bundle --key signer.pub.pem --golden")
+def verify(
+    folder: Annotated[Optional[Path], typer.Argument(metavar="[BUNDLE]", help="The same as --bundle.")] = None,
+    bundle: BundleOption = None,
+    key: Annotated[Optional[Path], typer.Option(help="Signer's public key, PEM: check the signature (extra: sign).")] = None,
+    golden: Annotated[bool, typer.Option("--golden", help="Replay the golden vectors, stage by stage.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Check a bundle: closed file list, sizes, SHA-256, schema, structure of models; on request signature and golden vectors.
+
+    The exit status is 2 when the bundle is not intact and 1 when a golden vector is not met.
+    """
+    loaded = Bundle.load(folder or bundle, key=key)
+    for variant in loaded.variants.values():
+        if variant.runtime != "coreml":
+            loaded.model_bytes(variant)
+    signature = "verified" if key else "not checked" if (loaded.path / SIGNATURE).exists() else "none"
+    replayed = replay(loaded) if golden else None
+    failure = replayed.first_failure if replayed else None
     if as_json:
-        print_json({"id": loaded.id, "files": len(loaded.manifest.files), "intact": True})
+        document = {"id": loaded.id, "files": len(loaded.manifest.files), "intact": True, "signature": signature}
+        print_json(document | ({} if replayed is None else {"golden": replayed.to_dict()}))
     else:
-        out.print(f"{loaded.id}: {len(loaded.manifest.files)} files intact")
+        out.print(f"{loaded.id}: {len(loaded.manifest.files)} files intact, signature: {signature}")
+        if replayed is not None:
+            _print_replay(replayed)
+    if failure is not None:
+        print_error(f"golden vectors differ, first at {failure.describe()}")
+        raise typer.Exit(1)
 
 
 def _assess_one(
@@ -175,3 +197,18 @@ def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, wr
     out.print(Panel(grid, title=heading, title_align="left", subtitle=assessment.advice[0], subtitle_align="left"))
     for advice in assessment.advice[1:]:
         out.print(f"  {advice}")
+
+
+def _print_replay(replayed: Replay) -> None:
+    worst = replayed.worst()
+    table = Table("case", *STAGES, title="largest differences")
+    for case in dict.fromkeys(check.case for check in replayed.checks):
+        cells = [worst.get((stage, case)) for stage in STAGES]
+        table.add_row(case, *("" if cell is None else _cell(cell) for cell in cells))
+    out.print(table)
+    for name, reason in replayed.not_run.items():
+        out.print(f"[dim]{name} was not run: {reason}[/]", soft_wrap=True)
+
+
+def _cell(check: Check) -> str:
+    return f"{check.difference:.2g}" if check.passed else f"[bold red]{check.difference:.2g} > {check.tolerance:.2g}[/]"

@@ -1,0 +1,211 @@
+"""Golden vectors: made here, replayed by `mobile_runtime.replay`; `mobile_runtime.golden` says what they are."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.golden_cases import Source, draw_sources
+from mobile_runtime import capture
+from mobile_runtime.bundle import MANIFEST, SIGNATURE, Bundle
+from mobile_runtime.engines import open_engine
+from mobile_runtime.errors import EngineError
+from mobile_runtime.files import build_folder, sha256, write_json
+from mobile_runtime.golden import (
+    GOLDEN,
+    Case,
+    GoldenVectors,
+    Recording,
+    Rule,
+    Tolerance,
+    VariantVectors,
+    decide_case,
+    decide_rule,
+    figures,
+    machine,
+    open_source,
+)
+from mobile_runtime.manifest import FileEntry, Manifest, Variant
+from mobile_runtime.quality import ADVICE, judge
+
+QUALITY_TOLERANCE = 1e-6
+"""Figures are ratios and roots of integer sums: only the last bits of a double may differ."""
+SAME_FLOOR, OTHER_FLOOR = 1e-4, 1e-3
+"""Float rounding in another order of summation; the larger one also covers float16 arithmetic on weights that are float16."""
+HALF_FLOOR = 0.02
+"""A variant that computes in float16 against one that computes in float32."""
+STAND_INS = ("float16", "float32")
+"""Variants whose outputs a variant that cannot run here is to match, first choice first."""
+
+Outputs = dict[str, npt.NDArray[np.float32]]
+
+
+def write_golden(folder: Path, manifest: Manifest) -> list[FileEntry]:
+    """Write `golden/` into a bundle's folder.
+
+    Args:
+        folder: the folder, with every model in place.
+        manifest: its manifest; of the files listed there, the models must be as they are on disk.
+
+    Returns:
+        The entries to add to the manifest's list of files.
+
+    Raises:
+        EngineError: a variant other than Core ML's cannot be run here.
+        BundleError: a model is not the one in the manifest.
+    """
+    bundle = Bundle(folder, manifest, "under construction")
+    shutil.rmtree(folder / "golden", ignore_errors=True)
+    (folder / "golden").mkdir()
+    side = max(manifest.input.size * 7 // 6, manifest.quality.region_px_min + 2) | 1
+    cases = [_write_case(bundle, source) for source in draw_sources(side)]
+    prepared = np.stack([np.load(folder / case.prepared, allow_pickle=False) for case in cases])
+    variants = {name: _write_variant(bundle, variant, cases, prepared) for name, variant in manifest.variants.items()}
+    vectors = GoldenVectors(input_size=manifest.input.size, cases=cases, quality_tolerance=QUALITY_TOLERANCE, variants=variants)
+    write_json(folder / GOLDEN, vectors.model_dump(mode="json"))
+    return [
+        FileEntry(path=file.relative_to(folder).as_posix(), sha256=sha256(file), size_bytes=file.stat().st_size, role="golden")
+        for file in sorted((folder / "golden").iterdir())
+    ]
+
+
+def add_golden(path: Path) -> Bundle:
+    """Give a finished bundle golden vectors in place of any that it has; it is replaced as a whole, or not at all.
+
+    A signature is dropped, since it was for other files.
+
+    Raises:
+        BundleError: the bundle is not intact.
+        EngineError: see `write_golden`.
+    """
+    bundle = Bundle.load(path)
+    with build_folder(path) as folder:
+        shutil.copytree(path, folder, dirs_exist_ok=True)
+        (folder / SIGNATURE).unlink(missing_ok=True)
+        kept = [entry for entry in bundle.manifest.files if entry.role != "golden"]
+        entries = sorted(kept + write_golden(folder, bundle.manifest), key=lambda entry: entry.path)
+        manifest = bundle.manifest.model_copy(update={"files": entries})
+        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
+        Bundle.load(folder)
+    return Bundle.load(path)
+
+
+def _write_case(bundle: Bundle, source: Source) -> Case:
+    path = f"golden/{source.name}.{source.suffix}"
+    (bundle.path / path).write_bytes(source.data)
+    upright = capture.acquire(open_source(source.data, source.frame))
+    captured = capture.normalize(upright, bundle.manifest.input.size)
+    quality = judge(captured.image, bundle.manifest.quality, captured.region_px)
+    return Case(
+        name=source.name,
+        about=source.about,
+        source=path,
+        frame=source.frame,
+        upright=_save(bundle.path, f"{source.name}.upright", upright),
+        upright_tolerance=source.tolerance,
+        prepared=_save(bundle.path, f"{source.name}.prepared", captured.image),
+        region_px=captured.region_px,
+        quality=figures(quality),
+        reasons=list(quality.reasons),
+    )
+
+
+def _write_variant(bundle: Bundle, variant: Variant, cases: list[Case], prepared: npt.NDArray[np.uint8]) -> VariantVectors:
+    runs = _run(bundle, variant, prepared)
+    floors = SAME_FLOOR, OTHER_FLOOR
+    if not runs and variant.runtime == "coreml":
+        stand_in = next((bundle.variants[name] for name in STAND_INS if name in bundle.variants), None)
+        runs = _run(bundle, stand_in, prepared)[:1] if stand_in is not None else []
+        floors = HALF_FLOOR, HALF_FLOOR
+    recordings = []
+    for recording, outputs in runs:
+        stem = f"{recording.variant}.{recording.kernels}"
+        paths = {role: _save(bundle.path, f"{stem}.{role}", values) for role, values in outputs.items()}
+        recordings.append(recording.model_copy(update={"outputs": paths}))
+    decisions = {}
+    if runs:
+        for point in variant.operating_points:
+            rows = [{role: values[row] for role, values in runs[0][1].items()} for row in range(len(cases))]
+            decisions[point] = [
+                decide_case(bundle, variant, point, case.reasons, row) for case, row in zip(cases, rows, strict=True)
+            ]
+    return VariantVectors(
+        recordings=recordings,
+        tolerance=_tolerances([outputs for _, outputs in runs], *floors),
+        decisions=decisions,
+        rules=_rules(variant),
+    )
+
+
+def _run(bundle: Bundle, variant: Variant, prepared: npt.NDArray[np.uint8]) -> list[tuple[Recording, Outputs]]:
+    runs = []
+    for xnnpack in (True, False) if variant.runtime == "litert" else (True,):
+        try:
+            engine = open_engine(bundle, variant, xnnpack=xnnpack)
+        except EngineError:
+            if variant.runtime == "coreml":
+                return []
+            raise
+        recording = Recording(variant=variant.name, kernels=engine.kernels, engine=engine.name, machine=machine(), outputs={})
+        runs.append((recording, engine.run(prepared)))
+    return runs
+
+
+def _tolerances(runs: list[Outputs], same: float, other: float) -> dict[str, Tolerance]:
+    tolerances = {}
+    for role in runs[0] if runs else ():
+        values = np.stack([outputs[role] for outputs in runs]).astype(np.float64)
+        spread = float(np.ptp(values, axis=0).max())
+        # Probabilities and their sums reach 1; an outlier score has a scale of its own.
+        scale = max(1.0, float(np.abs(values).max()))
+        tolerances[role] = Tolerance(spread=spread, same=max(same * scale, spread / 4), other=max(other * scale, spread * 1.5))
+    return tolerances
+
+
+def _rules(variant: Variant) -> list[Rule]:
+    """Inputs on and next to each limit, in float32 as graphs give them."""
+    limit = variant.abstention.limit if variant.abstention else None
+    ordinary = None if limit is None else _below(limit)
+    rules = []
+    for name, point in variant.operating_points.items():
+        edge = _at_least(point.threshold)
+        inputs: list[tuple[list[str], float, float | None]] = [
+            ([], edge, ordinary),
+            ([], _below(point.threshold), ordinary),
+            ([], 1.0, ordinary),
+            ([next(iter(ADVICE))], 1.0, ordinary),
+        ]
+        if limit is not None:
+            inputs += [([], 1.0, _above(limit)), ([], 1.0, _at_most(limit)), ([next(iter(ADVICE))], 1.0, _above(limit))]
+        for reasons, malignancy, outlier in inputs:
+            made = decide_rule(variant, name, reasons, malignancy, outlier)
+            rules.append(Rule(operating_point=name, reasons=reasons, malignancy=malignancy, outlier=outlier, decision=made))
+    return rules
+
+
+def _at_least(value: float) -> float:
+    nearest = np.float32(value)
+    return float(nearest if float(nearest) >= value else np.nextafter(nearest, np.float32(np.inf)))
+
+
+def _at_most(value: float) -> float:
+    return -_at_least(-value)
+
+
+def _below(value: float) -> float:
+    return float(np.nextafter(np.float32(_at_least(value)), np.float32(-np.inf)))
+
+
+def _above(value: float) -> float:
+    return -_below(-value)
+
+
+def _save(folder: Path, stem: str, array: npt.NDArray[Any]) -> str:
+    path = f"golden/{stem}.npy"
+    little = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
+    np.save(folder / path, little, allow_pickle=False)
+    return path

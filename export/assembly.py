@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -29,7 +30,7 @@ from mobile_runtime import synthetic
 from mobile_runtime.bundle import MANIFEST, Bundle
 from mobile_runtime.console import err
 from mobile_runtime.files import build_folder, sha256, sha256_bytes
-from mobile_runtime.manifest import ClassSpec, FileEntry, InputSpec, Manifest, Variant, manifest_schema
+from mobile_runtime.manifest import ClassSpec, FileEntry, InputSpec, Manifest, ScoreSpec, Variant, manifest_schema
 from mobile_runtime.resample import resample
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.checkpoint import load_checkpoint
@@ -162,7 +163,7 @@ def _write_documents(
             licence=LICENCE,
             input=InputSpec(size=size),
             classes=[ClassSpec(node=node, label=labels[node], name=taxonomy.names[node]) for node in classes],
-            scores={name: [int(w) for w in taxonomy.aggregate_vector(name, classes)] for name in AGGREGATES},
+            scores=[ScoreSpec(name=name, weights=_weights(name, classes, taxonomy)) for name in AGGREGATES],
             default_variant=default,
             default_operating_point=record.default_operating_point,
             quality=record.quality,
@@ -183,6 +184,10 @@ def _write_documents(
             FileEntry.model_validate({"path": name, "sha256": sha256(path), "size_bytes": path.stat().st_size, "role": role})
         )
     (folder / MANIFEST).write_text(manifest(entries).to_json(), encoding="utf-8")
+
+
+def _weights(aggregate: str, classes: Sequence[str], taxonomy: Taxonomy) -> list[Literal[0, 1]]:
+    return [1 if weight else 0 for weight in taxonomy.aggregate_vector(aggregate, classes)]
 
 
 def _schema_text() -> str:

@@ -58,4 +58,5 @@ def decide(
         return Decision.RETAKE
     if outlier is not None and abstention is not None and not outlier <= abstention.limit:
         return Decision.ABSTAIN
-    return Decision.REFER if malignancy >= point.threshold else Decision.LOW_CONCERN
+    # A score that is not a number compares as false: it must never end in reassurance.
+    return Decision.LOW_CONCERN if malignancy < point.threshold else Decision.REFER

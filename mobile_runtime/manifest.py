@@ -52,6 +52,13 @@ class ClassSpec(_Part):
     name: str
 
 
+class ScoreSpec(_Part):
+    """One column of the graph's `scores` output: a sum over classes. The order of the list is that of the columns."""
+
+    name: str
+    weights: list[Literal[0, 1]]
+
+
 class OperatingPoint(_Part):
     """A locked decision threshold: refer when malignancy >= threshold."""
 
@@ -129,7 +136,7 @@ class Provenance(_Part):
 
 
 class Manifest(_Part):
-    """The contract between training and apps. `scores` are sums over classes, row by row a 0/1 vector [C]."""
+    """The contract between training and apps."""
 
     schema_version: int = SCHEMA_VERSION
     name: str = Field(pattern="^[a-z0-9][a-z0-9._-]*$")
@@ -139,7 +146,7 @@ class Manifest(_Part):
     licence: str
     input: InputSpec
     classes: list[ClassSpec] = Field(min_length=2)
-    scores: dict[str, list[Literal[0, 1]]]
+    scores: list[ScoreSpec] = Field(min_length=1)
     default_variant: str
     default_operating_point: str
     quality: QualityLimits
@@ -151,11 +158,11 @@ class Manifest(_Part):
     def _consistent(self) -> Manifest:
         if self.default_variant not in self.variants:
             raise ValueError(f"default_variant {self.default_variant!r} is not among the variants")
-        if "malignancy" not in self.scores:
+        if "malignancy" not in [score.name for score in self.scores]:
             raise ValueError("scores has no malignancy")
-        for name, row in self.scores.items():
-            if len(row) != len(self.classes):
-                raise ValueError(f"score {name!r} has {len(row)} weights for {len(self.classes)} classes")
+        for score in self.scores:
+            if len(score.weights) != len(self.classes):
+                raise ValueError(f"score {score.name!r} has {len(score.weights)} weights for {len(self.classes)} classes")
         for name, variant in self.variants.items():
             if name != variant.name:
                 raise ValueError(f"variant {name!r} calls itself {variant.name!r}")

@@ -15,7 +15,7 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.burst import BurstAssessment
 from mobile_runtime.decision import Decision
 from mobile_runtime.engines import open_engine
-from mobile_runtime.errors import CaptureError
+from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.quality import Quality, judge
 from mobile_runtime.resample import Box
 
@@ -85,7 +85,7 @@ class TriagePipeline:
             found = f"{batch.dtype} {list(batch.shape)}" if isinstance(batch, np.ndarray) else type(batch).__name__
             raise CaptureError(f"predict takes uint8 [N, {shape[0]}, {shape[1]}, 3] from prepare(), not {found}")
         outputs = self.engine.run(batch)
-        scores = {name: outputs["scores"][:, column] for column, name in enumerate(self.manifest.scores)}
+        scores = {spec.name: outputs["scores"][:, column] for column, spec in enumerate(self.manifest.scores)}
         outlier = outputs["outlier"].reshape(len(batch)) if "outlier" in outputs else None
         return Prediction(outputs["probabilities"], scores["malignancy"], scores, outlier)
 
@@ -124,6 +124,8 @@ class TriagePipeline:
         probabilities: dict[str, float] = {}
         verdict = Decision.RETAKE
         if prediction is not None:
+            if not np.isfinite(prediction.probabilities).all():
+                raise EngineError(f"variant {self.variant.name} gave scores that are not numbers; get the bundle again")
             malignancy = float(prediction.malignancy[0])
             cancer = float(prediction.scores["cancer"][0]) if "cancer" in prediction.scores else None
             outlier = None if prediction.outlier is None else float(prediction.outlier[0])

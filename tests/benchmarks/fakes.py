@@ -20,6 +20,7 @@ from mobile_runtime.manifest import (
     OperatingPoint,
     Provenance,
     QualityLimits,
+    ScoreSpec,
     Variant,
 )
 from mobile_runtime.pipeline import Prediction
@@ -72,11 +73,18 @@ def write_bundle(folder: Path, variants: list[Variant]) -> Path:
         licence="none",
         input=InputSpec(size=SIZE),
         classes=[ClassSpec(node=n, label=label, name=n) for n, label in zip(HAM10000_CLASSES, LABELS, strict=True)],
-        scores={"malignancy": [1 if weight else 0 for weight in MALIGNANT]},
+        scores=[ScoreSpec(name="malignancy", weights=[1 if weight else 0 for weight in MALIGNANT])],
         default_variant=variants[0].name,
         default_operating_point="balanced",
         quality=QualityLimits(
-            sharpness_min=0, brightness_min=0, brightness_max=1, clipped_max=1, contrast_min=0, dataset="none"
+            sharpness_min=0,
+            brightness_min=0,
+            brightness_max=1,
+            clipped_max=1,
+            glare_max=1,
+            contrast_min=0,
+            region_px_min=0,
+            dataset="none",
         ),
         variants={each.name: each for each in variants},
         provenance=Provenance(datasets={}, split_sha256="", recipe={}, calibration_ids=[], checkpoint_sha256=""),
@@ -95,9 +103,7 @@ def grid(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
 @lru_cache(maxsize=1)
 def prototypes() -> npt.NDArray[np.float64]:
     """What each class looks like on average, float [7, 48]."""
-    return np.stack(
-        [grid(np.stack([lesion(label, seed, SIZE) for seed in range(900, 916)])).mean(0) for label in LABELS]
-    )
+    return np.stack([grid(np.stack([lesion(label, seed, SIZE) for seed in range(900, 916)])).mean(0) for label in LABELS])
 
 
 class FakeEngine:

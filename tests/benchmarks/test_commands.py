@@ -76,9 +76,7 @@ def test_drift_is_reproducible_and_prints_json_only(bundle_path: Path, dataset: 
     assert documents[0] != documents[2]
 
 
-def test_chosen_variants_always_have_the_reference_beside_them(
-    bundle_path: Path, dataset: Path, tmp_path: Path
-) -> None:
+def test_chosen_variants_always_have_the_reference_beside_them(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
     arguments = drift_arguments(bundle_path, dataset, tmp_path / "out", "--json", "--variants", "int8")
     document = json.loads(runner.invoke(app, arguments, catch_exceptions=False).stdout)
     assert sorted(document["variants"]) == ["float32", "int8"] and document["not_run"] == {}
@@ -131,9 +129,7 @@ def test_latency_measures_every_variant_and_thread_count(
     bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = tmp_path / "latency.json"
-    result = latency_run(
-        monkeypatch, "--bundle", str(bundle_path), "--threads", "1", "--threads", "2", "--out", str(file)
-    )
+    result = latency_run(monkeypatch, "--bundle", str(bundle_path), "--threads", "1", "--threads", "2", "--out", str(file))
     assert result.exit_code == 0, result.output
     report = LatencyReport.model_validate_json(file.read_bytes())
     assert [(run.variant, run.threads, run.pinned) for run in report.runs] == [
@@ -147,9 +143,7 @@ def test_latency_measures_every_variant_and_thread_count(
     assert str(tmp_path) not in file.read_text(encoding="utf-8")
 
 
-def test_latency_compares_with_a_stored_result(
-    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_latency_compares_with_a_stored_result(bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "old.json"
     base = ["--bundle", str(bundle_path), "--variants", "int8,float32"]
     latency_run(monkeypatch, *base, "--out", str(file))

@@ -38,7 +38,7 @@ def report(path: Path, p50: float = 2.0, synthetic: bool = True) -> LatencyRepor
         pinned=True,
         inference=times,
         assess=times,
-        stages={stage: times for stage in latency.STAGES},
+        stages=dict.fromkeys(latency.STAGES, times),
         cold_start=COLD,
     )
     return LatencyReport(

@@ -80,9 +80,7 @@ def test_batches_are_put_together_in_order(bundle_path: Path, dataset: Path) -> 
     assert scored.engine == "fake int8"
 
 
-def test_scores_that_are_not_numbers_stop_the_run(
-    bundle_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_scores_that_are_not_numbers_stop_the_run(bundle_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = TriagePipeline(bundle_path, "int8")
     prepared = scoring.prepare(as_set(sorted(dataset.rglob("*.jpg"))[:4]), runner)
     good = runner.engine.run

@@ -205,9 +205,7 @@ def test_mcnemar_matches_the_binomial_sum(lost: int, gained: int) -> None:
 def test_calibration_error_matches_its_definition(rows: list[tuple[bool, float]]) -> None:
     truth, scores = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
     bins = np.minimum((scores * 15).astype(int), 14)
-    expected = sum(
-        (bins == b).mean() * abs(scores[bins == b].mean() - truth[bins == b].mean()) for b in set(bins.tolist())
-    )
+    expected = sum((bins == b).mean() * abs(scores[bins == b].mean() - truth[bins == b].mean()) for b in set(bins.tolist()))
     assert statistics.expected_calibration_error(truth, scores) == pytest.approx(expected, abs=1e-12)
 
 

@@ -1,0 +1,51 @@
+"""Fixtures: a real small bundle of every variant, made once per session from the briefly trained network."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.conftest import TrainedRun
+
+# A network of a few seconds' training is far less smooth under quantization than a real one.
+LOOSE_LIMITS = {
+    "float32": (1e-4, 1e-5),
+    "float32_onnx": (1e-4, 1e-5),
+    "float16": (0.05, 0.01),
+    "dynamic_wi8_afp32": (0.9, 0.1),
+    "static_wi8_ai8": (0.9, 0.1),
+}
+
+
+@pytest.fixture(scope="session")
+def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of kept weights and release record; filled by `tiny_bundle`."""
+    return tmp_path_factory.mktemp("release")
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tiny_run: TrainedRun, tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of all six variants. Read it, never change it."""
+    pytest.importorskip("litert_torch")
+    from export.assembly import assemble
+    from export.outliers import save_outliers
+    from export.record import save_record
+    from export.release import fit_release
+    from train.checkpoint import load_checkpoint, save_checkpoint
+    from train.datasets import read_examples
+    from train.splits import load_split
+
+    network, recipe = load_checkpoint(tiny_run.checkpoint)
+    weights = save_checkpoint(network, recipe, tiny_release / "mobile.safetensors", half=True)
+    split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
+    fitted = fit_release(weights, split, calibration_images=32, cache=tiny_run.cache)
+    save_record(fitted.record, tiny_release / "record.json")
+    save_outliers(fitted.outliers, tiny_release / "outliers.safetensors")
+    folder = tmp_path_factory.mktemp("bundles") / "tiny"
+    assemble(
+        weights, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=LOOSE_LIMITS
+    )
+    return folder

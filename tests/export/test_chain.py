@@ -1,0 +1,120 @@
+"""The main job from end to end on synthetic lesions: fit, quantize, export, bundle, assess, drift."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mobile_runtime import Bundle, CaptureError, Decision, TriagePipeline, synthetic
+
+pytestmark = pytest.mark.slow
+
+VARIANTS = {"float32", "float16", "dynamic_wi8_afp32", "static_wi8_ai8", "float32_onnx", "float16_coreml"}
+
+
+def test_bundle_holds_every_variant(tiny_bundle: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    assert set(bundle.variants) == VARIANTS
+    assert bundle.variants["static_wi8_ai8"].size_bytes < 0.6 * bundle.variants["float32"].size_bytes
+    manifest = bundle.manifest
+    assert len(manifest.provenance.calibration_ids) >= 32
+    assert [(s.name, s.weights) for s in manifest.scores] == [
+        ("malignancy", [1, 1, 0, 0, 1, 0, 0]),
+        ("cancer", [0, 1, 0, 0, 1, 0, 0]),
+    ]
+    for name in ("float32", "float32_onnx"):
+        assert bundle.variants[name].parity["largest"] <= 1e-4
+    card = (tiny_bundle / "model_card.md").read_text(encoding="utf-8")
+    assert "Not a medical device" in card
+    assert "CC-BY-NC-4.0" in card
+
+
+@pytest.mark.parametrize("variant", sorted(VARIANTS - {"float16_coreml"}))
+def test_every_variant_predicts_alike(tiny_bundle: Path, variant: str) -> None:
+    pipeline = TriagePipeline(tiny_bundle, variant=variant)
+    images = np.stack([pipeline.prepare(synthetic.lesion(label, 50)) for label in synthetic.LABELS])
+    found = pipeline.predict(images)
+    assert found.probabilities.dtype == np.float32
+    np.testing.assert_allclose(found.probabilities.sum(1), 1, atol=1e-5)
+    # The graph's sums against the runtime's taxonomy: the same numbers in another order of addition.
+    for spec in pipeline.manifest.scores:
+        weights = np.array(spec.weights, np.float32)
+        np.testing.assert_allclose(found.scores[spec.name], found.probabilities @ weights, atol=1e-6)
+    assert found.malignancy is found.scores["malignancy"]
+    reference = TriagePipeline(tiny_bundle, variant="float32").predict(images)
+    # Float forms differ by rounding; a network of a few seconds' training is far less smooth under int8 than a real one.
+    limit = 0.05 if "wi8" not in variant else 0.6
+    assert np.abs(found.probabilities - reference.probabilities).max() < limit
+
+
+def test_assessment_rests_on_the_manifest(tiny_bundle: Path) -> None:
+    pipeline = TriagePipeline(tiny_bundle)
+    found = pipeline.assess(synthetic.lesion("mel", 3))
+    document = json.loads(found.to_json())
+    assert document["model"]["bundle"] == Bundle.load(tiny_bundle).id
+    assert document["operating_point"]["name"] == "rule_out"
+    if found.decision in (Decision.REFER, Decision.LOW_CONCERN):
+        assert found.malignancy is not None
+        assert (found.decision is Decision.REFER) == (found.malignancy >= found.point.threshold)
+    dark = pipeline.assess(np.zeros((200, 200, 3), np.uint8))
+    assert dark.decision is Decision.RETAKE
+    assert dark.malignancy is None
+    with pytest.raises(CaptureError, match="uint8"):
+        pipeline.predict(np.zeros((1, 8, 8, 3), np.uint8))
+
+
+def test_drift_reads_the_bundle(tiny_bundle: Path, synthetic_data: Path, tmp_path: Path) -> None:
+    from benchmarks.commands import app
+
+    images = tmp_path / "images"
+    images.mkdir()
+    for part in (1, 2):
+        for file in (synthetic_data / f"HAM10000_images_part_{part}").iterdir():
+            (images / file.name).write_bytes(file.read_bytes())
+    labels = synthetic_data / "HAM10000_metadata.csv"
+    words = ["drift", "--bundle", str(tiny_bundle), "--images", str(images), "--labels", str(labels), "--resamples", "200"]
+    found = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "report"), "--json"])
+    assert found.exit_code == 0, found.output
+    document = json.loads(found.stdout)
+    assert (tmp_path / "report" / "drift.html").stat().st_size > 1000
+    assert "static_wi8_ai8" in json.dumps(document)
+
+
+def test_rebuild_without_images_gives_the_same_models(tiny_bundle: Path, tiny_release: Path, tmp_path: Path) -> None:
+    from export.commands import app
+
+    words = ["rebuild", "--release", str(tiny_release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "again")]
+    found = CliRunner().invoke(app, [*words, "--only", "static_wi8_ai8", "--only", "float32", "--json"])
+    assert found.exit_code == 0, found.output
+    for name in ("static_wi8_ai8", "float32"):
+        again = (tmp_path / "again" / "models" / f"{name}.tflite").read_bytes()
+        assert again == (tiny_bundle / "models" / f"{name}.tflite").read_bytes()
+
+
+def test_export_stops_at_a_variant_that_is_off(tiny_run: object, tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    from export.assembly import assemble
+    from export.errors import ExportError
+    from export.outliers import load_outliers
+    from export.record import load_record
+
+    record = load_record(tiny_release / "record.json")
+    hotter = record.variants["float32"].model_copy(update={"temperature": 3 * record.variants["float32"].temperature})
+    wrong = record.model_copy(update={"variants": {**record.variants, "float32_onnx": hotter}})
+    int8 = Bundle.load(tiny_bundle).model_bytes(Bundle.load(tiny_bundle).variants["static_wi8_ai8"])
+    outliers = load_outliers(tiny_release / "outliers.safetensors")
+    strict = {"float32": (0.0, 0.0)}
+    with pytest.raises(ExportError, match=r"float32 differs from PyTorch by up to .* \(limit 0\)"):
+        assemble(
+            tiny_release / "mobile.safetensors",
+            wrong,
+            outliers,
+            int8,
+            tmp_path / "never",
+            only=["float32"],
+            parity_limits=strict,
+        )
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,67 @@
+"""Bursts: robust, and never reassuring by disagreement."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mobile_runtime.assessment import Assessment
+from mobile_runtime.burst import combine
+from mobile_runtime.decision import Decision
+from tests.mobile_runtime.test_decision import GOOD, POINT
+
+
+def frame(malignancy: float | None, decision: Decision | None = None) -> Assessment:
+    if decision is None:
+        assert malignancy is not None
+        decision = Decision.REFER if malignancy >= POINT.threshold else Decision.LOW_CONCERN
+    scored = malignancy is not None
+    return Assessment(
+        decision=decision,
+        malignancy=malignancy,
+        cancer=malignancy,
+        probabilities={"mel": malignancy, "nv": 1 - malignancy} if scored else {},
+        quality=GOOD if scored else replace(GOOD, reasons=("blurred",)),
+        operating_point="rule_out",
+        point=POINT,
+        bundle_id="b",
+        variant="v",
+        engine="e",
+        threads=1,
+    )
+
+
+def test_median_shrugs_off_one_bad_frame() -> None:
+    found = combine([frame(v) for v in (0.05, 0.06, 0.04, 0.05, 0.9)])
+    assert found.decision is Decision.LOW_CONCERN
+    assert found.malignancy == pytest.approx(0.05)
+    assert found.agreement == pytest.approx(0.8)
+
+
+def test_disagreement_below_the_threshold_is_not_reassuring() -> None:
+    found = combine([frame(v) for v in (0.05, 0.06, 0.04, 0.5, 0.9)])
+    assert found.decision is Decision.RETAKE
+    assert found.malignancy is None
+
+
+def test_a_median_above_is_referred_despite_dissent() -> None:
+    assert combine([frame(v) for v in (0.3, 0.5, 0.9, 0.1, 0.1)]).decision is Decision.REFER
+
+
+def test_too_few_usable_frames() -> None:
+    blurred = frame(None, Decision.RETAKE)
+    outlier = frame(0.05, Decision.ABSTAIN)
+    assert combine([blurred, blurred, blurred, frame(0.1)]).decision is Decision.RETAKE
+    assert combine([outlier, outlier, outlier, frame(0.1)]).decision is Decision.ABSTAIN
+    assert combine([blurred, frame(0.1), frame(0.1)]).usable == 2
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+def test_more_than_a_quarter_of_referring_frames_never_reassures(values: list[float]) -> None:
+    found = combine([frame(v) for v in values])
+    if sum(v >= POINT.threshold for v in values) > len(values) / 4:
+        assert found.decision is not Decision.LOW_CONCERN
+    assert found.to_json() == combine([frame(v) for v in values]).to_json()

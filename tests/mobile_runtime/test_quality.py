@@ -1,0 +1,72 @@
+"""The quality gate: each figure reacts to its own fault, and arithmetic is what the docstring says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from mobile_runtime import synthetic
+from mobile_runtime.manifest import QualityLimits
+from mobile_runtime.quality import ADVICE, judge, luma, measure
+from mobile_runtime.resample import resample
+
+LIMITS = QualityLimits(
+    sharpness_min=0.1,
+    brightness_min=0.2,
+    brightness_max=0.9,
+    clipped_max=0.05,
+    glare_max=0.03,
+    contrast_min=0.03,
+    region_px_min=48,
+    dataset="made up",
+)
+
+
+@pytest.fixture
+def clean() -> np.ndarray:
+    return resample(synthetic.lesion("nv", 3), 96)
+
+
+def test_a_clean_lesion_is_acceptable(clean: np.ndarray) -> None:
+    assert judge(clean, LIMITS, region_px=256).reasons == ()
+
+
+def test_each_fault_is_named(clean: np.ndarray) -> None:
+    import cv2
+
+    glare = clean.copy()
+    cv2.circle(glare, (48, 48), 14, (255, 255, 255), -1)
+    cases = {
+        "too_dark": (clean * 0.1).astype(np.uint8),
+        "too_bright": np.maximum(clean, 245),
+        "clipped": np.where(np.arange(96)[:, None, None] < 20, 255, clean).astype(np.uint8),
+        "glare": glare,
+        "blurred": cv2.GaussianBlur(clean, (0, 0), 8),
+        "uniform": np.full_like(clean, 150),
+    }
+    for reason, image in cases.items():
+        assert reason in judge(image, LIMITS).reasons, reason
+    assert judge(clean, LIMITS, region_px=47).reasons == ("too_small",)
+    assert set(cases) | {"too_small"} == set(ADVICE)
+
+
+def test_luma_is_integer_arithmetic() -> None:
+    image = np.array([[[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
+    # (77 * 255 + 128) >> 8 and so on, by hand.
+    assert luma(image).tolist() == [[255, 77, 149, 29]]
+
+
+@given(arrays(np.uint8, (17, 17, 3), elements=st.integers(0, 255)))
+def test_figures_are_finite_and_match_plain_formulas(image: np.ndarray) -> None:
+    found = measure(image)
+    y = luma(image).astype(np.float64)
+    assert found.brightness == pytest.approx(y.mean() / 255, abs=1e-12)
+    assert found.clipped == pytest.approx((image.min(2) >= 250).mean())
+    blocks = [y[i : i + 8, j : j + 8].mean() for i in (0, 8) for j in (0, 8)]
+    # Integer sums against float means: the square root keeps half the digits of a variance near zero.
+    assert found.contrast == pytest.approx(np.std(blocks) / 255, abs=1e-7)
+    assert 0 <= found.glare <= 1
+    assert np.isfinite(found.sharpness)

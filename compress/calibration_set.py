@@ -35,13 +35,14 @@ def draw_calibration_set(
     queues: dict[str, list[Example]] = {}
     for index in rng.permutation(len(train)):
         queues.setdefault(f"{train[index].dataset}:{train[index].label}", []).append(train[index])
-    if len(train) < MIN_IMAGES:
-        raise DataError(f"{len(train)} calibration images are too few; give at least {MIN_IMAGES}")
+    wanted = min(count, len(train))
+    if wanted < MIN_IMAGES:
+        raise DataError(f"{wanted} calibration images are too few; give at least {MIN_IMAGES}")
     if len(queues) < 2:
         raise DataError("all calibration images have one label; give images of at least two")
     drawn: list[Example] = []
-    while len(drawn) < min(count, len(train)):
+    while len(drawn) < wanted:
         for label in sorted(queues):
-            if queues[label] and len(drawn) < count:
+            if queues[label] and len(drawn) < wanted:
                 drawn.append(queues[label].pop())
     return drawn

@@ -10,6 +10,7 @@ import typer
 from rich.progress import track
 
 from compress.calibration_set import MIN_IMAGES
+from compress.flatbuffer import GraphError, read
 from compress.quantization import RECIPES
 from compress.quantization import quantize as quantize_model
 from compress.ranges import collect_ranges
@@ -38,9 +39,15 @@ def quantize(
     as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")] = False,
 ) -> None:
     """Quantize a float32 graph after training; the ids of the calibration images are written beside the result."""
+    if recipe not in RECIPES:
+        raise DataError(f"no quantization recipe {recipe!r}; there are {', '.join(RECIPES)}")
     if not model.is_file():
         raise DataError(f"{model}: no such model")
     source = model.read_bytes()
+    try:
+        read(source)
+    except GraphError as error:
+        raise DataError(f"{model}: {error}") from error
     ranges, ids = None, []
     if recipe.startswith("static"):
         files = sorted(p for p in images.rglob("*") if p.suffix.lower() in EXTENSIONS) if images else []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import flatbuffers
@@ -10,6 +11,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from mobile_runtime.errors import SkintriageError
+from mobile_runtime.flatbuffer import StructureError, check_structure
 
 _OPS = schema.BuiltinOperator
 
@@ -19,7 +21,15 @@ class GraphError(SkintriageError):
 
 
 def read(model: bytes) -> Any:
-    """Parse a flatbuffer into the schema's object tree; weights stored behind the flatbuffer are moved into it."""
+    """Parse a flatbuffer into the schema's object tree; weights stored behind the flatbuffer are moved into it.
+
+    Raises:
+        GraphError: the bytes are no TFLite model, or a damaged one.
+    """
+    try:
+        check_structure(model)
+    except StructureError as error:
+        raise GraphError(f"not a readable TFLite model ({error})") from error
     tree = schema.ModelT.InitFromObj(schema.Model.GetRootAs(bytearray(model), 0))
     for buffer in tree.buffers:
         if buffer.size > 1:
@@ -44,10 +54,10 @@ def code(tree: Any, op: Any) -> int:
 def constant(tree: Any, index: int) -> npt.NDArray[np.float32]:
     """A float constant of the graph."""
     tensor = tree.subgraphs[0].tensors[index]
-    if tensor.type != schema.TensorType.FLOAT32:
-        raise GraphError(f"{tensor.name!r} is not a float constant")
-    data = np.asarray(tree.buffers[tensor.buffer].data, np.uint8)
-    return data.view(np.float32).reshape(tensor.shape)
+    data = tree.buffers[tensor.buffer].data
+    if tensor.type != schema.TensorType.FLOAT32 or data is None:
+        raise GraphError(f"{tensor.name!r} is not a float constant; start from the float32 graph")
+    return np.asarray(data, np.uint8).view(np.float32).reshape(tensor.shape)
 
 
 def dequantized(tree: Any, index: int) -> npt.NDArray[np.float32]:
@@ -76,8 +86,10 @@ def with_temperature(model: bytes, temperature: float) -> bytes:
     """Divide the logits of a float graph by a temperature: the layer before the softmax is rescaled.
 
     Raises:
-        GraphError: the softmax is not fed by a float fully connected layer.
+        GraphError: the softmax is not fed by a float fully connected layer, or the temperature is not a positive number.
     """
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise GraphError(f"temperature {temperature} is not a positive number")
     tree = read(model)
     graph = tree.subgraphs[0]
     softmax = [op for op in graph.operators if code(tree, op) == _OPS.SOFTMAX]
@@ -148,3 +160,10 @@ def operator_names(model: bytes) -> list[str]:
     names = {value: name for name, value in vars(_OPS).items() if isinstance(value, int)}
     tree = read(model)
     return [names[code(tree, op)] for op in tree.subgraphs[0].operators]
+
+
+def is_float32(model: bytes) -> bool:
+    """Whether nothing in the graph is quantized or in half precision; the uint8 input does not count."""
+    graph = read(model).subgraphs[0]
+    others = {tensor.type for index, tensor in enumerate(graph.tensors) if index not in set(graph.inputs)}
+    return not others & {schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.FLOAT16}

@@ -9,7 +9,7 @@ import numpy as np
 from ai_edge_quantizer import qtyping, quantizer
 from ai_edge_quantizer.algorithm_manager import AlgorithmName
 
-from compress.flatbuffer import read, with_quantized_input, write
+from compress.flatbuffer import GraphError, is_float32, read, with_quantized_input, write
 from compress.ranges import Ranges
 from mobile_runtime.errors import DataError
 
@@ -39,9 +39,12 @@ def quantize(model: bytes, recipe: str, ranges: Ranges | None = None) -> bytes:
 
     Raises:
         DataError: an unknown recipe, or a static recipe without ranges.
+        GraphError: no TFLite model, one that is quantized already, or for static recipes one of another beginning.
     """
     if recipe not in RECIPES:
         raise DataError(f"no quantization recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    if not is_float32(model):
+        raise GraphError("the model is quantized already; start from the float32 graph")
     work = quantizer.Quantizer(model)
     statistics = None
     if recipe == "float16":

@@ -15,6 +15,8 @@ from PIL import Image
 from rich.progress import track
 
 from mobile_runtime.capture import acquire
+from mobile_runtime.console import err
+from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import build_folder
 from train.datasets import Example
 
@@ -48,7 +50,10 @@ class PixelStore:
 def _fingerprint(examples: Sequence[Example]) -> str:
     digest = hashlib.sha256(str(MAX_SHORT_SIDE).encode())
     for example in examples:
-        stat = example.path.stat()
+        try:
+            stat = example.path.stat()
+        except OSError as error:
+            raise CaptureError(f"{example.path}: {error.strerror}; restore the image or take its row out") from error
         digest.update(f"{example.key}|{example.path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
     return digest.hexdigest()[:16]
 
@@ -79,9 +84,8 @@ def open_cache(examples: Sequence[Example], root: Path | None = None) -> PixelSt
             index, offset = {}, 0
             with (temporary / "pixels.bin").open("wb") as stream:
                 decoded = pool.map(_shrunk, [example.path for example in examples])
-                for example, pixels in track(
-                    zip(examples, decoded, strict=True), "decode", total=len(examples), transient=True
-                ):
+                pairs = zip(examples, decoded, strict=True)
+                for example, pixels in track(pairs, "decode", total=len(examples), transient=True, console=err):
                     index[example.key] = (offset, *pixels.shape[:2])
                     offset += stream.write(pixels.tobytes())
             (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")

@@ -48,7 +48,11 @@ def load_checkpoint(path: Path) -> tuple[LesionNetwork, Recipe]:
     except (KeyError, ValidationError) as error:
         raise DataError(f"{path}: its recipe is not readable ({error})") from error
     network = LesionNetwork(recipe.backbone, len(recipe.classes))
-    misfits = network.load_state_dict(state, strict=False)
+    try:
+        misfits = network.load_state_dict(state, strict=False)
+    except RuntimeError as error:  # a tensor of another shape is an error even where strict is off
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: does not fit backbone {recipe.backbone} ({reason})") from error
     missing = [name for name in misfits.missing_keys if not name.endswith("num_batches_tracked")]
     if missing or misfits.unexpected_keys:
         raise DataError(f"{path}: does not fit backbone {recipe.backbone} ({[*missing, *misfits.unexpected_keys][:3]})")

@@ -43,7 +43,7 @@ def fit(
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv made before.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
-    seed: Annotated[Optional[int], typer.Option(help="Overrides the recipe's seed.")] = None,
+    seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
     labels: Annotated[Optional[Path], typer.Option(help="CSV of labels, for a folder of your own.")] = None,
     images: Annotated[Optional[list[Path]], typer.Option(help="Image folder of --labels; may be repeated.")] = None,

@@ -6,6 +6,8 @@ folder with a `metadata.csv` whose columns are known, a folder plus any CSV thro
 
 from __future__ import annotations
 
+import warnings
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,32 +83,56 @@ def read_table(
         TaxonomyError: a label the taxonomy does not know.
     """
     taxonomy = taxonomy or default_taxonomy()
-    if not table.is_file():
-        raise DataError(f"{table}: no such label file")
-    try:
-        frame = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (ValueError, UnicodeDecodeError) as error:
-        raise DataError(f"{table}: not a readable CSV ({error})") from error
+    frame = _read_csv(table)
     needed = [columns.image, columns.label, *([columns.group] if columns.group else [])]
     if absent := [name for name in needed if name not in frame.columns]:
         raise DataError(f"{table}: no column {', '.join(absent)}; it has {', '.join(frame.columns)}")
     ids = frame[columns.image]
     if (doubled := ids[ids.duplicated()]).size:
         raise DataError(f"{table}: {doubled.size} ids occur twice, first {doubled.iloc[0]!r}; keep one row each")
-    files = {path.stem: path for folder in images for path in folder.iterdir() if path.suffix.lower() in EXTENSIONS}
-    if missing := [i for i in ids if Path(i).stem not in files]:
+    files = _find_files(images)
+    # An id with a dot may be a file name or a stem; the file name, being the more exact, wins.
+    found = {i: files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
+    if missing := [i for i, paths in found.items() if not paths]:
         raise DataError(f"{table}: {len(missing)} of {len(ids)} images are not in the folder, first {missing[:3]}")
+    if unclear := [i for i, paths in found.items() if len(paths) > 1]:
+        first = ", ".join(map(str, found[unclear[0]]))
+        raise DataError(f"{table}: {len(unclear)} ids fit several files, first {unclear[0]!r}: {first}; keep one of them")
     examples = []
     for row in frame.to_dict("records"):
         image_id, label = row.pop(columns.image), row.pop(columns.label)
         group = row.pop(columns.group) if columns.group else image_id
         nodes = taxonomy.nodes_of(dataset, label)
         attributes = {name: value for name, value in row.items() if value}
-        path = files[Path(image_id).stem]
-        examples.append(Example(image_id, path, dataset, label, nodes, f"{dataset}:{group}", attributes))
+        examples.append(Example(image_id, found[image_id][0], dataset, label, nodes, f"{dataset}:{group}", attributes))
     if not examples:
         raise DataError(f"{table}: no rows")
     return examples
+
+
+def _read_csv(table: Path, rows: int | None = None) -> pd.DataFrame:
+    if not table.is_file():
+        raise DataError(f"{table}: no such label file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # says that what follows a trailing comma is dropped
+            # Short rows come as NaN even so, hence fillna; without index_col=False a trailing comma shifts every column.
+            return pd.read_csv(table, dtype=str, keep_default_na=False, index_col=False, nrows=rows).fillna("")
+    except (ValueError, OSError) as error:
+        raise DataError(f"{table}: not a readable CSV ({error})") from error
+
+
+def _find_files(folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """Image files by their name and by their name without extension."""
+    files: dict[str, list[Path]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such image folder")
+        for path in sorted(folder.iterdir()):
+            if path.suffix.lower() in EXTENSIONS:
+                files.setdefault(path.name, []).append(path)
+                files.setdefault(path.stem, []).append(path)
+    return files
 
 
 def _read_ham10000_release(root: Path) -> list[Example] | None:
@@ -122,7 +148,7 @@ def _read_metadata_folder(root: Path) -> list[Example] | None:
     table = root / "metadata.csv"
     if not table.is_file():
         return None
-    header = set(pd.read_csv(table, nrows=0).columns)
+    header = set(_read_csv(table, rows=0).columns)
     for dataset, columns in KNOWN_COLUMNS.items():
         if {columns.image, columns.label, *([columns.group] if columns.group else [])} <= header:
             # One source of pixels only: a second, sharper copy of some lesions would teach that sharpness means something.
@@ -135,7 +161,7 @@ def read_examples(root: Path) -> list[Example]:
     """Read every data set found at `root` or in its direct sub-folders.
 
     Raises:
-        DataError: nothing readable is there.
+        DataError: nothing readable is there, or two sub-folders hold the same images.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such data folder")
@@ -145,6 +171,8 @@ def read_examples(root: Path) -> list[Example]:
     examples = [example for child in children for example in _read_layout(child) or []]
     if not examples:
         raise DataError(f"{root}: neither HAM10000_metadata.csv nor metadata.csv is here or one folder down")
+    if doubled := [key for key, count in Counter(example.key for example in examples).items() if count > 1]:
+        raise DataError(f"{root}: {len(doubled)} images are in two of its folders, first {doubled[:3]}; give one of them")
     return examples
 
 

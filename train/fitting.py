@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import logging
 import math
 import warnings
 from pathlib import Path
+from typing import Any
 
 import lightning as L
 import numpy as np
+import rich
 import torch
 from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
@@ -23,7 +26,15 @@ from train.loading import LesionViews, label_masks, plain_loader, train_loader
 from train.metrics import score
 from train.network import LesionNetwork, initialize
 from train.recipe import Recipe
-from train.splits import Split, save_split, split_examples
+from train.splits import Split, load_split, save_split, split_examples
+
+SHOWN = {
+    "train_loss_epoch": "loss",
+    "val_balanced_accuracy": "balanced accuracy",
+    "val_auc_macro": "macro AUC",
+    "val_auc_malignancy": "malignancy AUC",
+}
+"""Figure in the logs -> its name in the line that is printed after each epoch."""
 
 
 def marginal_loss(
@@ -79,9 +90,11 @@ class Classifier(L.LightningModule):
         self._outputs.clear()
         examples = [self.val_examples[i] for i in indices]
         figures = score(probabilities.astype(np.float32), examples, self.recipe.classes, self.taxonomy)
-        shown = ("balanced_accuracy", "auc_macro", "auc_malignancy")
         for name, value in figures.items():
-            self.log(f"val_{name}", value, prog_bar=name in shown)
+            self.log(f"val_{name}", value)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["recipe"] = self.recipe.model_dump_json()
 
     def configure_optimizers(self) -> dict[str, object]:
         decayed = [p for p in self.network.parameters() if p.ndim > 1]
@@ -95,6 +108,27 @@ class Classifier(L.LightningModule):
             pct_start=self.recipe.warmup,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class EpochLines(RichProgressBar):
+    """A bar with the loss alone, so that it fits 80 columns, and one line of figures per epoch; both on standard error."""
+
+    def __init__(self) -> None:
+        super().__init__(console_kwargs={"stderr": True})
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return f"epoch {current_epoch + 1}/{self.trainer.max_epochs}"
+
+    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
+        loss = trainer.progress_bar_metrics.get("train_loss_step")
+        return {} if loss is None else {"loss": loss}
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        super().on_train_epoch_end(trainer, pl_module)
+        figures = trainer.callback_metrics
+        shown = [f"{label} {float(figures[name]):.3f}" for name, label in SHOWN.items() if name in figures]
+        line = "  ".join([f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", *shown])
+        rich.get_console().print(line, highlight=False, soft_wrap=True)
 
 
 def class_log_prior(examples: list[Example], recipe: Recipe, taxonomy: Taxonomy) -> torch.Tensor:
@@ -124,19 +158,21 @@ def fit(
         init: `scratch`, `hub`, or the path of a safetensors file.
         split: a split made before; None cuts one by the recipe.
         workers: loader processes.
-        resume: go on from `out/last.ckpt` where it exists.
+        resume: go on from `out/last.ckpt` where it exists; nothing is trained if that was the last epoch.
         cache: folder of decoded images.
 
     Returns:
         The path of `model.safetensors`.
 
     Raises:
-        DataError: unusable data or recipe, or a loss that is not finite.
+        DataError: unusable data or recipe, a run folder begun with another recipe or split, or a loss that is not finite.
     """
     _quieten()
     L.seed_everything(recipe.seed, verbose=False)
     taxonomy = default_taxonomy()
     parts = split or split_examples(examples, recipe.split)
+    last = out / "last.ckpt"
+    saved = _read_last(last, recipe, parts) if resume and last.is_file() else None
     save_split(parts, out / "splits.csv")
     pixels = open_cache(examples, cache)
     train, val = (LesionViews(parts[name], pixels, recipe, taxonomy) for name in ("train", "val"))
@@ -151,38 +187,75 @@ def fit(
 
     callbacks: list[L.Callback] = [
         ModelCheckpoint(out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
-        RichProgressBar(leave=True),
+        EpochLines(),
     ]
     if recipe.ema_decay > 0:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema_decay))
     gpu = torch.cuda.is_available()
+    table = CSVLogger(out, name="logs", version="")
+    finished = saved is not None and saved["epoch"] + 1 >= recipe.epochs
+    if saved and not finished:
+        _keep_rows(table, until=saved["epoch"])
     trainer = L.Trainer(
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else ("16-mixed" if gpu else "32-true"),
-        logger=[CSVLogger(out, name="logs", version=""), TensorBoardLogger(out, name="tensorboard", version="")],
+        logger=False if finished else [table, TensorBoardLogger(out, name="tensorboard", version="")],
         callbacks=callbacks,
         gradient_clip_val=1.0,
-        log_every_n_steps=10,
+        log_every_n_steps=min(10, len(train) // recipe.batch_size),
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
         enable_model_summary=False,
         default_root_dir=out,
     )
-    last = out / "last.ckpt"
-    trainer.fit(
-        classifier,
-        train_loader(train, workers, trainer.global_rank, trainer.world_size),
-        plain_loader(val),
-        ckpt_path=str(last) if resume and last.is_file() else None,
-        weights_only=False,
-    )
+    if saved and finished:
+        # Killed after the last epoch, or called again: `fit` would stop at once, before it takes over the averaged weights.
+        classifier.load_state_dict(saved["state_dict"])
+        trainer.validate(classifier, plain_loader(val), verbose=False)
+    else:
+        trainer.fit(
+            classifier,
+            train_loader(train, workers, trainer.global_rank, trainer.world_size, saved["epoch"] + 1 if saved else 0),
+            plain_loader(val),
+            ckpt_path=str(last) if saved else None,
+            weights_only=False,
+        )
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if math.isfinite(float(value))}
     write_json(out / "metrics.json", {"recipe": recipe.name, "epochs": recipe.epochs, "validation": figures})
     return save_checkpoint(classifier.network, recipe, out / "model.safetensors")
+
+
+def _read_last(last: Path, recipe: Recipe, parts: Split) -> dict[str, Any]:
+    """The state that a run goes on from; another recipe or split would neither resume exactly nor be what was asked for."""
+    saved: dict[str, Any] = torch.load(last, map_location="cpu", weights_only=False)
+    begun = Recipe.model_validate_json(saved["recipe"]) if "recipe" in saved else recipe
+    if changed := sorted(name for name, value in recipe if value != getattr(begun, name)):
+        raise DataError(f"{last}: begun with another {', '.join(changed)}; start over with --fresh or choose another folder")
+    homes = last.parent / "splits.csv"
+    everything = [example for examples in parts.values() for example in examples]
+    if homes.is_file() and load_split(homes, everything) != parts:
+        raise DataError(f"{homes}: the run was begun with another split; start over with --fresh or choose another folder")
+    return saved
+
+
+def _keep_rows(table: CSVLogger, until: int) -> None:
+    """Carry the rows of finished epochs over: a CSVLogger empties the file that it finds."""
+    path = Path(table.log_dir) / "metrics.csv"
+    rows: list[dict[str, str]] = []
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as stream:
+            # A kill may have torn the last row: the columns it lacks are None.
+            whole = [row for row in csv.DictReader(stream) if None not in row.values()]
+        rows = [row for row in whole if int(row["epoch"]) <= until]
+    for row in rows:
+        step = int(row.pop("step"))
+        table.experiment.log_metrics({name: value for name, value in row.items() if value}, step)
+    table.experiment.save()
 
 
 def _quieten() -> None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
+    warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")  # `_keep_rows` brings the rows back
     warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")

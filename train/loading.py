@@ -54,9 +54,9 @@ class EpochSampler(Sampler[Key]):
     In a distributed run every rank takes its share of the same order; the tail is filled up so that shares are equal.
     """
 
-    def __init__(self, examples: Sequence[Example], recipe: Recipe, rank: int = 0, world_size: int = 1) -> None:
+    def __init__(self, examples: Sequence[Example], recipe: Recipe, rank: int = 0, world_size: int = 1, epoch: int = 0) -> None:
         self.order = np.repeat(np.arange(len(examples)), [recipe.repeats.get(e.dataset, 1) for e in examples])
-        self.seed, self.epoch, self.rank, self.world_size = recipe.seed, 0, rank, world_size
+        self.seed, self.epoch, self.rank, self.world_size = recipe.seed, epoch, rank, world_size
         self.copies = np.concatenate([np.arange(n) for n in np.unique(self.order, return_counts=True)[1]])
 
     def set_epoch(self, epoch: int) -> None:
@@ -74,15 +74,20 @@ class EpochSampler(Sampler[Key]):
             yield self.epoch * 64 + int(self.copies[position]) % 64, int(self.order[position])
 
 
-def train_loader(views: LesionViews, workers: int, rank: int = 0, world_size: int = 1) -> DataLoader[Item]:
-    """Shuffled, augmented batches; the last incomplete batch is dropped (BatchNorm of one image is undefined)."""
+def train_loader(views: LesionViews, workers: int, rank: int = 0, world_size: int = 1, epoch: int = 0) -> DataLoader[Item]:
+    """Shuffled, augmented batches; the last incomplete batch is dropped (BatchNorm of one image is undefined).
+
+    A resumed run must say in which epoch it begins: Lightning starts the workers, which fetch at once, before it says so.
+    """
     return DataLoader(
         views,
         batch_size=views.recipe.batch_size,
-        sampler=EpochSampler(views.examples, views.recipe, rank, world_size),
+        sampler=EpochSampler(views.examples, views.recipe, rank, world_size, epoch),
         num_workers=workers,
         persistent_workers=workers > 0,
         drop_last=True,
+        # Starting workers draws a number; drawn from the global generator it would shift the dropout of a resumed run.
+        generator=torch.Generator(),
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import HAM10000_CLASSES
@@ -15,31 +15,42 @@ RECIPES = Path(__file__).parent / "recipes"
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+_Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Augmentation(_Strict):
     """Strengths of the random views; a probability of 0 switches a step off. See `train.augmentation`."""
 
-    crop_scale: tuple[float, float] = (0.7, 1.0)
+    crop_scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.7, 1.0)
     shift: float = Field(0.1, ge=0, le=0.5)
     rotation_probability: float = Field(0.5, ge=0, le=1)
     squash_probability: float = Field(0.3, ge=0, le=1)
     squash: float = Field(1.33, ge=1)
-    resolution_cap: int = Field(150, description="no training view is sharper than this many pixels a side")
+    resolution_cap: int = Field(150, ge=16, description="no training view is sharper than this many pixels a side")
     soften_probability: float = Field(0.3, ge=0, le=1)
-    soften_to: int = 56
+    soften_to: int = Field(56, ge=16)
     colour_probability: float = Field(0.8, ge=0, le=1)
-    brightness: float = 0.25
-    contrast: float = 0.25
-    white_balance: float = 0.12
-    saturation: float = 0.3
-    gamma: float = 0.25
+    brightness: _Share = 0.25
+    contrast: _Share = 0.25
+    white_balance: _Share = 0.12
+    saturation: _Share = 0.3
+    gamma: _Share = 0.25
     blur_probability: float = Field(0.1, ge=0, le=1)
     noise_probability: float = Field(0.15, ge=0, le=1)
     jpeg_probability: float = Field(0.25, ge=0, le=1)
     hair_probability: float = Field(0.15, ge=0, le=1)
     erase_probability: float = Field(0.2, ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Augmentation:
+        if self.crop_scale[0] > self.crop_scale[1]:
+            raise ValueError("crop_scale goes from the smaller to the larger share")
+        if self.soften_probability > 0 and self.soften_to > self.resolution_cap:
+            raise ValueError("soften_to is above resolution_cap")
+        return self
 
 
 class SplitPlan(_Strict):
@@ -48,7 +59,7 @@ class SplitPlan(_Strict):
     folds: int = Field(20, ge=3)
     test_folds: int = Field(3, ge=1)
     val_folds: int = Field(3, ge=1)
-    seed: int = 2017
+    seed: int = Field(2017, ge=0, lt=2**32)
 
 
 class Recipe(_Strict):
@@ -66,7 +77,7 @@ class Recipe(_Strict):
 
     name: str
     backbone: str = "mobilenetv2_100"
-    classes: tuple[str, ...] = HAM10000_CLASSES
+    classes: tuple[str, ...] = Field(HAM10000_CLASSES, min_length=2)
     input_size: int = Field(160, ge=32, le=1024)
     epochs: int = Field(12, ge=1)
     batch_size: int = Field(32, ge=2)
@@ -78,10 +89,10 @@ class Recipe(_Strict):
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     logit_adjustment: float = Field(0.5, ge=0)
     drop_rate: float = Field(0.2, ge=0, lt=1)
-    repeats: dict[str, int] = {}
+    repeats: dict[str, Annotated[int, Field(ge=1, le=64)]] = {}
     augmentation: Augmentation = Augmentation()
     split: SplitPlan = SplitPlan()
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
 
 
 def load_recipe(name_or_path: str) -> Recipe:
@@ -99,8 +110,8 @@ def load_recipe(name_or_path: str) -> Recipe:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         return Recipe.model_validate({"name": path.stem, **(document or {})})
-    except (yaml.YAMLError, TypeError) as error:
-        raise DataError(f"{path}: not a YAML mapping ({error})") from error
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise DataError(f"{path}: {faults}") from error
+    except (yaml.YAMLError, TypeError, ValueError) as error:  # ValueError: a date or number that YAML cannot construct
+        raise DataError(f"{path}: not a YAML mapping ({' '.join(str(error).split())})") from error

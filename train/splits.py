@@ -23,7 +23,7 @@ def split_examples(examples: Sequence[Example], plan: SplitPlan) -> Split:
     """Cut examples into train, val and test so that no group straddles and each label keeps its share.
 
     Raises:
-        DataError: fewer groups than folds.
+        DataError: fewer groups than folds, or every label has fewer images than folds.
     """
     groups = [example.group for example in examples]
     if len(set(groups)) < plan.folds:
@@ -31,8 +31,11 @@ def split_examples(examples: Sequence[Example], plan: SplitPlan) -> Split:
     strata = [f"{example.dataset}:{example.label}" for example in examples]
     cutter = StratifiedGroupKFold(n_splits=plan.folds, shuffle=True, random_state=plan.seed)
     fold_of = np.zeros(len(examples), dtype=int)
-    for fold, (_, members) in enumerate(cutter.split(np.zeros(len(examples)), strata, groups)):
-        fold_of[members] = fold
+    try:
+        for fold, (_, members) in enumerate(cutter.split(np.zeros(len(examples)), strata, groups)):
+            fold_of[members] = fold
+    except ValueError as error:
+        raise DataError(f"{len(examples)} images cannot be cut into {plan.folds} folds; use fewer folds ({error})") from error
     names = np.full(plan.folds, "train", dtype=object)
     names[: plan.test_folds] = "test"
     names[plan.test_folds : plan.test_folds + plan.val_folds] = "val"
@@ -72,10 +75,20 @@ def load_split(path: Path, examples: Sequence[Example]) -> Split:
     """Cut examples as a saved split says.
 
     Raises:
-        DataError: the file names images that are not there, or the other way round.
+        DataError: no such file, not a split file, or it names images that are not there, or the other way round.
     """
-    with path.open(newline="", encoding="utf-8") as stream:
-        homes = {f"{row['dataset']}:{row['image_id']}": row["split"] for row in csv.DictReader(stream)}
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            rows = [(f"{row['dataset']}:{row['image_id']}", row["split"]) for row in csv.DictReader(stream)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable split file ({error})") from error
+    except KeyError as error:
+        raise DataError(f"{path}: no column {error}; make the file with `python -m train data split`") from error
+    homes = dict(rows)
+    if unknown := sorted({name or "" for name in homes.values()} - set(SPLITS)):
+        raise DataError(f"{path}: {unknown[0]!r} is not one of {', '.join(SPLITS)}")
+    if len(homes) < len(rows):
+        raise DataError(f"{path}: {len(rows) - len(homes)} images are listed twice; keep one row each")
     by_key = {example.key: example for example in examples}
     if by_key.keys() != homes.keys():
         only_file, only_data = sorted(homes.keys() - by_key.keys()), sorted(by_key.keys() - homes.keys())

@@ -175,6 +175,11 @@ def test_labels_become_the_classes_they_may_be(dataset: str, label: str, classes
     assert {name for name, marked in zip(HAM10000_CLASSES, mask, strict=True) if marked} == classes
 
 
+def test_a_class_that_holds_the_label_comes_before_climbing() -> None:
+    tree = default_taxonomy()
+    assert tree.class_mask(["basal_cell_carcinoma"], ["malignant", "melanoma"]).tolist() == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("nodes", "malignancy", "cancer"),
     [

@@ -1,0 +1,196 @@
+"""`python -m train`: help with examples, JSON alone on standard output, one line and exit status 2 for a mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from mobile_runtime.console import run
+from mobile_runtime.files import sha256
+from tests.conftest import REPOSITORY, TrainedRun
+from tests.train.factories import draw, write
+from train.commands import app
+from train.datasets import Example, read_examples
+from train.splits import load_split
+
+
+def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command below a group, with the words that reach it."""
+    for name, child in getattr(command, "commands", {}).items():
+        yield from leaves(child, (*path, name))
+    if not hasattr(command, "commands"):
+        yield path, command
+
+
+COMMANDS = dict(leaves(typer.main.get_command(app)))
+
+
+def call(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of `python -m train WORDS`, in this process."""
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        run("train", [str(word) for word in words])
+    shown = capfd.readouterr()
+    return int(ended.value.code or 0), shown.out, shown.err
+
+
+def test_the_commands_of_the_design_are_there() -> None:
+    assert {("fit",), ("data", "show"), ("data", "split"), ("data", "synthetic")} <= COMMANDS.keys()
+
+
+@pytest.mark.parametrize("path", COMMANDS)
+def test_help_has_an_example_that_parses(path: tuple[str, ...]) -> None:
+    shown = CliRunner().invoke(app, [*path, "--help"], terminal_width=200)
+    assert shown.exit_code == 0
+    line = COMMANDS[path].epilog or ""
+    assert line.startswith("Example: python -m train " + " ".join(path))
+    assert line in " ".join(shown.output.split())
+    words = shlex.split(line)[len(("Example:", "python", "-m", "train", *path)) :]
+    COMMANDS[path].make_context("example", words)  # raises where an option is misspelt or missing
+
+
+def test_json_of_a_fit_is_all_that_is_on_standard_output(
+    few_data: Path, quick_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    words = ("fit", "--data", few_data, "--recipe", quick_file, "--out", tmp_path / "run", "--workers", 0, "--seed", 4)
+    status, out, err = call(capfd, *words, "--json")
+    assert status == 0, err
+    document = json.loads(out)
+    assert document["checkpoint"] == str(tmp_path / "run" / "model.safetensors")
+    assert document["sha256"] == sha256(Path(document["checkpoint"]))
+    assert document["epochs"] == 1
+    (line,) = [line for line in err.splitlines() if line.startswith("epoch 1/1  loss")]
+    assert len(line) <= 100
+    for figure in ("balanced accuracy", "malignancy AUC"):
+        assert figure in line
+
+    status, out, err = call(capfd, *words)
+    assert status == 0, err
+    assert out.replace("\n", "").startswith("wrote ")
+    assert "metrics.json" in out
+    status, _, err = call(capfd, *words[:-1], 5)
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "begun with another seed; start over with --fresh" in err
+
+
+@pytest.fixture
+def few_data(few_examples: list[Example]) -> Path:
+    return few_examples[0].path.parent.parent
+
+
+@pytest.fixture
+def quick_file(tmp_path: Path) -> Path:
+    return write(
+        tmp_path / "quick.yaml",
+        "backbone: test_efficientnet",
+        "input_size: 32",
+        "epochs: 1",
+        "batch_size: 8",
+        "split: {folds: 3, test_folds: 1, val_folds: 1}",
+    )
+
+
+def test_a_fit_on_labels_of_ones_own(quick_file: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    images = draw(tmp_path / "photos", *(f"{i}.png" for i in range(24)))
+    rows = [f"{i},{'MEL' if i % 2 else 'NEV'},P{i // 2 * 2 + i % 2}" for i in range(24)]
+    labels = write(tmp_path / "labels.csv", "file,verdict,patient", *rows)
+    columns = ("--image-column", "file", "--label-column", "verdict", "--group-column", "patient", "--dataset", "pad_ufes_20")
+    words = ("fit", "--data", images, "--labels", labels, *columns, "--recipe", quick_file, "--workers", 0, "--json")
+    status, out, err = call(capfd, *words, "--out", tmp_path / "run")
+    assert status == 0, err
+    assert Path(json.loads(out)["checkpoint"]).is_file()
+    status, _, err = call(capfd, *words, "--images", tmp_path / "gone", "--out", tmp_path / "other")
+    assert (status, len(err.splitlines())) == (2, 1)
+    assert "gone: no such image folder" in err
+
+
+def test_show_counts_and_explains(synthetic_data: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capfd, "data", "show", "--data", synthetic_data, "--json")
+    assert status == 0
+    document = json.loads(out)
+    assert document["labels"][4] == {"dataset": "ham10000", "images": 16, "label": "mel", "nodes": ["melanoma"]}
+    assert document["groups"] == {"ham10000": len({e.group for e in read_examples(synthetic_data)})}
+    status, out, _ = call(capfd, "data", "show", "--data", synthetic_data)
+    assert status == 0
+    assert "Melanocytic nevus" in out
+
+
+def test_a_saved_split_is_used(tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    target = tmp_path / "splits.csv"
+    status, out, _ = call(capfd, "data", "split", "--data", tiny_run.data, "--recipe", "tiny", "--out", target, "--json")
+    assert status == 0
+    split = load_split(target, read_examples(tiny_run.data))
+    assert json.loads(out) == {name: len(part) for name, part in split.items()}
+    assert target.read_bytes() == (tiny_run.folder / "splits.csv").read_bytes()
+    status, out, _ = call(capfd, "data", "split", "--data", tiny_run.data, "--recipe", "tiny", "--out", target)
+    assert status == 0
+    assert "wrote" in out
+
+
+def test_synthetic_data_can_be_drawn(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = call(capfd, "data", "synthetic", "--out", tmp_path / "drawn", "--per-class", 2)
+    assert status == 0
+    assert "14 synthetic images" in out
+    assert len(read_examples(tmp_path / "drawn")) == 14
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("data", "show", "--data", "nowhere"), "nowhere: no such data folder"),
+        (("fit", "--data", "nowhere", "--recipe", "mobil"), "no recipe 'mobil'; there are mobile, tiny"),
+        (("fit", "--data", "DATA", "--recipe", "tiny", "--split", "absent.csv"), "absent.csv: not a readable split file"),
+        (("fit", "--data", "DATA", "--recipe", "tiny", "--init", "imagenet"), "imagenet: not a readable safetensors file"),
+        (("fit", "--data", "DATA", "--labels", "absent.csv"), "absent.csv: no such label file"),
+        (("data", "split", "--data", "DATA", "--recipe", "mobile", "--out", "s.csv"), "cannot be cut into 20 folds"),
+    ],
+)
+def test_a_mistake_is_one_line_and_status_2(
+    words: tuple[str, ...],
+    reason: str,
+    synthetic_data: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, out, err = call(capfd, *(str(synthetic_data) if word == "DATA" else word for word in words))
+    assert status == 2
+    assert out == ""
+    (line,) = err.splitlines()
+    assert line.startswith("error: ")
+    assert reason in line
+
+
+@pytest.mark.parametrize("words", [("fit", "--data", "d", "--seed", "-1"), ("fit", "--data", "d", "--epochs", "0"), ("fit",)])
+def test_an_option_out_of_range_is_a_usage_error(words: tuple[str, ...], capfd: pytest.CaptureFixture[str]) -> None:
+    status, out, err = call(capfd, *words)
+    assert (status, out) == (2, "")
+    assert "Usage" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.slow
+def test_the_module_itself_ends_with_one_line_and_status_2() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-m", "train", "data", "show", "--data", "nowhere", "--json"],
+        cwd=REPOSITORY,
+        env=os.environ | {"NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert ended.stderr.splitlines() == ["error: nowhere: no such data folder"]

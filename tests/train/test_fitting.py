@@ -1,0 +1,310 @@
+"""Fitting: the loss by brute force, partial labels that teach, and runs that resume exactly after a kill."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.torch import load_file
+
+import train.fitting
+from mobile_runtime.errors import DataError
+from mobile_runtime.taxonomy import HAM10000_CLASSES, default_taxonomy
+from tests.conftest import REPOSITORY, TrainedRun
+from tests.train.factories import example
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.datasets import Example, read_examples
+from train.fitting import class_log_prior, fit, marginal_loss
+from train.network import LesionNetwork
+from train.recipe import Recipe, SplitPlan, load_recipe
+from train.splits import load_split, split_examples
+
+FLAT = torch.zeros(7)
+
+
+def rows_of(run: Path) -> list[dict[str, str]]:
+    with (run / "logs" / "metrics.csv").open(newline="", encoding="utf-8") as stream:
+        return list(csv.DictReader(stream))
+
+
+# ---- the loss
+
+
+@st.composite
+def batches(draw: st.DrawFn) -> tuple[torch.Tensor, torch.Tensor]:
+    """Logits [N, C] and masks of partial labels [N, C]."""
+    count, classes = draw(st.integers(1, 5)), draw(st.integers(2, 7))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    masks = rng.random((count, classes)) < draw(st.floats(0, 1))
+    masks[np.arange(count), rng.integers(0, classes, count)] = True
+    logits = rng.normal(0, draw(st.floats(0.1, 20)), (count, classes))
+    return torch.from_numpy(logits), torch.from_numpy(masks.astype(np.float64))
+
+
+# Tolerance of the three below: float64 on both sides, so only its rounding.
+
+
+@settings(max_examples=100)
+@given(batches())
+def test_the_loss_is_the_negative_log_of_the_summed_probabilities(batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+    logits, masks = batch
+    p = np.exp(logits.numpy()) / np.exp(logits.numpy()).sum(1, keepdims=True)
+    expected = np.mean([-math.log(row[mask > 0].sum()) for row, mask in zip(p, masks.numpy(), strict=True)])
+    loss = marginal_loss(logits, masks, torch.zeros(logits.shape[1]), tau=0, smoothing=0)
+    assert float(loss) == pytest.approx(expected, abs=1e-9)
+
+
+@settings(max_examples=50)
+@given(batches(), st.floats(0, 0.9), st.floats(0, 3))
+def test_exact_labels_give_torchs_smoothed_and_adjusted_cross_entropy(
+    batch: tuple[torch.Tensor, torch.Tensor], smoothing: float, tau: float
+) -> None:
+    logits, masks = batch
+    truth = masks.argmax(1)
+    prior = torch.log_softmax(torch.arange(logits.shape[1], dtype=torch.float64), 0)
+    expected = F.cross_entropy(logits + tau * prior, truth, label_smoothing=smoothing)
+    loss = marginal_loss(logits, F.one_hot(truth, logits.shape[1]), prior, tau, smoothing)
+    assert float(loss) == pytest.approx(float(expected), abs=1e-9)
+
+
+def test_a_label_that_allows_everything_teaches_nothing() -> None:
+    logits = torch.randn(4, 7, dtype=torch.float64, requires_grad=True)
+    loss = marginal_loss(logits, torch.ones(4, 7), FLAT, tau=0, smoothing=0)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(0, abs=1e-9)
+    assert logits.grad is not None
+    assert float(logits.grad.abs().max()) == pytest.approx(0, abs=1e-9)
+
+
+def test_the_gradient_is_finite_where_a_class_is_hopeless() -> None:
+    logits = torch.tensor([[300.0, -300.0, 0.0]], requires_grad=True)
+    loss = marginal_loss(logits, torch.tensor([[0.0, 1.0, 0.0]]), FLAT[:3], tau=0, smoothing=0)
+    loss.backward()
+    assert float(loss.detach()) == pytest.approx(600)
+    assert logits.grad is not None
+    assert torch.isfinite(logits.grad).all()
+
+
+def test_labels_of_inner_nodes_alone_teach_the_right_sums() -> None:
+    # Two contexts, three classes; labels only ever say "0 or 1" or "2". The shares of the sums must come out.
+    context = torch.eye(2, dtype=torch.float64).repeat_interleave(100, 0)
+    either = torch.tensor([1.0, 1.0, 0.0]), torch.tensor([0.0, 0.0, 1.0])
+    shares = (0.7, 0.2)
+    masks = torch.stack([either[0] if i < share * 100 else either[1] for share in shares for i in range(100)])
+    model = torch.nn.Linear(2, 3).double()
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=200, tolerance_grad=1e-10, tolerance_change=1e-14)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = marginal_loss(model(context), masks, FLAT[:3], tau=0, smoothing=0)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    p = model(torch.eye(2, dtype=torch.float64)).softmax(1)
+    # The optimum is exact; 1e-4 is how near the optimizer stops.
+    assert (p[:, 0] + p[:, 1]).tolist() == pytest.approx(shares, abs=1e-4)
+    assert (p[:, :2] > 0.01).all(), "nothing favours one of the two over the other"
+
+
+def test_logit_adjustment_learns_what_balanced_data_would_teach() -> None:
+    # One feature without information, 90 against 10 examples: the plain optimum is the prior, the adjusted one is even.
+    masks = F.one_hot(torch.tensor([0] * 90 + [1] * 10), 2)
+    prior = torch.log(torch.tensor([0.9, 0.1], dtype=torch.float64))
+    learned = {}
+    for tau in (0.0, 0.5, 1.0):
+        logits = torch.zeros(2, dtype=torch.float64, requires_grad=True)
+        optimizer = torch.optim.LBFGS([logits], max_iter=100)
+
+        def closure(logits: torch.Tensor = logits, optimizer: torch.optim.LBFGS = optimizer, tau: float = tau) -> torch.Tensor:
+            optimizer.zero_grad()
+            loss = marginal_loss(logits.expand(100, 2), masks, prior, tau, 0)
+            loss.backward()
+            return loss
+
+        optimizer.step(closure)
+        learned[tau] = float(logits.detach().softmax(0)[0])
+    # Closed form: p proportional to 0.9 ** (1 - tau). 1e-4 is how near the optimizer stops.
+    assert learned == pytest.approx({0.0: 0.9, 0.5: 3 / 4, 1.0: 0.5}, abs=1e-4)
+
+
+def test_the_prior_spreads_partial_labels_evenly() -> None:
+    examples = [example(i, "nv") for i in range(6)] + [example(7, "mel"), example(8, "0", dataset="isic2017")]
+    prior = class_log_prior(examples, Recipe(name="r"), default_taxonomy())
+    # One is added to each class, so that an absent one is rare rather than impossible.
+    counts = np.array([0, 0, 0.5, 0, 1, 6.5, 0]) + 1  # akiec bcc bkl df mel nv vasc
+    np.testing.assert_allclose(prior.exp().numpy(), counts / counts.sum(), rtol=1e-6)  # float32
+
+
+# ---- a run
+
+
+def test_a_run_leaves_what_it_promises(tiny_run: TrainedRun) -> None:
+    recipe = load_recipe("tiny")
+    examples = read_examples(tiny_run.data)
+    split = load_split(tiny_run.folder / "splits.csv", examples)
+    assert split == split_examples(examples, recipe.split)
+    network, stored = load_checkpoint(tiny_run.checkpoint)
+    assert stored == recipe
+    assert network.head.out_features == len(HAM10000_CLASSES)
+    document = json.loads((tiny_run.folder / "metrics.json").read_text(encoding="utf-8"))
+    assert document["recipe"] == "tiny"
+    assert document["epochs"] == 4
+    figures = document["validation"]
+    assert {"val_balanced_accuracy", "val_auc_macro", "val_auc_malignancy", "val_auc_melanoma", "train_loss"} <= figures.keys()
+    assert list((tiny_run.folder / "tensorboard").glob("events.out.*"))
+
+
+def test_each_epoch_is_logged_and_the_loss_falls(tiny_run: TrainedRun) -> None:
+    rows = rows_of(tiny_run.folder)
+    losses = [float(row["train_loss_epoch"]) for row in rows if row["train_loss_epoch"]]
+    validated = [row["epoch"] for row in rows if row["val_auc_malignancy"]]
+    assert validated == ["0", "1", "2", "3"]
+    assert len(losses) == 4
+    assert losses[-1] < losses[0]
+
+
+def same_run(one: Path, other: Path) -> None:
+    """The same rows in the logs, the same figures, the same weights."""
+    assert (one / "splits.csv").read_bytes() == (other / "splits.csv").read_bytes()
+    mine, theirs = rows_of(one), rows_of(other)
+    assert [row.keys() for row in mine] == [row.keys() for row in theirs]
+    for row, twin in zip(mine, theirs, strict=True):
+        assert {name for name, value in row.items() if value} == {name for name, value in twin.items() if value}
+        # The same operations in the same order on one thread: equal to the last bit here. A library that chooses its kernel by
+        # the alignment of memory may round otherwise; 1e-5 is far below what another view or mask would change (1e-2).
+        for name, value in row.items():
+            if value:
+                assert float(twin[name]) == pytest.approx(float(value), abs=1e-5), name
+    weights, twins = load_file(one / "model.safetensors"), load_file(other / "model.safetensors")
+    assert weights.keys() == twins.keys()
+    for name, value in weights.items():
+        torch.testing.assert_close(twins[name], value, atol=1e-4, rtol=1e-4, msg=name)
+
+
+def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 240
+    while not condition():
+        assert process.poll() is None, "the training ended before it could be killed"
+        assert time.monotonic() < deadline, "the training did not get through an epoch"
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_as_if_nothing_had_happened(
+    tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "killed"
+
+    def epochs_done() -> int:
+        logged = folder / "logs" / "metrics.csv"
+        if not (logged.is_file() and (folder / "last.ckpt").is_file()):
+            return 0
+        return sum(bool(row.get("train_loss_epoch")) for row in rows_of(folder))
+
+    command = [sys.executable, "-m", "train", "fit", "--recipe", "tiny"]
+    environment = os.environ | {"SKINTRIAGE_CACHE": str(tiny_run.cache)}
+    with subprocess.Popen(
+        [*command, "--data", str(tiny_run.data), "--out", str(folder)],
+        cwd=REPOSITORY,
+        env=environment,
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        wait_for(lambda: epochs_done() >= 1, process)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    assert 1 <= epochs_done() < 4
+    assert not (folder / "model.safetensors").exists()
+    done = epochs_done()
+
+    capfd.readouterr()
+    fit(load_recipe("tiny"), read_examples(tiny_run.data), folder, workers=1, cache=tiny_run.cache)
+    shown = capfd.readouterr()
+    assert f"epoch {done}/4" not in shown.err, "what was done is not done again"
+    assert f"epoch {done + 1}/4" in shown.err
+    same_run(tiny_run.folder, folder)
+
+
+def quick_fit(recipe: Recipe, examples: list[Example], out: Path, **options: object) -> Path:
+    return fit(recipe, examples, out, **({"workers": 0} | options))  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_run_stopped_by_a_bad_loss_goes_on_exactly_with_dropout_workers_and_averaged_weights(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recipe = quick_recipe.model_copy(update={"epochs": 3})
+    straight, stopped = tmp_path / "straight", tmp_path / "stopped"
+    quick_fit(recipe, few_examples, straight, workers=1)
+
+    calls = []
+
+    def turns_bad(*arguments: object) -> torch.Tensor:
+        calls.append(1)
+        loss = marginal_loss(*arguments)  # type: ignore[arg-type]
+        return loss * math.nan if len(calls) == steps + 2 else loss
+
+    steps = len(load_split(straight / "splits.csv", few_examples)["train"]) // recipe.batch_size
+    assert steps >= 2, "the loss must go bad in the middle of an epoch"
+    monkeypatch.setattr(train.fitting, "marginal_loss", turns_bad)
+    with pytest.raises(DataError, match=rf"the loss is nan at step {steps + 1}; lower learning_rate"):
+        quick_fit(recipe, few_examples, stopped, workers=1)
+    monkeypatch.undo()
+    quick_fit(recipe, few_examples, stopped, workers=1)
+    same_run(straight, stopped)
+
+    # Called once more: nothing is trained, and what is there stays, the averaged weights above all.
+    before = load_file(stopped / "model.safetensors"), rows_of(stopped)
+    figures = json.loads((stopped / "metrics.json").read_text(encoding="utf-8"))["validation"]
+    quick_fit(recipe, few_examples, stopped)
+    assert rows_of(stopped) == before[1]
+    for name, value in load_file(stopped / "model.safetensors").items():
+        assert torch.equal(value, before[0][name]), name
+    again = json.loads((stopped / "metrics.json").read_text(encoding="utf-8"))["validation"]
+    assert again == {name: value for name, value in figures.items() if name.startswith("val_")}
+
+
+def test_a_run_folder_is_of_one_recipe_and_one_split(quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path) -> None:
+    quick_fit(quick_recipe, few_examples, tmp_path)
+    longer = quick_recipe.model_copy(update={"epochs": 2, "drop_rate": 0.1})
+    with pytest.raises(DataError, match=r"last\.ckpt: begun with another drop_rate, epochs; start over with --fresh"):
+        quick_fit(longer, few_examples, tmp_path)
+    other = split_examples(few_examples, SplitPlan(folds=3, test_folds=1, val_folds=1, seed=8))
+    before = (tmp_path / "splits.csv").read_bytes()
+    with pytest.raises(DataError, match=r"splits\.csv: the run was begun with another split"):
+        quick_fit(quick_recipe, few_examples, tmp_path, split=other)
+    assert (tmp_path / "splits.csv").read_bytes() == before
+    quick_fit(quick_recipe, few_examples, tmp_path, split=other, resume=False)
+    assert load_split(tmp_path / "splits.csv", few_examples) == other
+
+
+def test_too_little_data_for_a_batch_is_refused(quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"\d+ training images are fewer than one batch of 64"):
+        quick_fit(quick_recipe.model_copy(update={"batch_size": 64}), few_examples, tmp_path)
+
+
+def test_training_starts_from_the_given_weights(quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path) -> None:
+    torch.manual_seed(11)
+    start = LesionNetwork(quick_recipe.backbone, 7)
+    weights = save_checkpoint(start, quick_recipe, tmp_path / "start.safetensors")
+    # At such a rate nothing moves, so that what comes out is what went in.
+    still = quick_recipe.model_copy(update={"learning_rate": 1e-12, "ema_decay": 0.0})
+    trained = load_file(quick_fit(still, few_examples, tmp_path / "still", init=str(weights)))
+    for name, value in start.named_parameters():
+        torch.testing.assert_close(trained[name], value.detach(), atol=1e-8, rtol=0, msg=name)
+    with pytest.raises(DataError, match=r"absent\.safetensors: not a readable safetensors file"):
+        quick_fit(quick_recipe, few_examples, tmp_path / "none", init=str(tmp_path / "absent.safetensors"))

@@ -32,8 +32,8 @@ class LesionNetwork(nn.Module):
         super().__init__()
         try:
             self.backbone = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
-        except RuntimeError as error:
-            raise DataError(f"backbone {backbone!r}: {error}") from error
+        except (RuntimeError, OSError) as error:  # an unknown name, or a hub that is out of reach
+            raise DataError(f"backbone {backbone!r}: {' '.join(str(error).split())}") from error
         self.dropout = nn.Dropout(drop_rate)
         self.head = nn.Linear(self.backbone.num_features, classes)
 

@@ -194,7 +194,7 @@ def decide_case(
     bundle: Bundle, variant: Variant, point: str, reasons: list[str], outputs: dict[str, npt.NDArray[np.float32]]
 ) -> Decision:
     """The decision that follows from a case's reasons and its row of a variant's outputs."""
-    malignancy = float(outputs["scores"][list(bundle.manifest.scores).index("malignancy")])
+    malignancy = float(outputs["scores"][[score.name for score in bundle.manifest.scores].index("malignancy")])
     outlier = float(outputs["outlier"].reshape(-1)[0]) if "outlier" in outputs else None
     return decide_rule(variant, point, reasons, malignancy, outlier)
 

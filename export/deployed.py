@@ -19,7 +19,7 @@ class DeployedNetwork(nn.Module):
     Args:
         network: the trained network.
         aggregation: float32 [C, K], column k the 0/1 weights of score k.
-        outliers: fitted on embeddings of the training images.
+        outliers: fitted on textures of the training images.
         temperature: divides the logits.
     """
 
@@ -35,12 +35,12 @@ class DeployedNetwork(nn.Module):
 
     def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
         """uint8 RGB [N, S, S, 3] to probabilities [N, C], scores [N, K] and outlier [N, 1], float32."""
-        embeddings = self.network.embed(pixels.permute(0, 3, 1, 2))
+        embeddings, textures = self.network.embed_with_textures(pixels.permute(0, 3, 1, 2))
         probabilities = torch.softmax(self.network.head(embeddings) / self.temperature, dim=1)
         return {
             "probabilities": probabilities,
             "scores": probabilities @ self.aggregation,
-            "outlier": self.outlier_score(embeddings),
+            "outlier": self.outlier_score(textures),
         }
 
 

@@ -1,8 +1,8 @@
-"""Outlier score: how unlike the training images an embedding is, as a few float ops at the end of the graph.
+"""Outlier score: how unlike the training images a picture's texture is, as a few float ops beside the head of the graph.
 
-Principal components of the training embeddings split an embedding into a part the training images span and a residual; each is
-measured in its own training variance. This is the Mahalanobis distance under a probabilistic PCA covariance (Tipping & Bishop
-1999, section 3.1; Lee et al. 2018 for its use on embeddings), and the residual is the score of ViM (Wang et al. 2022).
+Principal components of the training textures (`LesionNetwork.embed_with_textures`) split a texture into a part the training images
+span and a residual; each is measured in its own training variance. This is the Mahalanobis distance under a probabilistic PCA
+covariance (Tipping & Bishop 1999, section 3.1; Lee et al. 2018 for its use on features of a network).
 """
 
 from __future__ import annotations
@@ -30,36 +30,40 @@ class OutlierModel:
 
     Attributes:
         mean: [D].
+        scale: standard deviations, [D]; what follows is in their units.
         components: orthonormal rows [K, D].
         variances: of the components, [K].
         residual_variance: mean variance of the other D - K directions.
     """
 
     mean: npt.NDArray[np.float32]
+    scale: npt.NDArray[np.float32]
     components: npt.NDArray[np.float32]
     variances: npt.NDArray[np.float32]
     residual_variance: float
 
 
-def fit_outliers(embeddings: npt.NDArray[np.float32], datasets: Sequence[str], components: int = COMPONENTS) -> OutlierModel:
-    """Fit on embeddings of training images, every data set with the same weight, so that a small one is no outlier.
+def fit_outliers(textures: npt.NDArray[np.float32], datasets: Sequence[str], components: int = COMPONENTS) -> OutlierModel:
+    """Fit on textures of training images, every data set with the same weight, so that a small one is no outlier.
 
     Args:
-        embeddings: float32 [N, D].
+        textures: float32 [N, D].
         datasets: name of each row's data set.
         components: K.
     """
     names, index, counts = np.unique(list(datasets), return_inverse=True, return_counts=True)
     weights = 1 / (len(names) * counts[index])[:, None]
-    data = embeddings.astype(np.float64)
+    data = textures.astype(np.float64)
     mean = (weights * data).sum(axis=0)
-    centred = np.sqrt(weights) * (data - mean)
+    scale = np.sqrt((weights * (data - mean) ** 2).sum(axis=0)) + 1e-6
+    centred = np.sqrt(weights) * (data - mean) / scale
     _, singular, rows = np.linalg.svd(centred, full_matrices=False)
     variances = singular**2
     kept = min(components, len(rows) - 1)
     residual = float(variances[kept:].sum() / (data.shape[1] - kept))
     return OutlierModel(
         mean.astype(np.float32),
+        scale.astype(np.float32),
         rows[:kept].astype(np.float32),
         np.maximum(variances[:kept], 1e-12).astype(np.float32),
         max(residual, 1e-12),
@@ -70,6 +74,7 @@ def save_outliers(model: OutlierModel, path: Path) -> None:
     """Write fitted parameters as safetensors."""
     tensors = {
         "mean": model.mean,
+        "scale": model.scale,
         "components": model.components,
         "variances": model.variances,
         "residual_variance": np.array([model.residual_variance], np.float64),
@@ -93,9 +98,9 @@ def load_outliers(path: Path) -> OutlierModel:
 
 
 class OutlierScore(nn.Module):
-    """Mean squared distance per dimension, near 1 on training images: embeddings [N, D] to [N, 1].
+    """Mean squared distance per dimension, near 1 on training images: textures [N, D] to [N, 1].
 
-    |y|^2 / r - sum_k z_k^2 (1 / r - 1 / v_k), divided by D: two matrix products and three elementwise ops, kept in float.
+    |y|^2 / r - sum_k z_k^2 (1 / r - 1 / v_k), divided by D: three matrix products and five elementwise ops, kept in float.
     """
 
     def __init__(self, model: OutlierModel) -> None:
@@ -104,13 +109,15 @@ class OutlierScore(nn.Module):
         total = np.full((1, dimension), 1 / (model.residual_variance * dimension), np.float32)
         spanned = ((1 / model.residual_variance - 1 / model.variances) / dimension).astype(np.float32)[None]
         self.mean: torch.Tensor
+        self.inverse_scale: torch.Tensor
         self.register_buffer("mean", torch.from_numpy(model.mean))
+        self.register_buffer("inverse_scale", torch.from_numpy(1 / model.scale))
         self.project = _linear(model.components)
         self.total = _linear(total)
         self.spanned = _linear(spanned)
 
-    def forward(self, embeddings: torch.Tensor) -> torch.Tensor:
-        centred = embeddings - self.mean
+    def forward(self, textures: torch.Tensor) -> torch.Tensor:
+        centred = (textures - self.mean) * self.inverse_scale
         inside = self.project(centred)
         score: torch.Tensor = self.total(centred * centred) - self.spanned(inside * inside)
         return score

@@ -49,7 +49,7 @@ from train.network import LesionNetwork
 from train.splits import Split
 
 SAMPLE_PER_DATASET = 1500
-REFUSAL_AIM = 0.05
+REFUSAL_AIM = 0.02
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ def fit_release(
     primary = primary or max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
     with Progress(console=err, transient=True) as progress:
         task = progress.add_task("convert", total=2 + len(TFLITE_VARIANTS))
-        outliers = fit_outliers(_embeddings(network, typical), [example.dataset for example in sample])
+        outliers = fit_outliers(_textures(network, typical), [example.dataset for example in sample])
         deployed = deploy(network, classes, outliers, taxonomy)
         base = write_tflite(deployed, recipe.input_size)
         progress.update(task, advance=1, description="round weights")
@@ -179,12 +179,12 @@ def _sample(train: Sequence[Example], per_dataset: int, seed: int) -> list[Examp
     return [train[i] for rows in _by_dataset(train).values() for i in rng.permutation(rows)[:per_dataset]]
 
 
-def _embeddings(network: LesionNetwork, images: Images) -> npt.NDArray[np.float32]:
+def _textures(network: LesionNetwork, images: Images) -> npt.NDArray[np.float32]:
     batches = []
     with torch.inference_mode():
         for start in range(0, len(images), 64):
             batch = torch.from_numpy(images[start : start + 64]).permute(0, 3, 1, 2)
-            batches.append(network.embed(batch).numpy())
+            batches.append(network.embed_with_textures(batch)[1].numpy())
     return np.concatenate(batches)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Optional
@@ -10,7 +11,8 @@ import typer
 from rich.table import Table
 
 from mobile_runtime.console import out, print_json
-from mobile_runtime.files import sha256
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import sha256, write_atomically
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Columns, Example, read_examples, read_table, write_synthetic
 from train.fitting import fit as run_fit
@@ -104,6 +106,30 @@ def split_data(
         print_json(counts)
     else:
         out.print(f"wrote {folder}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+@data_app.command("select", epilog="Example: python -m train data select --data DIR --dataset ham10000 --out test.csv")
+def select(
+    data: DataOption,
+    folder: Annotated[Path, typer.Option("--out", help="CSV to write: image_id, label, group.")],
+    dataset: Annotated[str, typer.Option(help="Which data set's images.")],
+    part: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split: Annotated[Optional[Path], typer.Option(help="A splits.csv; cut by the recipe if left out.")] = None,
+    recipe: RecipeOption = "mobile",
+) -> None:
+    """Write the labels of one part of a split, as `python -m benchmarks drift --labels` reads them."""
+    examples = read_examples(data)
+    parts = load_split(split, examples) if split else split_examples(examples, load_recipe(recipe).split)
+    if part not in parts:
+        raise DataError(f"no part {part!r}; there are {', '.join(parts)}")
+    chosen = [e for e in parts[part] if e.dataset == dataset]
+    if not chosen:
+        raise DataError(f"the {part} split has no images of {dataset!r}; there are {sorted({e.dataset for e in parts[part]})}")
+    with write_atomically(folder) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image_id", "label", "group"])
+        writer.writerows([e.path.stem, e.label, e.group] for e in chosen)
+    out.print(f"wrote {folder}: {len(chosen)} {part} images of {dataset}")
 
 
 @data_app.command("synthetic", epilog="Example: python -m train data synthetic --out synthetic --per-class 40")

@@ -34,12 +34,24 @@ class LesionNetwork(nn.Module):
             self.backbone = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
         except (RuntimeError, OSError) as error:  # an unknown name, or a hub that is out of reach
             raise DataError(f"backbone {backbone!r}: {' '.join(str(error).split())}") from error
+        # As a module and not as a mean: the TFLite converter then needs no transposition around it.
+        self._pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
         self.dropout = nn.Dropout(drop_rate)
         self.head = nn.Linear(self.backbone.num_features, classes)
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [N, 3, S, S] in 0..255, any dtype, to embeddings float32 [N, D]."""
         return self.backbone((pixels.float() - PIXEL_MEAN) / PIXEL_STD)
+
+    def embed_with_textures(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings as `embed` gives them, and textures [N, M]: spatial means of the stages at 1/8 and 1/16 resolution.
+
+        Textures tell what kind of picture it is better than embeddings, which the classes have been trained into.
+        """
+        stages = [i for i, info in enumerate(self.backbone.feature_info) if info["reduction"] in (8, 16)]
+        scaled = (pixels.float() - PIXEL_MEAN) / PIXEL_STD
+        features, maps = self.backbone.forward_intermediates(scaled, indices=stages)
+        return self.backbone.forward_head(features), torch.cat([self._pool(m) for m in maps], dim=1)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [N, 3, S, S] in 0..255 to logits [N, C]."""

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: drift, latency, schema."""
+"""`python -m benchmarks`: drift, latency, gates, schema."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks import cold_start, drift_page, latency, scoring, tables
 from benchmarks import drift as drifting
 from benchmarks.environment import busy_note, environment
+from benchmarks.gates import measure_gates
 from benchmarks.labelled import LabelledSet, Truth, name_few, read_labelled
 from benchmarks.results import REPORTS, ColdStart, DatasetFacts, DriftReport, LatencyReport, LatencyRun
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, write_atomically, write_json
+from mobile_runtime.pipeline import TriagePipeline
 
 Report = DriftReport | LatencyReport
 app = typer.Typer(
@@ -212,6 +214,42 @@ def measure_latency(
     if old is not None:
         rows = latency.compare(report, old)
         (err if as_json else out).print(tables.comparison_table(rows))
+
+
+@app.command("gates", epilog="Example: python -m benchmarks gates --images photos --labels labels.csv --out gates.json")
+def gates(
+    images: Annotated[Path, typer.Option(help="Folder of images.")],
+    labels: Annotated[Path, typer.Option(help="CSV with a row per image.")],
+    bundle: BundleOption = None,
+    image_column: str = "image_id",
+    label_column: str = "dx",
+    dataset: Annotated[str, typer.Option(help="Label map in the taxonomy.")] = "ham10000",
+    variant: Annotated[Optional[str], typer.Option(help="The bundle's default if left out.")] = None,
+    limit: Annotated[int, typer.Option(min=2, help="Images at most, drawn by the seed.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw and of the views.")] = 0,
+    target: Annotated[Optional[Path], typer.Option("--out", help="JSON to write.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure the quality gate, abstention, and how often a verdict flips between views of the same lesion."""
+    pipeline = TriagePipeline(bundle, variant)
+    classes = [spec.node for spec in pipeline.manifest.classes]
+    labelled = read_labelled(images, labels, image_column, label_column, dataset, classes=classes)
+    with _progress("measure gates", 3 * min(limit, len(labelled))) as advance:
+        found = measure_gates(pipeline, labelled, seed, limit, advance=advance)
+    document = {
+        "schema_version": 1,
+        "bundle": pipeline.bundle.id,
+        "variant": pipeline.variant.name,
+        "dataset": dataset,
+        "seed": seed,
+        **found,
+    }
+    if target is not None:
+        write_json(target, document)
+    if as_json:
+        print_json(document)
+    else:
+        out.print(tables.gates(document))
 
 
 @app.command(epilog="Example: python -m benchmarks schema drift")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from rich.box import SIMPLE
 from rich.markup import escape
@@ -88,3 +89,20 @@ def comparison_table(rows: Sequence[Comparison]) -> Table:
 
 def _two(first: str, second: str) -> str:
     return first if second == wording.NONE else f"{first}\n[dim]{escape(second)}[/]"
+
+
+def gates(document: dict[str, Any]) -> Table:
+    """Shares with 95 % intervals."""
+
+    def share(found: dict[str, Any] | None) -> str:
+        return f"{found['value']:.1%} ({found['low']:.1%}-{found['high']:.1%}), n={found['n']}" if found else "none"
+
+    table = Table("what", "share", title=f"{document['bundle']}, {document['variant']}, {document['dataset']}")
+    table.add_row("clean images turned away as poor", share(document["false_retakes"]))
+    for fault, rates in document["caught_by_severity"].items():
+        table.add_row(f"{fault}: turned away at severity 1 to 5", "  ".join(f"{rate:.0%}" for rate in rates))
+    table.add_row("clean images abstained on", share(document["abstained_in_distribution"]))
+    table.add_row("pictures that are not skin, given no score", share(document["not_skin_not_scored"]["all"]))
+    table.add_row("verdict flips between views, single frame", share(document["flips"]["single_frame"]))
+    table.add_row("verdict flips between views, burst of five", share(document["flips"]["burst_of_five"]))
+    return table

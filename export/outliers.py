@@ -1,8 +1,8 @@
 """Outlier score: how unlike the training images a picture's texture is, as a few float ops beside the head of the graph.
 
-Principal components of the training textures (`LesionNetwork.embed_with_textures`) split a texture into a part the training images
-span and a residual; each is measured in its own training variance. This is the Mahalanobis distance under a probabilistic PCA
-covariance (Tipping & Bishop 1999, section 3.1; Lee et al. 2018 for its use on features of a network).
+Principal components of the training textures (`LesionNetwork.embed_with_textures`) split a texture into a part that the
+training images span and a residual; each is measured in its own training variance. This is the Mahalanobis distance under a
+probabilistic PCA covariance (Tipping & Bishop 1999, section 3.1; Lee et al. 2018 for its use on features of a network).
 """
 
 from __future__ import annotations

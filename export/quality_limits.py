@@ -1,13 +1,12 @@
-"""Limits of the quality gate: fitted on clean training images, checked on clean and on degraded test images."""
+"""Limits of the quality gate: fitted on clean training images, checked on clean test images."""
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from mobile_runtime.manifest import QualityLimits
-from mobile_runtime.quality import Quality, judge, measure
+from mobile_runtime.quality import judge, measure
 from mobile_runtime.statistics import wilson
 
 Images = npt.NDArray[np.uint8]
@@ -43,46 +42,3 @@ def quality_limits(train: Images, test: Images, share: float = CLEAN_SHARE) -> Q
     )
     turned_away = sum(not judge(image, limits).acceptable for image in test)
     return limits.model_copy(update={"false_retakes": wilson(turned_away, len(test))})
-
-
-def degrade(image: npt.NDArray[np.uint8], fault: str, severity: int, seed: int = 0) -> npt.NDArray[np.uint8]:
-    """Degrade a prepared image [S, S, 3] in a known way.
-
-    Args:
-        image: clean.
-        fault: one of `FAULTS`.
-        severity: 1 to 5.
-        seed: where glare falls.
-    """
-    size, level = len(image), severity / 5
-    rng = np.random.default_rng(seed)
-    if fault == "blurred":
-        return np.asarray(cv2.GaussianBlur(image, (0, 0), size * (0.006 + 0.034 * level)))
-    if fault == "too_dark":
-        return (image * (1 - 0.93 * level)).astype(np.uint8)
-    if fault == "too_bright":
-        return np.clip(image * 1.0 + 190 * level, 0, 255).astype(np.uint8)
-    if fault == "clipped":
-        return np.clip(image * (1 + 2.2 * level), 0, 255).astype(np.uint8)
-    if fault == "uniform":
-        mean = image.mean(axis=(0, 1), keepdims=True)
-        return (mean + (image - mean) * (1 - 0.97 * level)).astype(np.uint8)
-    mask = np.zeros((size, size), np.float32)
-    centre = tuple(int(v) for v in rng.uniform(0.3, 0.7, 2) * size)
-    axes = (max(1, int(size * 0.24 * level)), max(1, int(size * 0.17 * level)))
-    cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
-    mask = cv2.GaussianBlur(mask, (0, 0), 1.5)[..., None]
-    return (image * (1 - mask) + 252 * mask).astype(np.uint8)
-
-
-FAULTS = ("blurred", "too_dark", "too_bright", "clipped", "glare", "uniform")
-
-
-def catch_rates(images: Images, limits: QualityLimits, severities: tuple[int, ...] = (1, 2, 3, 4, 5)) -> dict[str, list[float]]:
-    """Share of degraded images that the gate turns away, for any reason, by fault and severity."""
-
-    def caught(fault: str, severity: int) -> float:
-        verdicts: list[Quality] = [judge(degrade(x, fault, severity, i), limits) for i, x in enumerate(images)]
-        return float(np.mean([not verdict.acceptable for verdict in verdicts]))
-
-    return {fault: [caught(fault, severity) for severity in severities] for fault in FAULTS}

@@ -76,7 +76,8 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_an_unknown_recipe_lists_the_known_ones() -> None:
-    with pytest.raises(DataError, match="no recipe 'mobil'; there are mobile, tiny, or give the path"):
+    known = ", ".join(sorted(path.stem for path in RECIPES.glob("*.yaml")))
+    with pytest.raises(DataError, match=f"no recipe 'mobil'; there are {known}, or give the path"):
         load_recipe("mobil")
     with pytest.raises(DataError, match=r"no recipe 'absent\.yaml'"):
         load_recipe("absent.yaml")

@@ -9,6 +9,7 @@ from typing import Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from mobile_runtime.errors import MissingExtraError, SkintriageError
 
@@ -26,7 +27,8 @@ def print_json(document: Any) -> None:
 
 def print_error(message: object) -> None:
     """Write one line `error: ...` to standard error."""
-    err.print(f"[bold red]error:[/] {str(message).splitlines()[0]}", highlight=False, soft_wrap=True)
+    line = str(message).splitlines()[0] if str(message) else type(message).__name__
+    err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
 
 def load_app(package: str) -> typer.Typer:

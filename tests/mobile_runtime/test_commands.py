@@ -1,0 +1,66 @@
+"""The runtime's verbs, on a real small bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from mobile_runtime import synthetic
+from mobile_runtime.commands import app
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def photo(tmp_path: Path) -> Path:
+    path = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[0x010F] = "SECRET-CAMERA"
+    Image.fromarray(synthetic.lesion("nv", 4)).save(path, exif=exif)
+    return path
+
+
+def test_assess_writes_a_verdict_and_a_picture_without_metadata(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    out = tmp_path / "verdicts"
+    found = CliRunner().invoke(app, ["assess", str(photo), "--bundle", str(tiny_bundle), "--out", str(out), "--json"])
+    assert found.exit_code == 0, found.output
+    document = json.loads(found.stdout)[0]
+    assert document["decision"] in {"refer", "low_concern", "retake", "abstain"}
+    picture = out / "photo.verdict.png"
+    assert b"SECRET-CAMERA" not in picture.read_bytes()
+    with Image.open(picture) as opened:
+        assert not opened.info
+        assert not opened.getexif()
+
+
+def test_a_batch_reports_the_bad_and_goes_on(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty.jpg").write_bytes(b"")
+    (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:900])
+    (tmp_path / "text.jpg").write_text("no image")
+    names = ["absent.jpg", "empty.jpg", "cut.jpg", "text.jpg", "photo.jpg"]
+    words = ["assess", *(str(tmp_path / name) for name in names), "--bundle", str(tiny_bundle)]
+    found = CliRunner().invoke(app, [*words, "--json"])
+    assert found.exit_code == 1
+    documents = json.loads(found.stdout)
+    assert ["error" in d for d in documents] == [True, True, True, True, False]
+    for name, document in zip(names[:4], documents, strict=False):
+        assert name in document["error"]
+
+
+def test_help_has_an_example() -> None:
+    for verb in ("assess", "demo", "info", "verify"):
+        found = CliRunner().invoke(app, [verb, "--help"])
+        assert "Example:" in found.output, verb
+
+
+def test_info_and_demo(tiny_bundle: Path, tmp_path: Path) -> None:
+    info = CliRunner().invoke(app, ["info", "--bundle", str(tiny_bundle), "--json"])
+    assert json.loads(info.stdout)["default_variant"] == "static_wi8_ai8"
+    demo = CliRunner().invoke(app, ["demo", "--bundle", str(tiny_bundle), "--out", str(tmp_path / "demo")])
+    assert demo.exit_code == 0, demo.output
+    assert "not patients" in demo.output
+    assert len(list((tmp_path / "demo").glob("*.png"))) == 3

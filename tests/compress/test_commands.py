@@ -137,7 +137,7 @@ def test_the_module_itself_ends_with_one_line_and_status_2() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines() == ["error: absent.tflite: no such model"]

@@ -189,7 +189,7 @@ def test_the_module_itself_ends_with_one_line_and_status_2() -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=240,
+        timeout=600,
     )
     assert ended.returncode == 2
     assert ended.stdout == ""

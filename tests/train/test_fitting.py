@@ -197,7 +197,7 @@ def same_run(one: Path, other: Path) -> None:
 
 
 def wait_for(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + 600
     while not condition():
         assert process.poll() is None, "the training ended before it could be killed"
         assert time.monotonic() < deadline, "the training did not get through an epoch"

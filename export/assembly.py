@@ -13,6 +13,7 @@ from rich.progress import Progress
 
 from export.deployed import AGGREGATES, deploy
 from export.errors import ExportError
+from export.golden import write_golden
 from export.model_card import write_card
 from export.outliers import OutlierModel
 from export.record import ReleaseRecord
@@ -183,6 +184,7 @@ def _write_documents(
         entries.append(
             FileEntry.model_validate({"path": name, "sha256": sha256(path), "size_bytes": path.stat().st_size, "role": role})
         )
+    entries += write_golden(folder, manifest(entries))
     (folder / MANIFEST).write_text(manifest(entries).to_json(), encoding="utf-8")
 
 

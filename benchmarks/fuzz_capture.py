@@ -68,7 +68,7 @@ def make_file(index: int, seed: int, intact: dict[str, bytes], large: dict[str, 
     if index < len(names):
         return names[index], "", large[names[index]]
     rng = random.Random(f"{seed}/{index}")  # noqa: S311 - repeatable, not secret
-    return mutate(rng, large if index % 200 == 0 else intact)
+    return mutate(rng, large if large and index % 200 == 0 else intact)
 
 
 def run_one(pipeline: TriagePipeline, data: bytes) -> tuple[str, str]:

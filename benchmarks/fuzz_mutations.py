@@ -9,8 +9,9 @@ import zlib
 from collections.abc import Callable
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image
 
+from benchmarks.colour_profiles import DISPLAY_P3, rgb_profile
 from mobile_runtime.synthetic import lesion
 
 Mutation = Callable[[random.Random, bytes], bytes]
@@ -26,7 +27,7 @@ def corpus() -> dict[str, bytes]:
     rgba.putalpha(Image.linear_gradient("L").resize(rgb.size))
     grey = rgb.convert("L")
     deep = Image.fromarray(np.asarray(grey).astype(np.uint16) * 257)
-    metadata = {"exif": _exif(), "icc_profile": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()}
+    metadata = {"exif": _exif(), "icc_profile": rgb_profile(DISPLAY_P3)}
     pages = [rgb, rgb.rotate(90, expand=False)]
     return {
         "jpeg": _encode(rgb, "JPEG", quality=85),
@@ -45,19 +46,29 @@ def corpus() -> dict[str, bytes]:
 
 
 def bombs() -> dict[str, bytes]:
-    """Small files that stand for up to 100 megapixels, or for more than that."""
+    """Files of at most a few megabytes that stand for as many pixels as the runtime takes, or for more.
+
+    Those at the limit have all that costs time and memory: alpha, a profile, an orientation.
+    """
+    costly = {"exif": _exif(), "icc_profile": rgb_profile(DISPLAY_P3)}
+    colour = (190, 140, 120)
+    square = Image.new("RGBA", (5656, 5656), (*colour, 99))
     return {
-        "bomb_png_100mp": _plain_png(10_000, 10_000),
-        "bomb_png_wide": _plain_png(6_250_000, 16),
-        "bomb_png_rgba": _plain_png(7_000, 7_000, colour=6),
-        "bomb_png_over": _plain_png(20_000, 20_000, rows=64),
-        "bomb_png_grey_16": _plain_png(10_000, 10_000, colour=0, depth=16),
+        "bomb_png_rgba": _encode(square, "PNG", compress_level=1, **costly),
+        "bomb_png_palette": _encode(square.convert("RGB").quantize(8), "PNG", transparency=0, **costly),
+        "bomb_png_wide": _plain_png(2_000_000, 16),
+        "bomb_png_grey_16": _plain_png(5656, 5656, colour=0, depth=16),
+        "bomb_png_over": _plain_png(10_000, 10_000),
+        "bomb_png_far_over": _plain_png(100_000, 100_000, rows=8),
         "bomb_png_text": _with_chunk(_plain_png(64, 64), b"zTXt", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)),
         "bomb_png_profile": _with_chunk(_plain_png(64, 64), b"iCCP", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)),
-        "bomb_jpeg": _encode(Image.new("RGB", (10_000, 10_000), (190, 140, 120)), "JPEG", quality=30),
-        "bomb_jpeg_progressive": _encode(Image.new("RGB", (9_999, 9_999), (190, 140, 120)), "JPEG", progressive=True),
-        "bomb_jpeg_cmyk": _encode(Image.new("CMYK", (7_001, 7_001)), "JPEG", quality=30),
-        "bomb_webp": _encode(Image.new("RGB", (16_383, 6_103), (190, 140, 120)), "WEBP", quality=1, method=0),
+        "bomb_jpeg": _encode(Image.new("RGB", (7071, 7071), colour), "JPEG", quality=30, **costly),
+        "bomb_jpeg_progressive": _encode(Image.new("RGB", (7071, 7071), colour), "JPEG", progressive=True, **costly),
+        "bomb_jpeg_cmyk": _encode(Image.new("CMYK", (7071, 7071)), "JPEG", quality=30, exif=costly["exif"]),
+        "bomb_jpeg_reduced": _encode(Image.new("RGB", (10_000, 10_000), colour), "JPEG", quality=30, **costly),
+        "bomb_jpeg_over": _encode(Image.new("RGB", (9_999, 9_999), colour), "JPEG", quality=30, **costly),
+        "bomb_webp": _encode(square.resize((4898, 4898)), "WEBP", quality=1, method=0, **costly),
+        "bomb_webp_over": _encode(Image.new("RGB", (16_383, 2_000), colour), "WEBP", quality=1, method=0),
     }
 
 
@@ -65,13 +76,17 @@ def mutate(rng: random.Random, intact: dict[str, bytes]) -> tuple[str, str, byte
     """Name of the file, names of the mutations, damaged bytes."""
     name = rng.choice(sorted(intact))
     data, applied = intact[name], []
-    for _ in range(rng.choice((1, 1, 2, 3))):
+    for _ in range(rng.choice((1, 1, 1, 2, 3))):
         mutation = rng.choice(sorted(MUTATIONS))
         data = MUTATIONS[mutation](rng, data)
         applied.append(mutation)
     if rng.random() < 0.1:
         data = _splice(rng, data, intact[rng.choice(sorted(intact))])
         applied.append("splice")
+    if data[:4] == b"\x89PNG" and rng.random() < 0.7:
+        # Otherwise the checksums catch nearly everything before a decoder gets to see it.
+        data = _mended(data)
+        applied.append("mended checksums")
     return name, "+".join(applied), data
 
 
@@ -177,6 +192,18 @@ MUTATIONS: dict[str, Mutation] = {
     "metadata": _metadata_bytes,
     "lengths": _lengths,
 }
+
+
+def _mended(png: bytes) -> bytes:
+    """The same chunks with the checksums that they should have."""
+    parts, at = [png[:8]], 8
+    while at + 12 <= len(png):
+        length = int.from_bytes(png[at : at + 4], "big")
+        if at + 12 + length > len(png):
+            break
+        parts.append(_chunk(png[at + 4 : at + 8], png[at + 8 : at + 8 + length]))
+        at += 12 + length
+    return b"".join([*parts, png[at:]])
 
 
 def _exif() -> bytes:

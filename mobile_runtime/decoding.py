@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,10 +18,17 @@ from mobile_runtime.resample import MIN_SIDE, Box
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 100_000_000
+MAX_FULL_PIXELS = {"JPEG": 50_000_000, "MPO": 50_000_000, "HEIC": 50_000_000, "PNG": 32_000_000, "WEBP": 24_000_000}
+"""Most pixels decoded in full, by format; JPEGs beyond that must allow a reduced scale. With alpha, profile and orientation at
+once, more of them would take over 2 s or, as WebP, over 1 GiB. Cameras write neither PNG nor WebP."""
+
+# At debug level Pillow logs the values of EXIF tags: who took a picture and when must not get into an app's log.
+logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.INFO)
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 _PNG_END = b"IEND\xaeB`\x82"
 _ORIENTATION_TAG = 0x0112
+_BAND_PIXELS = 4_000_000
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -68,6 +76,11 @@ def check_size(width: int, height: int, name: str = "image") -> None:
         raise CaptureError(f"{name}: {width}x{height} is over {MAX_PIXELS} pixels; export a smaller image")
 
 
+def _check_full_size(width: int, height: int, kind: str, name: str) -> None:
+    if width * height > (limit := MAX_FULL_PIXELS[kind]):
+        raise CaptureError(f"{name}: {kind} of {width}x{height}, the limit is {limit} pixels; export a smaller image")
+
+
 def decode(data: bytes, min_short_side: int | None = None, name: str = "image") -> npt.NDArray[np.uint8]:
     """Decode image bytes to upright 8-bit sRGB pixels.
 
@@ -112,7 +125,8 @@ def open_upright(
 
     Raises:
         CaptureError: not an allowed format, truncated, over 64 MiB or 100 megapixels, under 16 pixels a side, or HEIC
-            without its extra.
+            without its extra. Of what is decoded in full,
+            `MAX_FULL_PIXELS` is the limit.
     """
     if not data:
         raise CaptureError(f"{name}: no bytes; copy or take the image again")
@@ -123,9 +137,10 @@ def open_upright(
         raise CaptureError("a library switched Pillow to truncated images; set ImageFile.LOAD_TRUNCATED_IMAGES = False")
     try:
         image = _open_heic(data, name) if is_heic(data) else _open(data, min_short_side, name)
-        if crop is not None:
-            image = image.crop(crop(image.width, image.height))
-        return _to_srgb(image)
+        # A crop that keeps everything would copy everything.
+        if crop is not None and (box := crop(image.width, image.height)) != (0, 0, image.width, image.height):
+            image = image.crop(box)
+        return _in_bands(image)
     except CaptureError:
         raise
     except UnidentifiedImageError as error:
@@ -151,6 +166,7 @@ def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
             raise CaptureError(f"{name}: truncated, its end is missing; copy or take it again")
         if min_short_side is not None and image.format in ("JPEG", "MPO"):
             _draft(image, min_short_side)
+        _check_full_size(image.width, image.height, str(image.format), name)
         image.load()
         method = _TO_UPRIGHT.get(_orientation(image))
         # Leaving the block closes the file, not the pixels.
@@ -166,6 +182,7 @@ def _open_heic(data: bytes, name: str) -> Image.Image:
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     width, height = file.size
     check_size(width, height, name)
+    _check_full_size(width, height, "HEIC", name)
     # libheif turns the picture as the container says; EXIF's orientation repeats that and would turn it twice.
     image: Image.Image = file.to_pillow()
     return image
@@ -188,6 +205,18 @@ def _orientation(image: Image.Image) -> int:
         return int(exif.get(_ORIENTATION_TAG, 1))
     except Exception:
         return 1
+
+
+def _in_bands(image: Image.Image) -> Image.Image:
+    """`_to_srgb` on a few rows at a time: it makes up to five copies, which of a large picture would be gigabytes."""
+    rows = max(1, _BAND_PIXELS // image.width)
+    if rows >= image.height:
+        return _to_srgb(image)
+    converted = Image.new("RGB", image.size)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(image.height, top + rows)))
+        converted.paste(_to_srgb(band), (0, top))
+    return converted
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:

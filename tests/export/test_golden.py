@@ -1,0 +1,91 @@
+"""Making golden vectors: the same bytes each time, all of the bundle or nothing."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from export import golden
+from export.commands import app
+from export.golden import add_golden
+from export.golden_cases import draw_sources
+from mobile_runtime import Bundle, EngineError, capture
+from mobile_runtime.bundle import SIGNATURE
+from mobile_runtime.golden import load_vectors, open_source
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def own(tiny_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "own"))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def test_vectors_are_the_same_each_time(own: Path) -> None:
+    before = Bundle.load(own)
+    made = add_golden(own)
+    first = contents(own)
+    assert add_golden(own).id == made.id
+    assert contents(own) == first
+    assert made.variants == before.variants
+    kept = {entry.path for entry in before.manifest.files if entry.role != "golden"}
+    assert {entry.path for entry in made.manifest.files if entry.role != "golden"} == kept
+
+
+def test_tolerances_rest_on_the_measured_spread(own: Path) -> None:
+    vectors = load_vectors(add_golden(own))
+    for name, variant in vectors.variants.items():
+        assert variant.recordings, name
+        for tolerance in variant.tolerance.values():
+            assert tolerance.same <= tolerance.other
+            assert tolerance.other >= 1.5 * tolerance.spread
+    assert vectors.variants["float32"].tolerance["probabilities"].other <= 0.005
+    assert [r.kernels for r in vectors.variants["static_wi8_ai8"].recordings] == ["xnnpack", "builtin"]
+    # What cannot run here is to match the variant that it was made beside.
+    assert vectors.variants["float16_coreml"].recordings[0].variant in ("float16", "float16_coreml")
+
+
+def test_a_signature_does_not_outlive_its_files(own: Path) -> None:
+    (own / SIGNATURE).write_text("{}", encoding="utf-8")
+    add_golden(own)
+    assert not (own / SIGNATURE).exists()
+
+
+def test_nothing_changes_when_a_variant_cannot_run(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = contents(own)
+
+    def broken(*_: object, **__: object) -> None:
+        raise EngineError("no engine")
+
+    monkeypatch.setattr(golden, "open_engine", broken)
+    with pytest.raises(EngineError):
+        add_golden(own)
+    assert contents(own) == before
+    assert [path.name for path in own.parent.iterdir()] == ["own"]
+
+
+def test_command(own: Path) -> None:
+    found = CliRunner().invoke(app, ["golden", str(own)])
+    assert found.exit_code == 0, found.output
+    assert "files of golden vectors" in found.output
+
+
+def test_sources_are_what_they_claim() -> None:
+    sources = {source.name: source for source in draw_sources(149)}
+    uprights = {name: capture.acquire(open_source(source.data, source.frame)) for name, source in sources.items()}
+    assert min(uprights["png"].shape[:2]) == 149
+    assert uprights["jpeg_exif_6"].shape[0] != uprights["jpeg_exif_6"].shape[1]
+    assert np.ptp(uprights["png_uniform"]) == 0
+    assert np.array_equal(uprights["png_grey_16"][..., 0], uprights["png_grey_16"][..., 2])
+    assert uprights["webp_dark"].mean() < 40
+    # Turned twice by 90 degrees and back again, BGRA is the picture that it was packed from.
+    assert sources["frame_bgra"].frame is not None
+    assert uprights["frame_bgra"].shape == (75, 73, 3)

@@ -1,0 +1,25 @@
+"""Bundles for the runtime's tests."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from mobile_runtime import bundle as bundles
+
+
+@pytest.fixture(scope="session")
+def sample_bundle(request: pytest.FixtureRequest) -> Path:
+    """The bundle that ships with the runtime, or a tiny one where there is none. Read it, never change it."""
+    if bundles.DEFAULT_BUNDLE.is_dir():
+        return bundles.DEFAULT_BUNDLE
+    made: Path = request.getfixturevalue("tiny_bundle")
+    return made
+
+
+@pytest.fixture
+def own_bundle(sample_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the sample bundle that a test may change."""
+    return Path(shutil.copytree(sample_bundle, tmp_path / "own"))

@@ -1,0 +1,193 @@
+"""Golden vectors: they replay here, and one fault shows as the stage that it is in."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from mobile_runtime import Bundle, BundleError
+from mobile_runtime.commands import app
+from mobile_runtime.golden import GOLDEN, load_vectors, read_array
+from mobile_runtime.replay import STAGES, Check, Replay, replay
+from tests.mobile_runtime.small import edit_manifest, rehash, write_small_bundle
+
+
+@pytest.fixture(scope="session")
+def golden_bundle(sample_bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample bundle with golden vectors. Read it, never change it."""
+    if (sample_bundle / GOLDEN).is_file():
+        return sample_bundle
+    add_golden = pytest.importorskip("export.golden").add_golden
+    folder = tmp_path_factory.mktemp("golden") / "bundle"
+    shutil.copytree(sample_bundle, folder)
+    add_golden(folder)
+    return folder
+
+
+@pytest.fixture
+def own(golden_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(golden_bundle, tmp_path / "own"))
+
+
+def change_array(folder: Path, path: str, change: Callable[[Any], Any]) -> None:
+    """Change an array and let the manifest say so."""
+    array = np.load(folder / path)
+    np.save(folder / path, change(array))
+    rehash(folder, path)
+
+
+def change_vectors(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change golden.json and let the manifest say so."""
+    document = json.loads((folder / GOLDEN).read_text(encoding="utf-8"))
+    change(document)
+    (folder / GOLDEN).write_text(json.dumps(document), encoding="utf-8")
+    rehash(folder, GOLDEN)
+
+
+def test_every_stage_of_every_case_replays(golden_bundle: Path) -> None:
+    bundle = Bundle.load(golden_bundle)
+    found = replay(bundle)
+    assert found.first_failure is None
+    cases = [case.name for case in load_vectors(bundle).cases]
+    assert len(cases) >= 10
+    seen = {(check.stage, check.case) for check in found.checks}
+    assert seen >= {(stage, case) for stage in STAGES for case in cases}
+    assert ("decision", "rules") in seen
+    ran = {check.variant.split(" ")[0] for check in found.checks if check.stage == "outputs"}
+    assert ran | set(found.not_run) == set(bundle.variants)
+    for kernels in ("xnnpack", "builtin"):
+        assert any(kernels in check.variant for check in found.checks)
+
+
+def test_cases_cover_what_ports_get_wrong(golden_bundle: Path) -> None:
+    bundle = Bundle.load(golden_bundle)
+    vectors = load_vectors(bundle)
+    uprights = [read_array(golden_bundle, case.upright, {case.upright}) for case in vectors.cases]
+    assert any(image.shape[0] < image.shape[1] for image in uprights)
+    assert any(image.shape[0] > image.shape[1] for image in uprights)
+    assert any(side % 2 for image in uprights for side in image.shape[:2])
+    sources = [(golden_bundle / case.source).read_bytes() for case in vectors.cases]
+    assert any(b"Exif" in data for data in sources)
+    assert {case.frame.layout for case in vectors.cases if case.frame} >= {"nv21", "nv12", "bgra"}
+    assert any(case.reasons for case in vectors.cases)
+    assert any(not case.reasons for case in vectors.cases)
+    for case in vectors.cases:
+        assert read_array(golden_bundle, case.prepared, {case.prepared}).shape == (vectors.input_size,) * 2 + (3,)
+    decisions = {rule.decision for variant in vectors.variants.values() for rule in variant.rules}
+    assert len(decisions) >= 3
+
+
+def test_files_are_small_and_plain(golden_bundle: Path) -> None:
+    entries = [entry for entry in Bundle.load(golden_bundle).manifest.files if entry.path.startswith("golden/")]
+    assert {entry.role for entry in entries} == {"golden"}
+    assert sum(entry.size_bytes for entry in entries) < 1.5 * 2**20
+    for entry in entries:
+        if entry.path.endswith(".npy"):
+            header = (golden_bundle / entry.path).read_bytes()[:128]
+            assert header[:8] == b"\x93NUMPY\x01\x00"
+            assert b"'fortran_order': False" in header
+            assert b"'<f4'" in header or b"'|u1'" in header
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_fault_shows_in_its_stage(own: Path, stage: str) -> None:
+    bundle = Bundle.load(own)
+    case = load_vectors(bundle).cases[0]
+    name = bundle.manifest.default_variant
+    if stage == "upright":
+        change_array(own, case.upright, lambda image: np.roll(image, 1, axis=1))
+    elif stage == "prepared":
+        change_array(own, case.prepared, lambda image: np.where(image < 255, image + 1, 254).astype(np.uint8))
+    elif stage == "quality":
+        change_vectors(own, lambda document: document["cases"][0]["quality"].update(sharpness=9.0))
+    elif stage == "outputs":
+        for recording in load_vectors(bundle).variants[name].recordings:
+            change_array(own, recording.outputs["probabilities"], lambda values: values[:, ::-1].copy())
+    else:
+        change_vectors(own, lambda document: document["variants"][name]["rules"][0].update(decision="retake"))
+    found = replay(Bundle.load(own)).first_failure
+    assert found is not None
+    assert found.stage == stage
+    answer = CliRunner().invoke(app, ["verify", str(own), "--golden"])
+    assert answer.exit_code == 1
+    assert f"first at stage {stage}" in " ".join(answer.output.split())
+
+
+def test_command_prints_stage_by_case(golden_bundle: Path) -> None:
+    answer = CliRunner().invoke(app, ["verify", "--bundle", str(golden_bundle), "--golden"])
+    assert answer.exit_code == 0, answer.output
+    for word in (*STAGES, "jpeg_exif_6", "frame_nv21"):
+        assert word in answer.output
+    document = json.loads(CliRunner().invoke(app, ["verify", str(golden_bundle), "--golden", "--json"]).stdout)
+    assert document["golden"]["passed"] is True
+    assert document["signature"] == "none" or (golden_bundle / "signature.json").exists()
+
+
+def test_bundle_without_vectors_says_so(sample_bundle: Path, tmp_path: Path) -> None:
+    small = write_small_bundle(tmp_path / "small", sample_bundle)
+    with pytest.raises(BundleError, match="no golden vectors"):
+        replay(Bundle.load(small))
+
+
+def test_malformed_vectors_are_bundle_errors(own: Path) -> None:
+    bundle = Bundle.load(own)
+    path = load_vectors(bundle).cases[0].prepared
+    intact = (own / path).read_bytes()
+    for wrong in (b"", b"no array", intact[:40]):
+        (own / path).write_bytes(wrong)
+        rehash(own, path)
+        with pytest.raises(BundleError, match="not an array"):
+            replay(Bundle.load(own))
+    (own / path).write_bytes(intact)
+    rehash(own, path)
+    change_vectors(own, lambda document: document["cases"][0].update(source="model_card.md/../../secret"))
+    with pytest.raises(BundleError, match="not in the manifest"):
+        replay(Bundle.load(own))
+    change_vectors(own, lambda document: document.update(cases=1))
+    with pytest.raises(BundleError, match="malformed"):
+        replay(Bundle.load(own))
+
+
+def test_another_machine_gets_the_other_tolerance(own: Path) -> None:
+    """Differences that only another machine may show: a port on ARM against a recording made on x86."""
+    name = Bundle.load(own).manifest.default_variant
+
+    def shift(document: dict[str, Any]) -> None:
+        variant = document["variants"][name]
+        variant["tolerance"] = {role: {"spread": 0.1, "same": 1e-4, "other": 0.15} for role in variant["tolerance"]}
+
+    change_vectors(own, shift)
+    recording = load_vectors(Bundle.load(own)).variants[name].recordings[0]
+    change_array(own, recording.outputs["scores"], lambda values: values + np.float32(0.01))
+    edit_manifest(own, lambda document: None)
+    failure = replay(Bundle.load(own)).first_failure
+    assert failure is not None
+    assert failure.stage == "outputs"
+
+    def elsewhere(document: dict[str, Any]) -> None:
+        for found in document["variants"][name]["recordings"]:
+            found["machine"] = "another"
+
+    change_vectors(own, elsewhere)
+    assert not [check for check in replay(Bundle.load(own)).checks if check.stage == "outputs" and not check.passed]
+
+
+def test_worst_check_is_the_one_nearest_to_its_tolerance() -> None:
+    checks = (
+        Check("outputs", "a", "loose", 0.5, 1.0),
+        Check("outputs", "a", "strict", 0.2, 0.25),
+        Check("prepared", "a", "", 0.0, 0),
+    )
+    assert Replay(checks, {}).worst()["outputs", "a"].variant == "strict"
+    assert Replay(checks, {}).first_failure is None
+    failed = (*checks, Check("decision", "a", "", 1, 0), Check("prepared", "b", "", float("inf"), 0, "why"))
+    assert Replay(failed, {}).first_failure == failed[-1]
+    assert "stage prepared, case b: inf, allowed is 0 (why)" in failed[-1].describe()
+    json.dumps(Replay(failed, {}).to_dict(), allow_nan=False)

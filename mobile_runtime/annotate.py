@@ -59,14 +59,15 @@ def draw(prepared: npt.NDArray[np.uint8], assessment: Assessment, names: dict[st
     if title:
         write(title, 13, _FAINT)
     write(TITLES[assessment.decision], 28, colour, gap=8)
-    if assessment.malignancy is not None:
+    judged = assessment.malignancy is not None and assessment.decision is not Decision.ABSTAIN
+    if assessment.malignancy is not None and judged:
         write(f"Malignancy {assessment.malignancy:.2f}   refer at {assessment.point.threshold:.2f} and above", 14)
         _scale(pen, x, y, width, assessment.malignancy, assessment.point.threshold, colour)
         y += 26
     for sentence in assessment.advice:
         write(sentence, 14, gap=3)
     y += 8
-    for label, value in sorted(assessment.probabilities.items(), key=lambda item: -item[1])[:3]:
+    for label, value in sorted(assessment.probabilities.items(), key=lambda item: -item[1])[: 3 if judged else 0]:
         write(f"{value:5.0%}  {names.get(label, label)}", 14)
     y = _PICTURE - 58
     write(f"{assessment.bundle_id}", 11, _FAINT, gap=3)

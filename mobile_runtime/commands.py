@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+from rich.console import Group
+from rich.markup import escape
 from rich.panel import Panel
 from rich.progress import track
 from rich.table import Table
@@ -16,6 +18,7 @@ from mobile_runtime.assessment import DISCLAIMER, Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
 from mobile_runtime.capture import ImageInput
 from mobile_runtime.console import err, out, print_error, print_json
+from mobile_runtime.decision import Decision
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.replay import STAGES, Check, Replay, replay
@@ -172,7 +175,7 @@ def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, wr
     grid.add_column(style="dim", no_wrap=True)
     grid.add_column()
     point = assessment.point
-    if assessment.malignancy is not None:
+    if assessment.malignancy is not None and assessment.decision is not Decision.ABSTAIN:
         grid.add_row("malignancy", f"[bold]{assessment.malignancy:.3f}[/]  (refer at {point.threshold:.3f} and above)")
         top = sorted(assessment.probabilities.items(), key=lambda item: -item[1])[:3]
         grid.add_row("top classes", "\n".join(f"{value:6.1%}  {names[label]}" for label, value in top))
@@ -191,12 +194,10 @@ def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, wr
     )
     grid.add_row("model", f"{assessment.bundle_id}, {assessment.variant}, {assessment.engine}")
     if written is not None:
-        grid.add_row("picture", str(written))
+        grid.add_row("picture", escape(str(written)))
     grid.add_row("", f"[dim]{DISCLAIMER}[/]")
-    heading = f"[bold {colour}]{annotate.TITLES[assessment.decision]}[/]  {title}"
-    out.print(Panel(grid, title=heading, title_align="left", subtitle=assessment.advice[0], subtitle_align="left"))
-    for advice in assessment.advice[1:]:
-        out.print(f"  {advice}")
+    heading = f"[bold {colour}]{annotate.TITLES[assessment.decision]}[/]  {escape(title)}"
+    out.print(Panel(Group(*assessment.advice, "", grid), title=heading, title_align="left"))
 
 
 def _print_replay(replayed: Replay) -> None:

@@ -32,7 +32,8 @@ class Quality:
     """Quality figures of one S x S image.
 
     Attributes:
-        sharpness: root mean square of the 4-neighbour Laplacian over the standard deviation of the luma plus 1.
+        sharpness: root mean square of the 4-neighbour Laplacian of the luma's 2 x 2 means (single pixels would count the
+            rounding of a blurred image as detail), over the standard deviation of the luma plus 8.
         brightness: mean luma, 0..1.
         clipped: share of pixels whose three channels are all >= 250, 0..1.
         glare: share of pixels that are near white and at least 48 levels above the mean luma, 0..1.
@@ -67,19 +68,25 @@ def _deviation(values: npt.NDArray[np.int64]) -> float:
     return float(np.sqrt((n * squares - total * total) / (n * n)))
 
 
+def _block_sums(values: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int64]:
+    """Sums over side x side blocks; rows and columns that do not fill a block are left out."""
+    whole = len(values) // side * side
+    sums: npt.NDArray[np.int64] = values[:whole, :whole].reshape(whole // side, side, whole // side, side).sum(axis=(1, 3))
+    return sums
+
+
 def measure(image: npt.NDArray[np.uint8]) -> Quality:
     """Quality figures of a uint8 RGB image [S, S, 3], without limits."""
     y = luma(image)
-    size = len(y)
-    centre = y[1:-1, 1:-1]
-    laplacian = 4 * centre - y[:-2, 1:-1] - y[2:, 1:-1] - y[1:-1, :-2] - y[1:-1, 2:]
-    edges = float(np.sqrt(int((laplacian * laplacian).sum()) / laplacian.size))
+    pairs = _block_sums(y, 2)
+    centre = pairs[1:-1, 1:-1]
+    laplacian = 4 * centre - pairs[:-2, 1:-1] - pairs[2:, 1:-1] - pairs[1:-1, :-2] - pairs[1:-1, 2:]
+    edges = float(np.sqrt(int((laplacian * laplacian).sum()) / (16 * laplacian.size)))
     low, high = image.min(axis=2).astype(np.int64), image.max(axis=2).astype(np.int64)
     bright = (low >= _GLARE_FLOOR) & (high - low <= _GLARE_TINT) & (y * y.size >= int(y.sum()) + _GLARE_STEP * y.size)
-    whole = size // _BLOCK * _BLOCK
-    blocks = y[:whole, :whole].reshape(whole // _BLOCK, _BLOCK, whole // _BLOCK, _BLOCK).sum(axis=(1, 3))
+    blocks = _block_sums(y, _BLOCK)
     return Quality(
-        sharpness=edges / (_deviation(y) + 1.0),
+        sharpness=edges / (_deviation(y) + 8.0),
         brightness=int(y.sum()) / (255.0 * y.size),
         clipped=int((low >= _WHITE).sum()) / y.size,
         glare=int(bright.sum()) / y.size,

@@ -45,7 +45,5 @@ def tiny_bundle(tiny_run: TrainedRun, tiny_release: Path, tmp_path_factory: pyte
     save_record(fitted.record, tiny_release / "record.json")
     save_outliers(fitted.outliers, tiny_release / "outliers.safetensors")
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
-    assemble(
-        weights, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=LOOSE_LIMITS
-    )
+    assemble(weights, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=LOOSE_LIMITS)
     return folder

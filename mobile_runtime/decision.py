@@ -20,7 +20,9 @@ class Decision(str, Enum):
 
 MEANING = {
     Decision.REFER: "Have a clinician look at this lesion.",
-    Decision.LOW_CONCERN: "Below the threshold for referral. This does not rule out cancer: see a clinician if it changes or worries you.",
+    Decision.LOW_CONCERN: (
+        "Below the threshold for referral. This does not rule out cancer: see a clinician if it changes or worries you."
+    ),
     Decision.RETAKE: "The picture is not good enough for a score. Take it again.",
     Decision.ABSTAIN: "The model cannot judge this picture. See a clinician if the lesion worries you.",
 }

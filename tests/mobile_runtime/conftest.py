@@ -23,3 +23,10 @@ def sample_bundle(request: pytest.FixtureRequest) -> Path:
 def own_bundle(sample_bundle: Path, tmp_path: Path) -> Path:
     """A copy of the sample bundle that a test may change."""
     return Path(shutil.copytree(sample_bundle, tmp_path / "own"))
+
+
+@pytest.fixture(scope="session", params=["sample_bundle", pytest.param("tiny_bundle", marks=pytest.mark.slow)])
+def each_bundle(request: pytest.FixtureRequest) -> Path:
+    """The sample bundle, which may hold one variant, then a tiny one that holds all. Read it, never change it."""
+    made: Path = request.getfixturevalue(request.param)
+    return made

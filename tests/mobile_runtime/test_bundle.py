@@ -168,28 +168,28 @@ def test_no_bundle(tmp_path: Path) -> None:
 
 
 def test_unverified_bundle_still_checks_a_model(own_bundle: Path) -> None:
-    variant = Bundle.load(own_bundle).variant("float32")
+    variant = Bundle.load(own_bundle).variant()
     file = own_bundle / variant.path
     data = bytearray(file.read_bytes())
     data[len(data) // 2] ^= 1
     file.write_bytes(data)
     bundle = Bundle.load(own_bundle, verify=False)
-    with pytest.raises(BundleError, match=r"float32.tflite: SHA-256 differs"):
+    with pytest.raises(BundleError, match=r"\.tflite: SHA-256 differs"):
         bundle.model_bytes(variant)
     file.unlink()
-    with pytest.raises(BundleError, match=r"float32.tflite: cannot be read"):
+    with pytest.raises(BundleError, match=r"\.tflite: cannot be read"):
         bundle.model_bytes(variant)
 
 
 def test_model_of_the_right_hash_is_still_looked_into(own_bundle: Path) -> None:
-    path = Bundle.load(own_bundle).variant("float32").path
+    path = Bundle.load(own_bundle).variant().path
     data = (own_bundle / path).read_bytes()
     for wrong in (b"PK" + data, data[: len(data) // 2], data[:200], b""):
         (own_bundle / path).write_bytes(wrong)
         rehash(own_bundle, path)
         bundle = Bundle.load(own_bundle)
-        with pytest.raises(BundleError, match=r"float32.tflite: not a model to be trusted: "):
-            bundle.model_bytes(bundle.variant("float32"))
+        with pytest.raises(BundleError, match=r"\.tflite: not a model to be trusted: "):
+            bundle.model_bytes(bundle.variant())
 
 
 def test_model_folder_is_checked(small: Path) -> None:

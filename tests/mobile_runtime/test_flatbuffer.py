@@ -15,10 +15,10 @@ from mobile_runtime import Bundle, flatbuffer
 from mobile_runtime.flatbuffer import StructureError, check_structure
 
 
-@pytest.fixture(scope="module")
-def models(sample_bundle: Path) -> dict[str, bytes]:
-    """Every TFLite model of the bundle."""
-    bundle = Bundle.load(sample_bundle)
+@pytest.fixture(scope="session")
+def models(each_bundle: Path) -> dict[str, bytes]:
+    """Every TFLite model of a bundle."""
+    bundle = Bundle.load(each_bundle)
     return {
         name: (bundle.path / variant.path).read_bytes()
         for name, variant in bundle.variants.items()
@@ -33,7 +33,7 @@ def test_real_models_pass(models: dict[str, bytes]) -> None:
 
 
 def test_truncation_is_refused(models: dict[str, bytes]) -> None:
-    data = models["float32"]
+    data = next(iter(models.values()))
     for length in (*range(64), 100, 1000, len(data) // 2, len(data) - 64):
         with pytest.raises(StructureError):
             check_structure(data[:length])
@@ -57,7 +57,7 @@ def test_damage_never_raises_anything_else(models: dict[str, bytes]) -> None:
                 refused += 1
             except Exception as error:
                 raise AssertionError(name) from error
-    assert refused > 20
+    assert refused > 10
 
 
 def test_noise_is_refused() -> None:
@@ -119,7 +119,7 @@ def _set(obj: Any, **values: Any) -> None:
     ],
 )
 def test_index_that_names_nothing(models: dict[str, bytes], change: Callable[[Any], None], message: str) -> None:
-    data = _edit(change)(models["float32"])
+    data = _edit(change)(next(iter(models.values())))
     with pytest.raises(StructureError, match=re.escape(message)):
         check_structure(data)
 
@@ -130,7 +130,7 @@ def test_weights_of_the_wrong_length(models: dict[str, bytes]) -> None:
         tree.buffers[constant.buffer].data = tree.buffers[constant.buffer].data[:-1]
 
     with pytest.raises(StructureError, match=r"needs \d+ bytes, its buffer has"):
-        check_structure(_edit(shorten)(models["float32"]))
+        check_structure(_edit(shorten)(next(iter(models.values()))))
 
 
 def test_options_with_vectors_are_all_known() -> None:

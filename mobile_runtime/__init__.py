@@ -6,6 +6,7 @@ assessment = TriagePipeline(Bundle.load()).assess("photo.jpg")
 
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import Bundle
+from mobile_runtime.burst import BurstAssessment
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import (
     BundleError,
@@ -16,17 +17,21 @@ from mobile_runtime.errors import (
     SkintriageError,
     TaxonomyError,
 )
+from mobile_runtime.frames import CameraFrame, Plane
 from mobile_runtime.pipeline import Prediction, TriagePipeline
 
 __all__ = [
     "Assessment",
     "Bundle",
     "BundleError",
+    "BurstAssessment",
+    "CameraFrame",
     "CaptureError",
     "DataError",
     "Decision",
     "EngineError",
     "MissingExtraError",
+    "Plane",
     "Prediction",
     "SkintriageError",
     "TaxonomyError",

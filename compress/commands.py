@@ -1,16 +1,22 @@
-"""`python -m compress`: quantize."""
+"""`python -m compress`: distill, prune, quantize."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Optional
 
 import numpy as np
 import typer
 from rich.progress import track
+from rich.table import Table
 
 from compress.calibration_set import MIN_IMAGES
+from compress.distillation import RECIPES as STUDENT_RECIPES
+from compress.distillation import StudentRecipe, distil, validation_figures
 from compress.flatbuffer import GraphError, read
+from compress.pruning import cost
+from compress.pruning import prune as prune_network
 from compress.quantization import RECIPES
 from compress.quantization import quantize as quantize_model
 from compress.ranges import collect_ranges
@@ -18,14 +24,84 @@ from mobile_runtime.capture import prepare
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, write_atomically, write_json
-from train.datasets import EXTENSIONS
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.datasets import EXTENSIONS, read_examples
+from train.recipe import read_recipe
+from train.splits import load_split
+
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 app = typer.Typer(no_args_is_help=True, help="Make networks smaller.")
 
 
-@app.callback()
-def _group() -> None:
-    """Make networks smaller."""
+@app.command(
+    epilog="Example: python -m compress distill --data DIR --student runs/mobile/model.safetensors "
+    "--teacher runs/teacher/model.safetensors --teacher runs/mobile/model.safetensors"
+)
+def distill(
+    data: Annotated[Path, typer.Option("--data", help="A data set's folder, or a folder of such folders.")],
+    teacher: Annotated[list[Path], typer.Option(help="Checkpoint of a teacher; several make an ensemble.")],
+    recipe: Annotated[str, typer.Option(help="Name in compress/recipes, or the path of a .yaml file.")] = "student",
+    student: Annotated[Optional[Path], typer.Option(help="Checkpoint to start from, whole or pruned.")] = None,
+    init: Annotated[str, typer.Option(help="Without --student: scratch, hub, or a safetensors file.")] = "scratch",
+    folder: Annotated[Optional[Path], typer.Option("--out", help="Run folder; runs/RECIPE if left out.")] = None,
+    control: Annotated[bool, typer.Option(help="Train the same start with the same budget without a teacher, too.")] = True,
+    split: Annotated[Optional[Path], typer.Option(help="A splits.csv made before.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
+    seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
+    epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach a small network what one or several larger ones say of the same views; a control without teacher runs beside it."""
+    plan = read_recipe(recipe, StudentRecipe, STUDENT_RECIPES)
+    changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
+    plan = plan.model_copy(update=changes)
+    examples = read_examples(data)
+    made = distil(
+        plan,
+        examples,
+        folder or Path("runs") / plan.name,
+        teacher,
+        student=student,
+        init=init,
+        split=load_split(split, examples) if split else None,
+        control=control,
+        workers=workers,
+        resume=not fresh,
+    )
+    figures = {name: validation_figures(checkpoint.parent) for name, checkpoint in made.items()}
+    if as_json:
+        print_json({name: {"checkpoint": str(path), "validation": figures[name]} for name, path in made.items()})
+        return
+    table = Table("network", "malignancy AUC", "macro AUC", "balanced accuracy", title="validation")
+    for name, row in figures.items():
+        values = (row.get(f"val_{figure}") for figure in ("auc_malignancy", "auc_macro", "balanced_accuracy"))
+        table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values))
+    out.print(table)
+    out.print(f"wrote {made['student']}")
+
+
+@app.command(epilog="Example: python -m compress prune runs/mobile/model.safetensors runs/half.safetensors --share 0.5")
+def prune(
+    checkpoint: Annotated[Path, typer.Argument(help="model.safetensors of a training run.")],
+    target: Annotated[Path, typer.Argument(help="Pruned checkpoint to write.")],
+    share: Annotated[float, typer.Option(help="Multiply-adds to be left, 0.05 to 0.95.")] = 0.5,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the least important channels off a fitted network; distil the result, it has lost accuracy."""
+    network, recipe = load_checkpoint(checkpoint)
+    small = prune_network(network, recipe.input_size, share)
+    save_checkpoint(small, recipe, target)
+    before, after = (cost(one, recipe.input_size) for one in (network, small))
+    if as_json:
+        print_json({"checkpoint": str(target), "before": asdict(before), "after": asdict(after)})
+        return
+    out.print(
+        f"wrote {target}: {before.multiply_adds / 1e6:.1f} -> {after.multiply_adds / 1e6:.1f} million multiply-adds, "
+        f"{before.parameters / 1e6:.2f} -> {after.parameters / 1e6:.2f} million weights",
+        soft_wrap=True,
+    )
 
 
 @app.command(epilog="Example: python -m compress quantize float32.tflite int8.tflite --recipe static_wi8_ai8 --images DIR")
@@ -36,7 +112,7 @@ def quantize(
     images: Annotated[Optional[Path], typer.Option(help="Folder of training images for static recipes.")] = None,
     limit: Annotated[int, typer.Option(min=MIN_IMAGES, help="How many images to use.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Quantize a float32 graph after training; the ids of the calibration images are written beside the result."""
     if recipe not in RECIPES:

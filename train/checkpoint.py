@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
-from train.network import LesionNetwork
+from train.network import LesionNetwork, narrow
 from train.recipe import Recipe
 
 FORMAT = "skintriage-checkpoint-1"
@@ -24,8 +24,9 @@ def save_checkpoint(network: LesionNetwork, recipe: Recipe, path: Path, half: bo
         for name, value in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }
+    document = recipe.model_dump_json(include=set(Recipe.model_fields))
     with write_atomically(path) as temporary:
-        save_file(state, temporary, metadata={"format": FORMAT, "recipe": recipe.model_dump_json()})
+        save_file(state, temporary, metadata={"format": FORMAT, "recipe": document, "pruned": str(network.pruned)})
     return path
 
 
@@ -48,6 +49,8 @@ def load_checkpoint(path: Path) -> tuple[LesionNetwork, Recipe]:
     except (KeyError, ValidationError) as error:
         raise DataError(f"{path}: its recipe is not readable ({error})") from error
     network = LesionNetwork(recipe.backbone, len(recipe.classes))
+    if metadata.get("pruned") == "True":
+        narrow(network, state)
     try:
         misfits = network.load_state_dict(state, strict=False)
     except RuntimeError as error:  # a tensor of another shape is an error even where strict is off

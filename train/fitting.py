@@ -6,6 +6,7 @@ import csv
 import logging
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -55,12 +56,27 @@ def marginal_loss(
     return -((1 - smoothing) * marginal + smoothing * log_p.mean(dim=1)).mean()
 
 
-class Classifier(L.LightningModule):
-    """Trains a `LesionNetwork` by marginal likelihood; validation figures appear in the logs after each epoch."""
+Objective = Callable[[LesionNetwork, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""(network, pixels [N, 3, S, S], class masks [N, C], log prior [C]) -> the loss to make small."""
 
-    def __init__(self, recipe: Recipe, network: LesionNetwork, log_prior: torch.Tensor, val: list[Example]) -> None:
+
+def likelihood(recipe: Recipe) -> Objective:
+    """The marginal likelihood of the labels, as the recipe weights it."""
+
+    def objective(network: LesionNetwork, pixels: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
+        return marginal_loss(network(pixels), masks, log_prior, recipe.logit_adjustment, recipe.label_smoothing)
+
+    return objective
+
+
+class Classifier(L.LightningModule):
+    """Trains a `LesionNetwork`; validation figures appear in the logs after each epoch."""
+
+    def __init__(
+        self, recipe: Recipe, network: LesionNetwork, log_prior: torch.Tensor, val: list[Example], objective: Objective
+    ) -> None:
         super().__init__()
-        self.recipe, self.network, self.val_examples = recipe, network, val
+        self.recipe, self.network, self.val_examples, self.objective = recipe, network, val, objective
         self.register_buffer("log_prior", log_prior)
         self.taxonomy = default_taxonomy()
         self._outputs: list[tuple[torch.Tensor, torch.Tensor]] = []
@@ -74,8 +90,8 @@ class Classifier(L.LightningModule):
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         pixels, masks, _indices = batch
-        logits = self.network(pixels.contiguous(memory_format=torch.channels_last))
-        loss = marginal_loss(logits, masks, self.log_prior, self.recipe.logit_adjustment, self.recipe.label_smoothing)
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        loss = self.objective(self.network, pixels, masks, self.log_prior)
         if not torch.isfinite(loss):
             raise DataError(f"the loss is {loss.item()} at step {self.global_step}; lower learning_rate in the recipe")
         self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(pixels))
@@ -97,8 +113,8 @@ class Classifier(L.LightningModule):
         checkpoint["recipe"] = self.recipe.model_dump_json()
 
     def configure_optimizers(self) -> dict[str, object]:
-        decayed = [p for p in self.network.parameters() if p.ndim > 1]
-        plain = [p for p in self.network.parameters() if p.ndim <= 1]
+        decayed = [p for p in self.parameters() if p.ndim > 1]
+        plain = [p for p in self.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
         optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -144,6 +160,8 @@ def fit(
     out: Path,
     *,
     init: str = "scratch",
+    network: LesionNetwork | None = None,
+    objective: Objective | None = None,
     split: Split | None = None,
     workers: int = 1,
     resume: bool = True,
@@ -156,6 +174,8 @@ def fit(
         examples: all labelled images.
         out: run folder: splits.csv, logs, checkpoints, metrics.json, model.safetensors.
         init: `scratch`, `hub`, or the path of a safetensors file.
+        network: start from this one, instead of from `init`.
+        objective: the loss; None takes the marginal likelihood of the labels. A `torch.nn.Module` may have weights of its own.
         split: a split made before; None cuts one by the recipe.
         workers: loader processes.
         resume: go on from `out/last.ckpt` where it exists; nothing is trained if that was the last epoch.
@@ -179,11 +199,13 @@ def fit(
     if len(train) < recipe.batch_size:
         raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
 
-    network = LesionNetwork(recipe.backbone, len(recipe.classes), recipe.drop_rate, pretrained=init == "hub")
-    if init not in ("scratch", "hub"):
-        initialize(network, Path(init))
+    if network is None:
+        network = LesionNetwork(recipe.backbone, len(recipe.classes), recipe.drop_rate, pretrained=init == "hub")
+        if init not in ("scratch", "hub"):
+            initialize(network, Path(init))
     network = network.to(memory_format=torch.channels_last)
-    classifier = Classifier(recipe, network, class_log_prior(parts["train"], recipe, taxonomy), parts["val"])
+    log_prior = class_log_prior(parts["train"], recipe, taxonomy)
+    classifier = Classifier(recipe, network, log_prior, parts["val"], objective or likelihood(recipe))
 
     callbacks: list[L.Callback] = [
         ModelCheckpoint(out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
@@ -228,7 +250,7 @@ def fit(
 def _read_last(last: Path, recipe: Recipe, parts: Split) -> dict[str, Any]:
     """The state that a run goes on from; another recipe or split would neither resume exactly nor be what was asked for."""
     saved: dict[str, Any] = torch.load(last, map_location="cpu", weights_only=False)
-    begun = Recipe.model_validate_json(saved["recipe"]) if "recipe" in saved else recipe
+    begun = type(recipe).model_validate_json(saved["recipe"]) if "recipe" in saved else recipe
     if changed := sorted(name for name, value in recipe if value != getattr(begun, name)):
         raise DataError(f"{last}: begun with another {', '.join(changed)}; start over with --fresh or choose another folder")
     homes = last.parent / "splits.csv"

@@ -57,6 +57,7 @@ class EpochSampler(Sampler[Key]):
     def __init__(self, examples: Sequence[Example], recipe: Recipe, rank: int = 0, world_size: int = 1, epoch: int = 0) -> None:
         self.order = np.repeat(np.arange(len(examples)), [recipe.repeats.get(e.dataset, 1) for e in examples])
         self.seed, self.epoch, self.rank, self.world_size = recipe.seed, epoch, rank, world_size
+        self.fixed_views = recipe.fixed_views
         self.copies = np.concatenate([np.arange(n) for n in np.unique(self.order, return_counts=True)[1]])
 
     def set_epoch(self, epoch: int) -> None:
@@ -71,7 +72,10 @@ class EpochSampler(Sampler[Key]):
         shuffled = np.resize(shuffled, len(self) * self.world_size)
         for position in shuffled[self.rank :: self.world_size]:
             # Repeats of an image within an epoch are different views.
-            yield self.epoch * 64 + int(self.copies[position]) % 64, int(self.order[position])
+            view = self.epoch * 64 + int(self.copies[position]) % 64
+            if self.fixed_views:
+                view = (self.epoch + int(self.copies[position])) % self.fixed_views
+            yield view, int(self.order[position])
 
 
 def train_loader(views: LesionViews, workers: int, rank: int = 0, world_size: int = 1, epoch: int = 0) -> DataLoader[Item]:

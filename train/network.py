@@ -26,10 +26,14 @@ class LesionNetwork(nn.Module):
         classes: number of outputs C.
         drop_rate: dropout before the head.
         pretrained: fetch ImageNet weights from the hub.
+
+    Attributes:
+        pruned: layers are narrower than the backbone's name says.
     """
 
     def __init__(self, backbone: str, classes: int, drop_rate: float = 0.0, pretrained: bool = False) -> None:
         super().__init__()
+        self.pruned = False
         try:
             self.backbone = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
         except (RuntimeError, OSError) as error:  # an unknown name, or a hub that is out of reach
@@ -56,6 +60,29 @@ class LesionNetwork(nn.Module):
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [N, 3, S, S] in 0..255 to logits [N, C]."""
         return self.head(self.dropout(self.embed(pixels)))
+
+
+def narrow(network: LesionNetwork, state: dict[str, torch.Tensor]) -> None:
+    """Give the layers of a network the widths of the weights of a pruned one; the values still have to be loaded."""
+    for name, module in network.named_modules():
+        weight = state.get(f"{name}.weight")
+        if weight is None or not isinstance(module, nn.Conv2d | nn.BatchNorm2d | nn.Linear):
+            continue
+        for part in ("weight", "bias"):
+            if getattr(module, part) is not None and f"{name}.{part}" in state:
+                setattr(module, part, nn.Parameter(torch.empty_like(state[f"{name}.{part}"])))
+        if isinstance(module, nn.Conv2d):
+            depthwise = module.groups == module.in_channels
+            module.out_channels = len(weight)
+            module.groups = len(weight) if depthwise else 1
+            module.in_channels = weight.shape[1] * module.groups
+        elif isinstance(module, nn.BatchNorm2d):
+            module.num_features = len(weight)
+            module.running_mean, module.running_var = torch.zeros(len(weight)), torch.ones(len(weight))
+        else:
+            module.out_features, module.in_features = weight.shape
+    network.backbone.num_features = network.backbone.head_hidden_size = network.head.in_features
+    network.pruned = True
 
 
 def initialize(network: LesionNetwork, path: Path) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -22,27 +22,30 @@ _Share = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Augmentation(_Strict):
-    """Strengths of the random views; a probability of 0 switches a step off. See `train.augmentation`."""
+    """Strengths of the random views; a probability of 0 switches a step off. See `train.augmentation`.
 
-    crop_scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.7, 1.0)
+    The defaults are mild: with strong views a short run never learns that colour and scale are evidence.
+    """
+
+    crop_scale: tuple[Annotated[float, Field(gt=0, le=1)], Annotated[float, Field(gt=0, le=1)]] = (0.8, 1.0)
     shift: float = Field(0.1, ge=0, le=0.5)
     rotation_probability: float = Field(0.5, ge=0, le=1)
-    squash_probability: float = Field(0.3, ge=0, le=1)
-    squash: float = Field(1.33, ge=1)
+    squash_probability: float = Field(0.15, ge=0, le=1)
+    squash: float = Field(1.2, ge=1)
     resolution_cap: int = Field(150, ge=16, description="no training view is sharper than this many pixels a side")
-    soften_probability: float = Field(0.3, ge=0, le=1)
+    soften_probability: float = Field(0.1, ge=0, le=1)
     soften_to: int = Field(56, ge=16)
-    colour_probability: float = Field(0.8, ge=0, le=1)
-    brightness: _Share = 0.25
-    contrast: _Share = 0.25
-    white_balance: _Share = 0.12
-    saturation: _Share = 0.3
-    gamma: _Share = 0.25
-    blur_probability: float = Field(0.1, ge=0, le=1)
-    noise_probability: float = Field(0.15, ge=0, le=1)
-    jpeg_probability: float = Field(0.25, ge=0, le=1)
-    hair_probability: float = Field(0.15, ge=0, le=1)
-    erase_probability: float = Field(0.2, ge=0, le=1)
+    colour_probability: float = Field(0.5, ge=0, le=1)
+    brightness: _Share = 0.12
+    contrast: _Share = 0.12
+    white_balance: _Share = 0.05
+    saturation: _Share = 0.12
+    gamma: _Share = 0.1
+    blur_probability: float = Field(0.05, ge=0, le=1)
+    noise_probability: float = Field(0.05, ge=0, le=1)
+    jpeg_probability: float = Field(0.1, ge=0, le=1)
+    hair_probability: float = Field(0.05, ge=0, le=1)
+    erase_probability: float = Field(0.1, ge=0, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:
@@ -58,7 +61,7 @@ class SplitPlan(_Strict):
 
     folds: int = Field(20, ge=3)
     test_folds: int = Field(3, ge=1)
-    val_folds: int = Field(3, ge=1)
+    val_folds: int = Field(2, ge=1)
     seed: int = Field(2017, ge=0, lt=2**32)
 
 
@@ -73,12 +76,13 @@ class Recipe(_Strict):
         ema_decay: decay of the moving average of the weights that is kept; 0 keeps the last weights.
         logit_adjustment: tau of Menon et al. 2021 (Long-tail learning via logit adjustment, eq. 10); 0 is plain likelihood.
         repeats: data set -> how often each of its training images is seen per epoch.
+        fixed_views: how many different random views of each image there are; 0 draws fresh ones in every epoch.
     """
 
     name: str
     backbone: str = "mobilenetv2_100"
     classes: tuple[str, ...] = Field(HAM10000_CLASSES, min_length=2)
-    input_size: int = Field(160, ge=32, le=1024)
+    input_size: int = Field(144, ge=32, le=1024)
     epochs: int = Field(12, ge=1)
     batch_size: int = Field(32, ge=2)
     optimizer: Literal["adamw"] = "adamw"
@@ -90,26 +94,40 @@ class Recipe(_Strict):
     logit_adjustment: float = Field(0.5, ge=0)
     drop_rate: float = Field(0.2, ge=0, lt=1)
     repeats: dict[str, Annotated[int, Field(ge=1, le=64)]] = {}
+    fixed_views: int = Field(0, ge=0, le=64)
     augmentation: Augmentation = Augmentation()
     split: SplitPlan = SplitPlan()
     seed: int = Field(0, ge=0, lt=2**32)
 
 
+_R = TypeVar("_R", bound=Recipe)
+
+
 def load_recipe(name_or_path: str) -> Recipe:
-    """Load a recipe by the name of a file in `train/recipes` or by path.
+    """Load a recipe by the name of a file in `train/recipes` or by path; errors as `read_recipe`."""
+    return read_recipe(name_or_path, Recipe, RECIPES)
+
+
+def read_recipe(name_or_path: str, schema: type[_R], folder: Path) -> _R:
+    """Load a recipe of any kind.
+
+    Args:
+        name_or_path: a name, or the path of a .yaml file.
+        schema: what the recipe has to be.
+        folder: where names are looked up.
 
     Raises:
         DataError: no such recipe, or a key that is misspelt or out of range (each one is named).
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
-        path = RECIPES / f"{name_or_path}.yaml"
+        path = folder / f"{name_or_path}.yaml"
     if not path.is_file():
-        known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+        known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise DataError(f"no recipe {name_or_path!r}; there are {known}, or give the path of a .yaml file")
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Recipe.model_validate({"name": path.stem, **(document or {})})
+        return schema.model_validate({"name": path.stem, **(document or {})})
     except ValidationError as error:
         faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise DataError(f"{path}: {faults}") from error

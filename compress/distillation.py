@@ -1,0 +1,197 @@
+"""Distillation (Hinton et al. 2015, "Distilling the Knowledge in a Neural Network", section 2), from one teacher or several."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from pydantic import Field
+from torch import nn
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import sha256, write_json
+from train.checkpoint import load_checkpoint
+from train.datasets import Example
+from train.fitting import fit, marginal_loss
+from train.network import LesionNetwork
+from train.recipe import Recipe
+from train.splits import Split
+
+RECIPES = Path(__file__).parent / "recipes"
+NOTE = "distillation.json"
+
+
+class StudentRecipe(Recipe):
+    """A training recipe with what the teacher says.
+
+    Attributes:
+        temperature: T, by which the logits of both sides are divided.
+        teacher_weight: share of the teacher's term in the loss; the labels have the rest.
+        feature_weight: weight of one minus the cosine between embeddings, the student's projected linearly; 0 leaves it out.
+    """
+
+    temperature: float = Field(2.0, gt=0, le=20)
+    teacher_weight: float = Field(0.7, ge=0, le=1)
+    feature_weight: float = Field(0.0, ge=0)
+
+
+class Distillation(nn.Module):
+    """The loss of a student whose teachers see the same views; an ensemble speaks by its mean softened probability.
+
+    Where the recipe fixes the views, each view's answer is asked for once and kept in memory.
+
+    Args:
+        recipe: weights and temperature.
+        teachers: networks of the same classes; they are frozen.
+        width: D, the student's embedding size.
+    """
+
+    def __init__(self, recipe: StudentRecipe, teachers: Sequence[LesionNetwork], width: int) -> None:
+        super().__init__()
+        self.recipe = recipe
+        self._teachers = tuple(teacher.eval().requires_grad_(False) for teacher in teachers)  # not saved with the student
+        matched = [t.backbone.num_features for t in teachers] if recipe.feature_weight else []
+        self.projections = nn.ModuleList(nn.Linear(width, size) for size in matched)
+        self._answers: dict[bytes, list[torch.Tensor]] = {}
+
+    def forward(
+        self, network: LesionNetwork, pixels: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor
+    ) -> torch.Tensor:
+        """(network, pixels uint8 [N, 3, S, S], masks [N, C], log prior [C]) -> the loss."""
+        plan = self.recipe
+        embedding = network.embed(pixels)
+        logits = network.head(network.dropout(embedding))
+        labels = marginal_loss(logits, masks, log_prior, plan.logit_adjustment, plan.label_smoothing)
+        soft, *features = self.answers(pixels)
+        taught = F.kl_div(F.log_softmax(logits / plan.temperature, 1), soft, reduction="batchmean") * plan.temperature**2
+        loss = (1 - plan.teacher_weight) * labels + plan.teacher_weight * taught
+        for projection, feature in zip(self.projections, features, strict=True):
+            loss = loss + plan.feature_weight * (1 - F.cosine_similarity(projection(embedding), feature).mean())
+        return loss
+
+    def answers(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        """What the teachers say of uint8 [N, 3, S, S]: softened probabilities [N, C], then one embedding [N, D] each."""
+        if not self.recipe.fixed_views:
+            return self._ask(pixels)
+        keys = [hashlib.blake2b(view.contiguous().cpu().numpy().tobytes(), digest_size=16).digest() for view in pixels]
+        new = [row for row, key in enumerate(keys) if key not in self._answers]
+        if new:
+            parts = [part.cpu() for part in self._ask(pixels[new])]
+            for position, row in enumerate(new):
+                self._answers[keys[row]] = [part[position] for part in parts]
+        kept = zip(*(self._answers[key] for key in keys), strict=True)
+        return [torch.stack(rows).to(pixels.device) for rows in kept]
+
+    def _ask(self, pixels: torch.Tensor) -> list[torch.Tensor]:
+        with torch.no_grad():
+            teachers = [teacher.to(pixels.device) for teacher in self._teachers]
+            embeddings = [teacher.embed(pixels) for teacher in teachers]
+            logits = [teacher.head(embedding).float() for teacher, embedding in zip(teachers, embeddings, strict=True)]
+            soft = torch.stack([F.softmax(one / self.recipe.temperature, 1) for one in logits]).mean(0)
+        return [soft, *(e.float() for e in embeddings[: len(self.projections)])]
+
+
+def load_teachers(paths: Sequence[Path], recipe: StudentRecipe) -> list[LesionNetwork]:
+    """Read the teachers.
+
+    Raises:
+        DataError: none, or one that has other classes, another input size, or was trained by another split, so that it
+            may have seen what the student is validated on.
+    """
+    if not paths:
+        raise DataError("distillation needs at least one --teacher")
+    teachers = []
+    for path in paths:
+        teacher, theirs = load_checkpoint(path)
+        for what in ("classes", "input_size", "split"):
+            if getattr(theirs, what) != getattr(recipe, what):
+                ours = getattr(recipe, what)
+                raise DataError(
+                    f"{path}: recipe {theirs.name!r} has {what} {getattr(theirs, what)}, recipe {recipe.name!r} has {ours}; "
+                    "teacher and student must share it"
+                )
+        teachers.append(teacher)
+    return teachers
+
+
+def distil(
+    recipe: StudentRecipe,
+    examples: list[Example],
+    out: Path,
+    teachers: Sequence[Path],
+    *,
+    student: Path | None = None,
+    init: str = "scratch",
+    split: Split | None = None,
+    control: bool = True,
+    workers: int = 1,
+    resume: bool = True,
+    cache: Path | None = None,
+) -> dict[str, Path]:
+    """Teach a student and, beside it, train a control: the same start, views and budget without a teacher.
+
+    Args:
+        recipe: what to do.
+        examples: all labelled images.
+        out: run folder of the student; the control's is `out/control`.
+        teachers: checkpoints that `train.fitting.fit` wrote.
+        student: checkpoint to start from, whole or pruned; None starts by `init`.
+        init: as for `train.fitting.fit`.
+        split: a split made before; None cuts one by the recipe.
+        control: train the control too.
+        workers: loader processes.
+        resume: go on with what is in `out`.
+        cache: folder of decoded images.
+
+    Returns:
+        "student", and "control" if asked for -> path of its `model.safetensors`.
+
+    Raises:
+        DataError: as `load_teachers` and `fit`, a start that has other classes, or a folder begun with other teachers.
+    """
+    ensemble = load_teachers(teachers, recipe)
+    note = {"teachers": [sha256(path) for path in teachers], "start": sha256(student) if student else init}
+    before = out / NOTE
+    if resume and before.is_file() and json.loads(before.read_text(encoding="utf-8")) != note:
+        raise DataError(f"{before}: begun with other teachers or another start; start over with --fresh or another --out")
+    write_json(before, note)
+
+    def start() -> LesionNetwork | None:
+        if student is None:
+            return None
+        network, theirs = load_checkpoint(student)
+        if (theirs.classes, theirs.backbone) != (recipe.classes, recipe.backbone):
+            raise DataError(
+                f"{student}: recipe {theirs.name!r} ({theirs.backbone}, {len(theirs.classes)} classes) does not fit "
+                f"recipe {recipe.name!r} ({recipe.backbone}, {len(recipe.classes)} classes)"
+            )
+        network.dropout.p = recipe.drop_rate
+        return network
+
+    begun = start()
+    width = (begun or LesionNetwork(recipe.backbone, len(recipe.classes))).backbone.num_features
+    torch.manual_seed(recipe.seed)  # the projections' first weights
+    objective = Distillation(recipe, ensemble, width)
+    made = {
+        "student": fit(
+            recipe, examples, out, init=init, network=begun, objective=objective,
+            split=split, workers=workers, resume=resume, cache=cache,
+        )
+    }  # fmt: skip
+    if control:
+        made["control"] = fit(
+            recipe, examples, out / "control", init=init, network=start(),
+            split=split, workers=workers, resume=resume, cache=cache,
+        )  # fmt: skip
+    return made
+
+
+def validation_figures(run: Path) -> dict[str, float]:
+    """The figures of a run's last validation."""
+    figures = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["validation"]
+    return {name: value for name, value in figures.items() if name.startswith("val_") and np.isfinite(value)}

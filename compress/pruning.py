@@ -1,0 +1,106 @@
+"""Structured pruning: whole channels go, so that what is left is a plain smaller network (DepGraph, Fang et al. 2023)."""
+
+from __future__ import annotations
+
+import bisect
+import copy
+from dataclasses import dataclass
+
+import torch
+import torch_pruning
+from torch import nn
+
+from mobile_runtime.errors import DataError
+from train.network import LesionNetwork
+
+CHUNK = 8
+"""Channels go so many at a time: what int8 kernels work on at once."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Multiply-adds of one image, and weights."""
+
+    multiply_adds: int
+    parameters: int
+
+
+def cost(network: LesionNetwork, input_size: int) -> Cost:
+    """What one image [3, S, S] costs."""
+    macs, parameters = torch_pruning.utils.count_ops_and_params(network, torch.zeros(1, 3, input_size, input_size))
+    return Cost(int(macs), int(parameters))
+
+
+def prune(network: LesionNetwork, input_size: int, share: float) -> LesionNetwork:
+    """Take expansion channels off the inverted residual blocks, the weakest first, until so much of the work is left.
+
+    Importance is DepGraph's group magnitude (section 3.3): the norm of all weights that a channel is tied to, relative to the
+    layer's mean. Channels go in chunks, so that widths suit the kernels; what the blocks hand on, the stem and the head keep
+    their widths. The network loses accuracy: distil it afterwards.
+
+    Args:
+        network: a fitted network; left as it is.
+        input_size: S.
+        share: multiply-adds to be left, as a share of the network's.
+
+    Returns:
+        A smaller network with the attribute `pruned`.
+
+    Raises:
+        DataError: a share outside 0.05 to 0.95, one that cannot be reached, or a network without depthwise layers.
+    """
+    if not 0.05 <= share <= 0.95:
+        raise DataError(f"a share of {share:g} of the multiply-adds cannot be left; give one from 0.05 to 0.95")
+    chunks = _chunks(network, input_size)
+    if not chunks:
+        raise DataError("the network has no inverted residual blocks, hence nothing to prune")
+    budget = share * cost(network, input_size).multiply_adds
+
+    def dear(count: int) -> bool:
+        return cost(_without(network, input_size, chunks[:count]), input_size).multiply_adds > budget
+
+    if dear(len(chunks)):
+        raise DataError(f"a share of {share:g} of the multiply-adds cannot be reached by pruning blocks; ask for more")
+    fewest = bisect.bisect_left(range(len(chunks) + 1), True, key=lambda count: not dear(count))
+    return _without(network, input_size, chunks[:fewest])
+
+
+def _graph(network: LesionNetwork, input_size: int) -> torch_pruning.DependencyGraph:
+    return torch_pruning.DependencyGraph().build_dependency(network, torch.zeros(1, 3, input_size, input_size))
+
+
+def _hidden_layers(network: LesionNetwork) -> list[tuple[str, nn.Conv2d]]:
+    """The depthwise layers between an expansion and a projection; the first follows the stem and is left out."""
+    layers = [(name, m) for name, m in network.named_modules() if isinstance(m, nn.Conv2d) and 1 < m.groups == m.in_channels]
+    return layers[1:]
+
+
+def _group(graph: torch_pruning.DependencyGraph, layer: nn.Conv2d, channels: list[int]) -> torch_pruning.Group:
+    return graph.get_pruning_group(layer, torch_pruning.prune_depthwise_conv_out_channels, channels)
+
+
+def _chunks(network: LesionNetwork, input_size: int) -> list[tuple[str, list[int]]]:
+    """(layer, channels) in the order in which they may go; of each layer, a quarter stays."""
+    network = copy.deepcopy(network).eval()
+    graph = _graph(network, input_size)
+    importance = torch_pruning.importance.GroupMagnitudeImportance(p=2, normalizer="mean")
+    ranked = []
+    for name, layer in _hidden_layers(network):
+        values = importance(_group(graph, layer, list(range(layer.in_channels))))
+        order = values.argsort().tolist()
+        for start in range(0, layer.in_channels - layer.in_channels // 4, CHUNK):
+            channels = order[start : start + CHUNK]
+            if layer.in_channels - start - len(channels) >= layer.in_channels // 4:
+                ranked.append((float(values[channels].mean()), name, channels))
+    return [(name, channels) for _, name, channels in sorted(ranked)]
+
+
+def _without(network: LesionNetwork, input_size: int, chunks: list[tuple[str, list[int]]]) -> LesionNetwork:
+    small = copy.deepcopy(network).eval()
+    graph = _graph(small, input_size)
+    for name, layer in _hidden_layers(small):
+        gone = [channel for chunk, channels in chunks if chunk == name for channel in channels]
+        if gone:
+            _group(graph, layer, sorted(gone)).prune()
+    small.pruned = True
+    return small

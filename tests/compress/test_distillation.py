@@ -1,0 +1,158 @@
+"""Distillation: the loss by hand, teachers that must fit, a student that learns them, and a control beside it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from compress.distillation import RECIPES, Distillation, StudentRecipe, distil, load_teachers, validation_figures
+from mobile_runtime.errors import DataError
+from tests.conftest import TrainedRun
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.datasets import read_examples
+from train.fitting import marginal_loss
+from train.network import LesionNetwork
+from train.recipe import load_recipe, read_recipe
+
+
+def plan(**changes: object) -> StudentRecipe:
+    return StudentRecipe.model_validate({**load_recipe("tiny").model_dump(), "name": "student", **changes})
+
+
+class Fixed(nn.Module):
+    """A network of given logits; counts how many images it was asked about."""
+
+    def __init__(self, logits: torch.Tensor) -> None:
+        super().__init__()
+        self.logits, self.asked = nn.Parameter(logits), 0
+        self.backbone, self.dropout, self.head = nn.Identity(), nn.Identity(), nn.Identity()
+
+    def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.asked += len(pixels)
+        return self.logits[pixels[:, 0, 0, 0].long()]
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    e = np.exp(logits - logits.max(1, keepdims=True))
+    return e / e.sum(1, keepdims=True)
+
+
+PIXELS = torch.arange(3, dtype=torch.uint8).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
+MASKS = torch.eye(7)[:3]
+
+
+def test_the_loss_is_the_labels_and_the_softened_divergence_from_the_mean_teacher() -> None:
+    rng = np.random.default_rng(0)
+    one, two, student = (torch.from_numpy(rng.normal(0, 2, (3, 7))) for _ in range(3))
+    recipe = plan(temperature=3.0, teacher_weight=0.6, label_smoothing=0.1, logit_adjustment=0.5)
+    prior = torch.log_softmax(torch.arange(7, dtype=torch.float64), 0)
+    got = Distillation(recipe, [Fixed(one), Fixed(two)], 7)(Fixed(student), PIXELS, MASKS, prior)
+    mean = (softmax(one.numpy() / 3) + softmax(two.numpy() / 3)) / 2
+    own = softmax(student.numpy() / 3)
+    divergence = (mean * (np.log(mean) - np.log(own))).sum(1).mean() * 9
+    labels = float(marginal_loss(student, MASKS, prior, 0.5, 0.1))
+    # The teachers' logits are taken to float32 on the way: relative 1e-6.
+    assert float(got) == pytest.approx(0.4 * labels + 0.6 * divergence, rel=1e-6)
+
+
+def test_a_student_that_says_what_the_teacher_says_has_no_divergence_left() -> None:
+    logits = torch.randn(3, 7)
+    recipe = plan(teacher_weight=1.0)
+    assert float(Distillation(recipe, [Fixed(logits)], 7)(Fixed(logits), PIXELS, MASKS, torch.zeros(7))) == pytest.approx(
+        0, abs=1e-6
+    )
+
+
+def test_teachers_are_frozen_and_not_part_of_what_is_saved() -> None:
+    teacher = Fixed(torch.randn(3, 7))
+    objective = Distillation(plan(), [teacher], 7)
+    objective(Fixed(torch.randn(3, 7)), PIXELS, MASKS, torch.zeros(7)).backward()
+    assert teacher.logits.grad is None
+    assert not list(objective.parameters())
+
+
+def test_fixed_views_are_asked_for_once_and_fresh_ones_each_time() -> None:
+    for fixed, asked in ((2, 3), (0, 6)):
+        teacher = Fixed(torch.randn(3, 7))
+        objective = Distillation(plan(fixed_views=fixed), [teacher], 7)
+        first, second = objective.answers(PIXELS)[0], objective.answers(PIXELS.flip(0))[0]
+        assert torch.equal(first, second.flip(0))
+        assert teacher.asked == asked
+
+
+def test_feature_terms_pull_the_projected_embedding_to_the_teachers(tiny_run: TrainedRun) -> None:
+    teacher, _ = load_checkpoint(tiny_run.checkpoint)
+    recipe = plan(teacher_weight=0.0, feature_weight=1.0, label_smoothing=0.0, logit_adjustment=0.0)
+    student = LesionNetwork("mobilenetv2_035", 7).eval()
+    objective = Distillation(recipe, [teacher], student.backbone.num_features)
+    pixels = torch.randint(0, 255, (4, 3, 64, 64), dtype=torch.uint8)
+    masks = torch.ones(4, 7)  # labels that allow everything: only the feature term is left
+    optimizer = torch.optim.Adam(objective.projections.parameters(), lr=1e-3)
+    losses = []
+    for _ in range(20):
+        optimizer.zero_grad()
+        loss = objective(student, pixels, masks, torch.zeros(7))
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    assert 0 < losses[-1] < 0.5 * losses[0]
+
+
+@pytest.fixture(scope="module")
+def distilled(tiny_run: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("student")
+    recipe = plan(epochs=2, fixed_views=1, teacher_weight=1.0)
+    start = tiny_run.checkpoint
+    return distil(
+        recipe, read_examples(tiny_run.data), folder, [start], student=start, workers=0, cache=tiny_run.cache
+    )  # fmt: skip
+
+
+def test_a_student_and_its_control_are_two_runs_of_one_budget(distilled: dict[str, Path]) -> None:
+    student, control = (json.loads((distilled[n].parent / "metrics.json").read_text()) for n in ("student", "control"))
+    assert student["epochs"] == control["epochs"] == 2
+    assert (distilled["student"].parent / "splits.csv").read_bytes() == (
+        distilled["control"].parent / "splits.csv"
+    ).read_bytes()
+    assert {"val_auc_malignancy", "val_balanced_accuracy"} <= validation_figures(distilled["student"].parent).keys()
+    _, recipe = load_checkpoint(distilled["student"])  # a checkpoint as any other
+    assert recipe.name == "student"
+
+
+def test_another_teacher_is_refused_in_the_same_folder(distilled: dict[str, Path], tiny_run: TrainedRun) -> None:
+    folder = distilled["student"].parent
+    with pytest.raises(DataError, match="other teachers"):
+        distil(plan(epochs=2), read_examples(tiny_run.data), folder, [distilled["control"]], student=tiny_run.checkpoint)
+
+
+@pytest.mark.parametrize(
+    ("change", "word"),
+    [({"input_size": 96}, "input_size"), ({"split": {"folds": 6, "test_folds": 1, "val_folds": 1}}, "split")],
+)
+def test_a_teacher_of_another_kind_is_refused_by_name(tiny_run: TrainedRun, change: dict[str, object], word: str) -> None:
+    with pytest.raises(DataError, match=rf"'tiny' has {word}.*'student' has"):
+        load_teachers([tiny_run.checkpoint], plan(**change))
+
+
+def test_no_teacher_is_an_error() -> None:
+    with pytest.raises(DataError, match="--teacher"):
+        load_teachers([], plan())
+
+
+def test_a_start_of_another_network_is_refused_with_both_named(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    other = load_recipe("tiny").model_copy(update={"backbone": "mobilenetv2_050", "name": "wider"})
+    path = save_checkpoint(LesionNetwork(other.backbone, 7), other, tmp_path / "wider.safetensors")
+    with pytest.raises(DataError, match=r"'wider' .*'student'"):
+        distil(plan(), read_examples(tiny_run.data), tmp_path / "run", [tiny_run.checkpoint], student=path)
+
+
+def test_the_shipped_recipe_is_the_phones_network() -> None:
+    recipe = read_recipe("student", StudentRecipe, RECIPES)
+    mobile = load_recipe("mobile")
+    for what in ("backbone", "classes", "input_size", "split", "augmentation"):
+        assert getattr(recipe, what) == getattr(mobile, what)

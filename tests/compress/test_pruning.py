@@ -1,0 +1,74 @@
+"""Pruning: less work, the same interface, and a checkpoint that comes back as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from compress.pruning import CHUNK, cost, prune
+from mobile_runtime.errors import DataError
+from tests.conftest import TrainedRun
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.network import LesionNetwork
+
+PIXELS = torch.randint(0, 255, (2, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+def outputs(network: LesionNetwork) -> torch.Tensor:
+    with torch.no_grad():
+        return network.eval()(PIXELS)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny_run: TrainedRun) -> LesionNetwork:
+    return load_checkpoint(tiny_run.checkpoint)[0]
+
+
+@pytest.mark.parametrize("share", [0.7, 0.5])
+def test_no_more_than_the_share_of_the_work_is_left(whole: LesionNetwork, share: float) -> None:
+    before = outputs(whole)
+    small = prune(whole, 64, share)
+    left = cost(small, 64).multiply_adds / cost(whole, 64).multiply_adds
+    assert 0.8 * share < left <= share  # channels go in eights, the last of which may take more than was asked
+    assert torch.equal(outputs(whole), before)
+    assert outputs(small).shape == before.shape
+    pairs = zip(small.modules(), whole.modules(), strict=True)
+    lost = [b.out_channels - a.out_channels for a, b in pairs if isinstance(b, torch.nn.Conv2d)]
+    assert any(lost)
+    assert all(count % CHUNK == 0 for count in lost)
+
+
+def test_a_pruned_checkpoint_comes_back_as_it_was(whole: LesionNetwork, tiny_run: TrainedRun, tmp_path: Path) -> None:
+    small = prune(whole, 64, 0.5)
+    recipe = load_checkpoint(tiny_run.checkpoint)[1]
+    again, kept = load_checkpoint(save_checkpoint(small, recipe, tmp_path / "half.safetensors"))
+    assert kept == recipe
+    assert again.pruned
+    assert torch.equal(outputs(again), outputs(small))
+    assert again.embed_with_textures(PIXELS)[0].shape == (2, again.head.in_features)
+    again.train()(PIXELS).sum().backward()  # every narrowed layer can learn
+    assert all(p.grad is not None for p in again.parameters())
+
+
+def test_pruning_takes_the_channels_that_do_nothing_first(whole: LesionNetwork) -> None:
+    idle = LesionNetwork("mobilenetv2_035", 7)
+    idle.load_state_dict(whole.state_dict())
+    blocks = [block for stage in idle.backbone.blocks for block in stage if hasattr(block, "conv_pwl")]
+    with torch.no_grad():
+        for block in blocks:
+            kept = block.conv_pw.out_channels // 2
+            for part in (block.conv_pw, block.bn1, block.conv_dw, block.bn2):
+                part.weight[kept:] = 0
+            for norm in (block.bn1, block.bn2):
+                norm.bias[kept:] = 0
+            block.conv_pwl.weight[:, kept:] = 0
+    small = prune(idle, 64, 0.8)
+    assert torch.allclose(outputs(small), outputs(idle), atol=1e-4)  # float32, summed in another order
+
+
+@pytest.mark.parametrize("share", [0, 0.04, 1, 2, float("nan")])
+def test_a_share_that_makes_no_sense_is_refused(whole: LesionNetwork, share: float) -> None:
+    with pytest.raises(DataError, match=r"0\.05 to 0\.95"):
+        prune(whole, 64, share)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -28,6 +29,7 @@ from export.variants import (
     write_tflite_variant,
 )
 from mobile_runtime import synthetic
+from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.bundle import MANIFEST, Bundle
 from mobile_runtime.console import err
 from mobile_runtime.files import build_folder, sha256, sha256_bytes
@@ -36,6 +38,7 @@ from mobile_runtime.resample import resample
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.checkpoint import load_checkpoint
 
+SCHEMAS = {"manifest.schema.json": manifest_schema, "assessment.schema.json": assessment_schema}
 LICENCE = "CC-BY-NC-4.0"
 INTENDED_USE = (
     "Research and prototyping of skin-lesion triage by people who know its limits. "
@@ -151,7 +154,7 @@ def _write_documents(
     taxonomy: Taxonomy,
 ) -> None:
     labels = short_labels(classes, taxonomy)
-    roles = {"model_card.md": "card", "LICENCE-WEIGHTS.txt": "licence", "manifest.schema.json": "schema"}
+    roles = {"model_card.md": "card", "LICENCE-WEIGHTS.txt": "licence", **dict.fromkeys(SCHEMAS, "schema")}
     default = record.default_variant if record.default_variant in variants else next(iter(variants))
     versions = {name: version(name) for name in ("torch", "litert-torch", "ai-edge-quantizer", "coremltools", "onnx")}
 
@@ -176,7 +179,8 @@ def _write_documents(
     placeholder = FileEntry(path="model_card.md", sha256="0" * 64, size_bytes=0, role="card")
     (folder / "model_card.md").write_text(write_card(manifest([placeholder])), encoding="utf-8")
     (folder / "LICENCE-WEIGHTS.txt").write_text(WEIGHTS_LICENCE_TEXT, encoding="utf-8")
-    (folder / "manifest.schema.json").write_text(_schema_text(), encoding="utf-8")
+    for name, schema in SCHEMAS.items():
+        (folder / name).write_text(json.dumps(schema(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     entries = []
     for path in sorted(file for file in folder.rglob("*") if file.is_file()):
         name = path.relative_to(folder).as_posix()
@@ -190,9 +194,3 @@ def _write_documents(
 
 def _weights(aggregate: str, classes: Sequence[str], taxonomy: Taxonomy) -> list[Literal[0, 1]]:
     return [1 if weight else 0 for weight in taxonomy.aggregate_vector(aggregate, classes)]
-
-
-def _schema_text() -> str:
-    import json
-
-    return json.dumps(manifest_schema(), indent=2, sort_keys=True) + "\n"

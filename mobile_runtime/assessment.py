@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from importlib.resources import files
 from typing import Any
 
 from mobile_runtime.decision import MEANING, Decision
@@ -53,7 +54,7 @@ class Assessment:
         return (MEANING[self.decision], *(ADVICE[reason] for reason in self.quality.reasons))
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON types in a stable shape."""
+        """Plain JSON types in the shape of `assessment_schema`."""
         return {
             "decision": self.decision.value,
             "malignancy": self.malignancy,
@@ -75,3 +76,10 @@ class Assessment:
     def to_json(self) -> str:
         """One line of JSON with sorted keys."""
         return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)
+
+
+def assessment_schema() -> dict[str, Any]:
+    """The published JSON Schema of what `to_json()` writes, for one image or a burst."""
+    text = files("mobile_runtime").joinpath("data", "assessment.schema.json").read_text(encoding="utf-8")
+    document: dict[str, Any] = json.loads(text)
+    return document

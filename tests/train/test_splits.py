@@ -64,7 +64,7 @@ def test_labels_keep_their_share() -> None:
     split = split_examples(examples, SplitPlan())
     overall = Counter(e.label for e in examples)
     for name, part in split.items():
-        share = {"train": 14, "val": 3, "test": 3}[name] / 20
+        share = {"train": 15, "val": 2, "test": 3}[name] / 20
         # Folds of whole lesions cannot be equal: one lesion more or less is up to 3 images. Three is also what was seen;
         # without stratification most labels are off by 7 to 15.
         assert len(part) == pytest.approx(share * len(examples), abs=5)

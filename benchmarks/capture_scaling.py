@@ -1,0 +1,102 @@
+"""What DCT-scaled decoding of big JPEGs does to the score: `python -m benchmarks.capture_scaling --images DIR`.
+
+Real photographs are enlarged to 12 megapixels (no set of that size is at hand), given a sensor's grain, and encoded as JPEG.
+Each is prepared once as the runtime does it, with scaled decoding, and once from all its pixels.
+"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import typer
+from PIL import Image
+from rich.progress import track
+
+from benchmarks.environment import environment
+from mobile_runtime import Bundle, TriagePipeline
+from mobile_runtime.capture import acquire, prepare
+from mobile_runtime.console import err, guard, out
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_json
+from mobile_runtime.resample import centre_square
+
+RESULT = Path(__file__).parent / "results" / "capture_scaling.json"
+WIDTH, HEIGHT = 4000, 3000
+QUALITY, GRAIN = 90, 2.0
+app = typer.Typer(add_completion=False)
+
+
+def enlarged(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> bytes:
+    """A 4000x3000 JPEG (4:2:0) of the picture's middle."""
+    height, width = pixels.shape[:2]
+    scale = max(WIDTH / width, HEIGHT / height)
+    big = cv2.resize(pixels, (round(width * scale), round(height * scale)), interpolation=cv2.INTER_CUBIC)
+    top, left = (big.shape[0] - HEIGHT) // 2, (big.shape[1] - WIDTH) // 2
+    grain = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * GRAIN
+    big = np.clip(big[top : top + HEIGHT, left : left + WIDTH] + grain, 0, 255).astype(np.uint8)
+    stream = io.BytesIO()
+    Image.fromarray(big).save(stream, "JPEG", quality=QUALITY)
+    return stream.getvalue()
+
+
+def measure(pipeline: TriagePipeline, files: list[Path], seed: int) -> dict[str, Any]:
+    """Scores of scaled and full decoding, and how far they are apart."""
+    size = pipeline.bundle.manifest.input.size
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for path in track(files, "decode twice", console=err, transient=True):
+        data = enlarged(acquire(path), rng)
+        scaled, full = prepare(data, size), prepare(data, size, centre_square(WIDTH, HEIGHT))
+        scores = pipeline.predict(np.stack([scaled, full])).malignancy
+        pairs.append((float(scores[0]), float(scores[1]), int(np.abs(scaled.astype(int) - full).max())))
+    scores = np.array(pairs)
+    apart = np.abs(scores[:, 0] - scores[:, 1])
+    sides = scores[:, :2] >= pipeline.point.threshold
+    return {
+        "images": len(files),
+        "mean_malignancy_difference": float(apart.mean()),
+        "largest_malignancy_difference": float(apart.max()),
+        "changed_verdicts": int((sides[:, 0] != sides[:, 1]).sum()),
+        "largest_difference_in_levels": int(scores[:, 2].max()),
+    }
+
+
+@app.command(epilog="Example: python -m benchmarks.capture_scaling --images DIR --limit 200")
+def main(
+    images: Annotated[Path, typer.Option(help="Folder of photographs.")],
+    limit: Annotated[int, typer.Option(min=1, help="How many to take.")] = 200,
+    bundle: Annotated[Optional[Path], typer.Option(help="Bundle; the default one if left out.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the choice and of the grain.")] = 0,
+    result: Annotated[Path, typer.Option("--out", help="JSON to write.")] = RESULT,
+) -> None:
+    """Measure the drift that scaled decoding causes, and store it."""
+    files = sorted(p for p in images.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
+    if not files:
+        raise DataError(f"{images}: no photographs in it; give a folder of JPEG, PNG or WebP files")
+    chosen = [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:limit]]
+    pipeline = TriagePipeline(Bundle.load(bundle))
+    found = measure(pipeline, chosen, seed)
+    write_json(
+        result,
+        {
+            "what": f"photographs enlarged to {WIDTH}x{HEIGHT}, JPEG quality {QUALITY}: DCT-scaled against full decoding",
+            "command": f"python -m benchmarks.capture_scaling --images {images.name} --limit {limit} --seed {seed}",
+            "bundle": pipeline.bundle.id,
+            "environment": environment().model_dump(mode="json"),
+            **found,
+        },
+    )
+    out.print(
+        f"{found['images']} images: malignancy differs by {found['mean_malignancy_difference']:.4f} on average, "
+        f"{found['largest_malignancy_difference']:.4f} at most; {found['changed_verdicts']} verdicts differ; wrote {result}",
+        soft_wrap=True,
+    )
+
+
+if __name__ == "__main__":
+    guard(app)

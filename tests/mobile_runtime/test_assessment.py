@@ -1,0 +1,68 @@
+"""Assessments: every verdict fits the published schema, and the schema lets nothing else through."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+
+from mobile_runtime import Bundle, TriagePipeline, synthetic
+from mobile_runtime.assessment import assessment_schema
+from mobile_runtime.quality import ADVICE
+
+SCHEMA = jsonschema.Draft202012Validator(assessment_schema())
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> TriagePipeline:
+    return TriagePipeline(Bundle.load())
+
+
+@pytest.fixture(scope="module")
+def document(pipeline: TriagePipeline) -> dict[str, Any]:
+    made: dict[str, Any] = json.loads(pipeline.assess(synthetic.lesion("nv", 3, 300)).to_json())
+    return made
+
+
+def test_every_kind_of_verdict_fits_the_schema(pipeline: TriagePipeline) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (300, 300, 3), dtype=np.uint8)
+    images = [*(synthetic.lesion(label, 3, 300) for label in synthetic.LABELS), np.zeros((300, 300, 3), np.uint8), noise]
+    verdicts = [pipeline.assess(image) for image in images]
+    assert {v.decision.value for v in verdicts} >= {"retake", "refer"}
+    for verdict in verdicts:
+        SCHEMA.validate(json.loads(verdict.to_json()))
+
+
+def test_a_burst_fits_the_schema(pipeline: TriagePipeline) -> None:
+    burst = pipeline.assess_burst([synthetic.lesion("nv", 3, 300), np.zeros((300, 300, 3), np.uint8)])
+    SCHEMA.validate(json.loads(burst.to_json()))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"decision": "fine"},
+        {"decision": "retake"},  # with a score still shown
+        {"malignancy": None},
+        {"malignancy": 1.5},
+        {"advice": []},
+        {"diagnosis": "nevus"},
+    ],
+)
+def test_the_schema_refuses_what_is_no_assessment(document: dict[str, Any], change: dict[str, Any]) -> None:
+    SCHEMA.validate(document)
+    with pytest.raises(jsonschema.ValidationError):
+        SCHEMA.validate({**document, **change})
+
+
+@pytest.mark.parametrize("key", ["decision", "malignancy", "quality", "operating_point", "model", "disclaimer"])
+def test_the_schema_misses_what_is_left_out(document: dict[str, Any], key: str) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        SCHEMA.validate({name: value for name, value in document.items() if name != key})
+
+
+def test_the_schema_knows_every_reason() -> None:
+    assert set(assessment_schema()["properties"]["quality"]["properties"]["reasons"]["items"]["enum"]) == set(ADVICE)

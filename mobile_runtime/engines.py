@@ -68,6 +68,8 @@ class LiteRTEngine:
 
     def __init__(self, model: bytes, variant: Variant, threads: int = 1, xnnpack: bool = True) -> None:
         module, package = _litert()
+        # tflite-runtime hands float graphs to XNNPACK, and int8 graphs to its own kernels whatever it is told.
+        xnnpack = xnnpack and not (package.startswith("tflite-runtime") and variant.precision.startswith("int8"))
         resolver = module.OpResolverType.AUTO if xnnpack else module.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
         try:
             self._interpreter = module.Interpreter(

@@ -128,9 +128,14 @@ def test_tflite_runtime_is_taken_where_litert_is_missing(
         raise ImportError(name)
 
     monkeypatch.setattr(engines, "import_module", instead)
-    engine = open_engine(bundle, litert_variant(bundle))
-    assert engine.name == "tflite-runtime (XNNPACK)"
-    assert engine.run(images[:1])["probabilities"].shape[0] == 1
+    for variant in bundle.variants.values():
+        if variant.runtime != "litert":
+            continue
+        engine = open_engine(bundle, variant)
+        # tflite-runtime 2.14 was seen to run int8 graphs by its own kernels, bit for bit those of LiteRT without XNNPACK.
+        delegated = not variant.precision.startswith("int8")
+        assert engine.name == f"tflite-runtime ({'XNNPACK' if delegated else 'builtin kernels'})"
+        assert engine.run(images[:1])["probabilities"].shape[0] == 1
 
 
 def test_missing_runtimes_name_what_to_install(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -154,5 +154,5 @@ def test_a_start_of_another_network_is_refused_with_both_named(tiny_run: Trained
 def test_the_shipped_recipe_is_the_phones_network() -> None:
     recipe = read_recipe("student", StudentRecipe, RECIPES)
     mobile = load_recipe("mobile")
-    for what in ("backbone", "classes", "input_size", "split", "augmentation"):
+    for what in ("backbone", "classes", "input_size", "split"):
         assert getattr(recipe, what) == getattr(mobile, what)

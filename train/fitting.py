@@ -203,7 +203,7 @@ def fit(
         network = LesionNetwork(recipe.backbone, len(recipe.classes), recipe.drop_rate, pretrained=init == "hub")
         if init not in ("scratch", "hub"):
             initialize(network, Path(init))
-    network = network.to(memory_format=torch.channels_last)
+    network = network.train().to(memory_format=torch.channels_last)  # one that was loaded is in evaluation mode
     log_prior = class_log_prior(parts["train"], recipe, taxonomy)
     classifier = Classifier(recipe, network, log_prior, parts["val"], objective or likelihood(recipe))
 

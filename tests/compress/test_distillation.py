@@ -124,6 +124,12 @@ def test_a_student_and_its_control_are_two_runs_of_one_budget(distilled: dict[st
     assert recipe.name == "student"
 
 
+def test_a_loaded_student_trains_whole_and_its_teacher_not_at_all(distilled: dict[str, Path], tiny_run: TrainedRun) -> None:
+    before, after = (load_checkpoint(path)[0].state_dict() for path in (tiny_run.checkpoint, distilled["student"]))
+    same = [name for name, value in before.items() if torch.equal(value, after[name])]
+    assert not [name for name in same if not name.endswith("num_batches_tracked")]  # the running means of BatchNorm too
+
+
 def test_another_teacher_is_refused_in_the_same_folder(distilled: dict[str, Path], tiny_run: TrainedRun) -> None:
     folder = distilled["student"].parent
     with pytest.raises(DataError, match="other teachers"):

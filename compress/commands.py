@@ -1,10 +1,11 @@
-"""`python -m compress`: distill, prune, quantize."""
+"""`python -m compress`: distill, prune, quantize, sensitivity."""
 
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
@@ -20,6 +21,8 @@ from compress.pruning import prune as prune_network
 from compress.quantization import RECIPES
 from compress.quantization import quantize as quantize_model
 from compress.ranges import collect_ranges
+from compress.rounding import round_weights
+from compress.sensitivity import STATIC, calibration_spread, draw_workbench, malignancy_auc, mixed, sensitivity
 from mobile_runtime.capture import prepare
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
@@ -117,13 +120,7 @@ def quantize(
     """Quantize a float32 graph after training; the ids of the calibration images are written beside the result."""
     if recipe not in RECIPES:
         raise DataError(f"no quantization recipe {recipe!r}; there are {', '.join(RECIPES)}")
-    if not model.is_file():
-        raise DataError(f"{model}: no such model")
-    source = model.read_bytes()
-    try:
-        read(source)
-    except GraphError as error:
-        raise DataError(f"{model}: {error}") from error
+    source = _model_bytes(model)
     ranges, ids = None, []
     if recipe.startswith("static"):
         files = sorted(p for p in images.rglob("*") if p.suffix.lower() in EXTENSIONS) if images else []
@@ -143,6 +140,83 @@ def quantize(
         print_json({"recipe": recipe, "bytes_before": before, "bytes_after": after, "sha256": sha256(target)})
     else:
         out.print(f"wrote {target}: {before / 1024:.0f} KiB -> {after / 1024:.0f} KiB ({recipe})")
+
+
+@app.command(
+    "sensitivity",
+    epilog="Example: python -m compress sensitivity dist/bundle/models/float32.tflite --data DIR "
+    "--split runs/mobile/splits.csv --mixed mixed.tflite",
+)
+def show_sensitivity(
+    model: Annotated[Path, typer.Argument(help="float32 .tflite of a bundle.")],
+    data: Annotated[Path, typer.Option("--data", help="A data set's folder, or a folder of such folders.")],
+    split: Annotated[Path, typer.Option(help="The splits.csv of the training run: train calibrates, --part is measured.")],
+    part: Annotated[str, typer.Option(help="val or test.")] = "val",
+    dataset: Annotated[str, typer.Option(help="Whose images are measured.")] = "ham10000",
+    limit: Annotated[int, typer.Option(min=20, help="How many images to measure.")] = 500,
+    rounding: Annotated[bool, typer.Option(help="Round weights by their effect first, as releases do.")] = True,
+    target: Annotated[Optional[Path], typer.Option("--mixed", help="Write the graph with the fewest layers in float.")] = None,
+    bound: Annotated[float, typer.Option(min=0, help="Loss of malignancy AUC that --mixed may have.")] = 0.002,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Show what quantizing each layer to int8 costs, and how far two disjoint calibration sets are apart."""
+    source = _model_bytes(model)
+    parts = load_split(split, read_examples(data))
+    bench = draw_workbench(parts, part, dataset, _input_size(source), limit, seed)
+    if rounding:
+        with err.status("round weights"):
+            source = round_weights(source, list(bench.calibration), seed)
+    shown = partial(track, description="layers", console=err, transient=True)
+    ranges = collect_ranges(source, bench.calibration)
+    costs = sensitivity(source, ranges, bench.images, bench.malignant, shown)
+    full, int8 = (
+        malignancy_auc(graph, bench.images, bench.malignant) for graph in (source, quantize_model(source, STATIC, ranges))
+    )
+    apart = calibration_spread(source, bench)
+    document: dict[str, Any] = {
+        "images": len(bench.images),
+        "calibration_images": len(bench.calibration),
+        "auc_float32": full,
+        "auc_int8": int8,
+        "layers": [
+            {"layer": c.layer.name, "op": c.layer.op, "snr_db": c.signal_to_noise_db, "auc_gain": c.auc_gain} for c in costs
+        ],
+        "calibration_halves": {"mean_difference": apart[0], "largest_difference": apart[1]},
+    }
+    if target:
+        graph, kept = mixed(source, ranges, bench.images, bench.malignant, costs, bound)
+        with write_atomically(target) as temporary:
+            temporary.write_bytes(graph)
+        document["mixed"] = {"path": str(target), "bytes": len(graph), "float_layers": [layer.name for layer in kept]}
+    if as_json:
+        print_json(document)
+        return
+    table = Table(
+        "layer", "op", "signal to noise, dB", "AUC gained in float", title=f"{len(bench.images)} {part} images of {dataset}"
+    )
+    for row in costs:
+        table.add_row(row.layer.name, row.layer.op, f"{row.signal_to_noise_db:.1f}", f"{row.auc_gain:+.4f}")
+    out.print(table)
+    out.print(f"malignancy AUC: float32 {full:.4f}, all layers int8 {int8:.4f}")
+    out.print(
+        f"two disjoint calibration halves: malignancy differs by {apart[0]:.4f} on average, {apart[1]:.4f} at most",
+        soft_wrap=True,
+    )
+    if target:
+        names = ", ".join(document["mixed"]["float_layers"]) or "none"
+        out.print(f"wrote {target}: layers in float for a loss of at most {bound:g}: {names}", soft_wrap=True)
+
+
+def _model_bytes(model: Path) -> bytes:
+    if not model.is_file():
+        raise DataError(f"{model}: no such model")
+    source = model.read_bytes()
+    try:
+        read(source)
+    except GraphError as error:
+        raise DataError(f"{model}: {error}") from error
+    return source
 
 
 def _input_size(model: bytes) -> int:

@@ -166,4 +166,5 @@ def is_float32(model: bytes) -> bool:
     """Whether nothing in the graph is quantized or in half precision; the uint8 input does not count."""
     graph = read(model).subgraphs[0]
     others = {tensor.type for index, tensor in enumerate(graph.tensors) if index not in set(graph.inputs)}
-    return not others & {schema.TensorType.INT8, schema.TensorType.UINT8, schema.TensorType.FLOAT16}
+    types = schema.TensorType
+    return not others & {types.INT4, types.INT8, types.UINT8, types.INT16, types.FLOAT16}

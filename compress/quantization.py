@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
+from collections.abc import Collection
 
 import numpy as np
 from ai_edge_quantizer import qtyping, quantizer
@@ -17,6 +19,9 @@ RECIPES = {
     "float16": "float16",
     "dynamic_wi8_afp32": "int8 weights, float32 activations",
     "static_wi8_ai8": "int8 weights (per channel) and activations",
+    "static_wi8_ai16": "int8 weights (per channel), int16 activations",
+    "weight_only_wi8_afp32": "int8 weights, dequantized to float32",
+    "weight_only_wi4_afp32": "int4 weights, dequantized to float32",
 }
 """Recipe -> what its numbers are."""
 
@@ -26,13 +31,14 @@ _HEAD = (_Op.FULLY_CONNECTED, _Op.SOFTMAX)
 _NORMALIZATION = (_Op.SUB, _Op.MUL)
 
 
-def quantize(model: bytes, recipe: str, ranges: Ranges | None = None) -> bytes:
+def quantize(model: bytes, recipe: str, ranges: Ranges | None = None, keep_float: Collection[str] = ()) -> bytes:
     """Quantize a float32 graph that takes uint8 pixels.
 
     Args:
         model: float32 TFLite flatbuffer from `export.tflite`.
         recipe: one of `RECIPES`.
         ranges: activation ranges; only for static recipes.
+        keep_float: names of output tensors of layers that stay as they are.
 
     Returns:
         The quantized flatbuffer; input and outputs keep their names and types.
@@ -55,10 +61,14 @@ def quantize(model: bytes, recipe: str, ranges: Ranges | None = None) -> bytes:
     elif recipe == "dynamic_wi8_afp32":
         work.add_dynamic_config(".*", _Op.ALL_SUPPORTED, num_bits=8)
         kept = _HEAD
+    elif recipe.startswith("weight_only"):
+        work.add_weight_only_config(".*", _Op.ALL_SUPPORTED, num_bits=4 if "wi4" in recipe else 8)
+        kept = _HEAD
     else:
         if not ranges:
             raise DataError(f"{recipe} needs activation ranges from a calibration set")
-        work.add_static_config(".*", _Op.ALL_SUPPORTED, activation_num_bits=8, weight_num_bits=8)
+        bits = 16 if recipe.endswith("ai16") else 8
+        work.add_static_config(".*", _Op.ALL_SUPPORTED, activation_num_bits=bits, weight_num_bits=8)
         kept = (*_HEAD, *_NORMALIZATION, _Op.INPUT, _Op.OUTPUT)
         statistics = {
             name: {"min": np.array([[low]], np.float32), "max": np.array([[high]], np.float32)}
@@ -66,10 +76,12 @@ def quantize(model: bytes, recipe: str, ranges: Ranges | None = None) -> bytes:
         }
     for operation in kept:
         work.update_quantization_recipe(".*", operation, algorithm_key=AlgorithmName.NO_QUANTIZE)
+    for name in keep_float:
+        work.update_quantization_recipe(f"^{re.escape(name)};$", _Op.ALL_SUPPORTED, algorithm_key=AlgorithmName.NO_QUANTIZE)
     with contextlib.redirect_stderr(io.StringIO()):  # the library draws its own progress bar
         result = work.quantize(statistics, enable_progress_report=False)
     quantized = bytes(result.quantized_model)
-    return with_quantized_input(quantized) if recipe.startswith("static") else write(read(quantized))
+    return with_quantized_input(quantized) if recipe.endswith("ai8") else write(read(quantized))
 
 
 def _with_full_input_range(ranges: Ranges) -> Ranges:

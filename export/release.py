@@ -37,13 +37,12 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.manifest import AbstentionLimit, Provenance
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.resample import centre_square, resample
 from mobile_runtime.statistics import wilson
 from mobile_runtime.taxonomy import default_taxonomy
-from train.cache import PixelStore, open_cache
+from train.cache import open_cache
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
-from train.loading import label_masks
+from train.loading import label_masks, prepared_images
 from train.metrics import truths
 from train.network import LesionNetwork
 from train.splits import Split
@@ -78,16 +77,6 @@ class ReleaseName:
 
     name: str = "skintriage-mobile"
     version: str = "0.1.0"
-
-
-def prepared_images(examples: Sequence[Example], pixels: PixelStore, size: int) -> Images:
-    """The phone's view of cached images: uint8 [N, S, S, 3]."""
-    views = []
-    for example in examples:
-        image = pixels[example.key]
-        left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
-        views.append(resample(image[top:bottom, left:right], size))
-    return np.stack(views)
 
 
 def fit_release(

@@ -20,7 +20,7 @@ from mobile_runtime.engines import LiteRTEngine, OnnxEngine
 from mobile_runtime.manifest import OperatingPoint, Runtime, Variant
 
 STATIC_VARIANT = "static_wi8_ai8"
-TFLITE_VARIANTS = ("float32", *RECIPES)
+TFLITE_VARIANTS = ("float32", "float16", "dynamic_wi8_afp32", STATIC_VARIANT)
 ONNX_VARIANT = "float32_onnx"
 COREML_VARIANT = "float16_coreml"
 ALL_VARIANTS = (*TFLITE_VARIANTS, ONNX_VARIANT, COREML_VARIANT)

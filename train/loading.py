@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -99,3 +100,13 @@ def plain_loader(views: LesionViews, workers: int = 0, batch_size: int = 64) -> 
     """Plain views in order."""
     keys = [(-1, index) for index in range(len(views))]
     return DataLoader(views, batch_size=batch_size, sampler=keys, num_workers=workers)
+
+
+def prepared_images(examples: Sequence[Example], pixels: PixelStore, size: int) -> npt.NDArray[np.uint8]:
+    """The phone's view of cached images: uint8 [N, S, S, 3]."""
+    views = []
+    for example in examples:
+        image = pixels[example.key]
+        left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
+        views.append(resample(image[top:bottom, left:right], size))
+    return np.stack(views)

@@ -1,4 +1,4 @@
-"""`python -m compress`: quantize a file from the command line, and say in one line what is wrong with it."""
+"""`python -m compress`: every command from the command line, and errors that say in one line what is wrong with it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from typer.testing import CliRunner
 
 from compress.commands import app
@@ -18,7 +19,9 @@ from compress.quantization import RECIPES, quantize
 from mobile_runtime.console import run
 from mobile_runtime.files import sha256
 from tests.compress.conftest import SmallGraph
-from tests.conftest import REPOSITORY
+from tests.conftest import REPOSITORY, TrainedRun
+from train.checkpoint import load_checkpoint
+from train.recipe import load_recipe
 
 
 def call(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -37,16 +40,60 @@ def model(small: SmallGraph, tmp_path: Path) -> Path:
     return path
 
 
-def test_help_has_an_example_that_parses() -> None:
-    shown = CliRunner().invoke(app, ["quantize", "--help"], terminal_width=200)
+COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+def test_the_commands_are_verbs_of_making_networks_smaller() -> None:
+    assert sorted(COMMANDS) == ["distill", "prune", "quantize", "sensitivity"]
+
+
+@pytest.mark.parametrize("name", sorted(COMMANDS))
+def test_help_has_an_example_that_parses(name: str) -> None:
+    shown = CliRunner().invoke(app, [name, "--help"], terminal_width=250)
     assert shown.exit_code == 0
-    commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]
-    assert list(commands) == ["quantize"]
-    line = commands["quantize"].epilog
-    assert line.startswith("Example: python -m compress quantize ")
+    line = COMMANDS[name].epilog
+    assert line.startswith(f"Example: python -m compress {name} ")
     assert line in " ".join(shown.output.split())
-    commands["quantize"].make_context("example", shlex.split(line)[5:])
+    COMMANDS[name].make_context("example", shlex.split(line)[5:])
+
+
+def test_help_names_the_recipes() -> None:
+    shown = CliRunner().invoke(app, ["quantize", "--help"], terminal_width=200)
     assert all(recipe in shown.output for recipe in RECIPES)
+
+
+def test_a_run_is_pruned_and_distilled(tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    half = tmp_path / "half.safetensors"
+    status, out, err = call(capfd, "prune", tiny_run.checkpoint, half, "--share", 0.6, "--json")
+    assert status == 0, err
+    costs = json.loads(out)
+    assert costs["after"]["multiply_adds"] <= 0.6 * costs["before"]["multiply_adds"]
+    recipe = tmp_path / "student.yaml"
+    recipe.write_text(yaml.safe_dump({**load_recipe("tiny").model_dump(mode="json"), "name": "student", "epochs": 1}))
+    words = ("--data", tiny_run.data, "--student", half, "--teacher", tiny_run.checkpoint, "--workers", 0)
+    status, out, err = call(capfd, "distill", "--recipe", recipe, *words, "--out", tmp_path / "run")
+    assert status == 0, err
+    assert "control" in out
+    assert load_checkpoint(tmp_path / "run" / "model.safetensors")[0].pruned
+    status, _, err = call(capfd, "distill", "--recipe", recipe, *words[:4], "--teacher", half.with_name("none.safetensors"))
+    assert status == 2
+    assert "none.safetensors" in err
+
+
+def test_sensitivity_shows_every_layer_and_writes_a_mixed_graph(
+    tiny_bundle: Path, tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model, target = tiny_bundle / "models" / "float32.tflite", tmp_path / "mixed.tflite"
+    words = ("--data", tiny_run.data, "--split", tiny_run.folder / "splits.csv", "--no-rounding")
+    status, out, err = call(capfd, "sensitivity", model, *words, "--mixed", target, "--bound", 1, "--json")
+    assert status == 0, err
+    found = json.loads(out)
+    assert len(found["layers"]) == 52
+    assert found["mixed"]["float_layers"] == []
+    assert target.stat().st_size == found["mixed"]["bytes"]
+    status, _, err = call(capfd, "sensitivity", model, *words, "--part", "train")
+    assert status == 2
+    assert "val or test" in err
 
 
 @pytest.mark.parametrize("recipe", ["float16", "dynamic_wi8_afp32"])

@@ -38,7 +38,17 @@ def test_inputs_and_outputs_stay_as_they_are(small: SmallGraph, quantized: dict[
 
 # Limits on the small graph, about three times what was seen: float16 rounds weights to 11 bits, dynamic int8 to 8, static int8
 # the activations too. A wrong scale or offset does more than the spread of the answers, which is above 0.3.
-@pytest.mark.parametrize(("recipe", "limit"), [("float16", 0.002), ("dynamic_wi8_afp32", 0.025), ("static_wi8_ai8", 0.03)])
+LIMITS = {
+    "float16": 0.002,
+    "dynamic_wi8_afp32": 0.025,
+    "static_wi8_ai8": 0.03,
+    "static_wi8_ai16": 0.025,
+    "weight_only_wi8_afp32": 0.025,
+    "weight_only_wi4_afp32": 0.3,
+}
+
+
+@pytest.mark.parametrize(("recipe", "limit"), LIMITS.items())
 @pytest.mark.parametrize("plain_kernels", [False, True])
 def test_probabilities_stay_near_the_float_ones(
     small: SmallGraph, quantized: dict[str, bytes], recipe: str, limit: float, plain_kernels: bool

@@ -1,0 +1,80 @@
+"""Sensitivity: a layer that quantization ruins is found, and is what the mixed recipe leaves in float."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from compress.flatbuffer import constant, operator_names, read, set_constant, swept, write
+from compress.quantization import quantize
+from compress.ranges import Ranges, collect_ranges
+from compress.sensitivity import STATIC, layers_of, malignancy, malignancy_auc, mixed, noise, sensitivity
+from mobile_runtime.errors import DataError
+from tests.compress.conftest import SmallGraph
+
+
+@pytest.fixture(scope="module")
+def truth(small: SmallGraph) -> np.ndarray:
+    """What the float graph says, hence its AUC is 1 and any loss is quantization's."""
+    scores = malignancy(small.model, small.images)
+    return scores > np.median(scores)
+
+
+@pytest.fixture(scope="module")
+def spoilt(small: SmallGraph) -> tuple[bytes, Ranges]:
+    """The small graph with one huge weight in each kernel of its last layer, for a channel that is always nought.
+
+    Nothing changes in float; in int8 the huge weight leaves no steps for the others.
+    """
+    tree = read(small.model)
+    convolutions = [op for op in tree.subgraphs[0].operators if op.inputs is not None and len(op.inputs) == 3]
+    dense = next(op for op in convolutions if tuple(tree.subgraphs[0].tensors[op.inputs[1]].shape) == (16, 1, 1, 8))
+    depthwise = next(op for op in convolutions if tuple(tree.subgraphs[0].tensors[op.inputs[1]].shape) == (1, 3, 3, 8))
+    kernel, bias = constant(tree, depthwise.inputs[1]).copy(), constant(tree, depthwise.inputs[2]).copy()
+    kernel[..., 0], bias[0] = 0, -1  # ReLU6 makes it nought
+    set_constant(tree, depthwise.inputs[1], kernel)
+    set_constant(tree, depthwise.inputs[2], bias)
+    weights = constant(tree, dense.inputs[1]).copy()
+    weights[..., 0] = 1000 * np.abs(weights).max()
+    set_constant(tree, dense.inputs[1], weights)
+    model = write(swept(tree))
+    return model, collect_ranges(model, small.images)
+
+
+def test_layers_are_the_convolutions_in_order(small: SmallGraph) -> None:
+    assert [layer.op for layer in layers_of(small.model)] == ["CONV_2D", "DEPTHWISE_CONV_2D", "CONV_2D"]
+
+
+def test_a_layer_left_in_float_is_float_and_the_others_are_not(small: SmallGraph) -> None:
+    layer = layers_of(small.model)[2]
+    kept = quantize(small.model, STATIC, small.ranges, [layer.tensor])
+    whole = quantize(small.model, STATIC, small.ranges)
+    before, after = (noise(small.model, graph, small.images[:8]) for graph in (whole, kept))
+    assert operator_names(kept).count("DEQUANTIZE") >= operator_names(whole).count("DEQUANTIZE")
+    assert after[0] == before[0]
+    assert after[2] > before[2] + 1  # only the error that comes in is left
+
+
+def test_the_spoilt_layer_comes_first(spoilt: tuple[bytes, Ranges], small: SmallGraph) -> None:
+    model, ranges = spoilt
+    scores = malignancy(model, small.images)
+    malignant = scores > np.median(scores)
+    costs = sensitivity(model, ranges, small.images, malignant)
+    assert costs[0].layer == layers_of(model)[2]
+    assert costs[0].auc_gain > 0.05
+    assert min(costs, key=lambda cost: cost.signal_to_noise_db).layer == costs[0].layer
+    graph, kept = mixed(model, ranges, small.images, malignant, costs, bound=0.03)
+    assert kept == [costs[0].layer]
+    assert malignancy_auc(graph, small.images, malignant) >= 1 - 0.03
+
+
+def test_nothing_stays_in_float_where_nothing_is_lost(small: SmallGraph, truth: np.ndarray) -> None:
+    costs = sensitivity(small.model, small.ranges, small.images, truth)
+    graph, kept = mixed(small.model, small.ranges, small.images, truth, costs, bound=0.1)
+    assert kept == []
+    assert graph == quantize(small.model, STATIC, small.ranges)
+
+
+def test_one_kind_of_image_is_refused(small: SmallGraph) -> None:
+    with pytest.raises(DataError, match="both"):
+        malignancy_auc(small.model, small.images[:4], np.ones(4, bool))

@@ -22,7 +22,8 @@ Key = tuple[int, int]
 
 def label_masks(examples: Sequence[Example], classes: Sequence[str], taxonomy: Taxonomy) -> torch.Tensor:
     """float32 [N, C]: which classes each label may be."""
-    return torch.from_numpy(np.stack([taxonomy.class_mask(example.nodes, classes) for example in examples]))
+    masks = {nodes: taxonomy.class_mask(nodes, classes) for nodes in {example.nodes for example in examples}}
+    return torch.from_numpy(np.stack([masks[example.nodes] for example in examples]))
 
 
 class LesionViews(Dataset[Item]):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -26,6 +27,12 @@ def label_masks(examples: Sequence[Example], classes: Sequence[str], taxonomy: T
     return torch.from_numpy(np.stack([masks[example.nodes] for example in examples]))
 
 
+def plain_view(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """The view that the phone makes of an upright uint8 RGB image [H, W, 3]: uint8 [S, S, 3]."""
+    left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
+    return resample(image[top:bottom, left:right], size)
+
+
 class LesionViews(Dataset[Item]):
     """Views of examples: uint8 [3, S, S], the label's class mask [C], and the index."""
 
@@ -41,8 +48,7 @@ class LesionViews(Dataset[Item]):
         image = self.pixels[self.examples[index].key]
         size = self.recipe.input_size
         if epoch < 0:
-            left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
-            view = resample(image[top:bottom, left:right], size)
+            view = plain_view(image, size)
         else:
             rng = np.random.default_rng([self.recipe.seed, epoch, index])
             view = augment(image, size, self.recipe.augmentation, rng)

@@ -127,10 +127,11 @@ def read_stored(text: str) -> Recipe:
         ValidationError: what is left is not a recipe.
     """
 
+    parts: dict[str, type[BaseModel]] = {"augmentation": Augmentation, "split": SplitPlan}
+
     def known(document: Any, model: type[BaseModel]) -> Any:
         if not isinstance(document, dict):
             return document
-        parts = {"augmentation": Augmentation, "split": SplitPlan}
         kept = {name: value for name, value in document.items() if name in model.model_fields}
         return {name: known(value, parts[name]) if name in parts else value for name, value in kept.items()}
 

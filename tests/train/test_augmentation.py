@@ -240,7 +240,7 @@ def test_an_operation_of_no_strength_changes_next_to_nothing() -> None:
 
 
 def test_the_stream_of_chance_of_recipes_without_the_newer_steps_is_unchanged() -> None:
-    # What the generator gives next, after the view was drawn by the first release: runs begun with it go on with the same views.
+    # What the generator gave next after each view of the first release: runs begun with it go on with the same views.
     image = textured(150, 200)
     following = []
     for index in range(4):

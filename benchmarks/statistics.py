@@ -23,6 +23,7 @@ from mobile_runtime.statistics import (
     Scores,
     auc,
     balanced_accuracy,
+    expected_calibration_error,
     mean_of,
     wilson,
 )
@@ -144,25 +145,6 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """Exact two-sided p-value of McNemar's test from the two discordant counts; 1 when nothing is discordant."""
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
-
-
-def expected_calibration_error(truth: Bools, probabilities: Scores, bins: int = 15) -> float | None:
-    """Mean gap between predicted and observed frequency over equal-width bins (Guo et al. 2017, section 2), 0..1.
-
-    Args:
-        truth: bool [N].
-        probabilities: float [N], 0..1.
-        bins: number of bins; the last one holds 1.0.
-
-    Returns:
-        None without examples.
-    """
-    if not len(truth):
-        return None
-    values = np.asarray(probabilities, dtype=np.float64)
-    index = np.minimum((values * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(index, weights=values - truth, minlength=bins)
-    return float(np.abs(gaps).sum() / len(truth))
 
 
 def non_inferiority(difference: Gap | None, margin: float) -> Outcome:

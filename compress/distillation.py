@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import nn
 
 from mobile_runtime.errors import DataError
@@ -38,6 +38,12 @@ class StudentRecipe(Recipe):
     temperature: float = Field(2.0, gt=0, le=20)
     teacher_weight: float = Field(0.7, ge=0, le=1)
     feature_weight: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _unmixed(self) -> StudentRecipe:
+        if self.mixup or self.max_class_size:
+            raise ValueError("mixup and max_class_size are for training on labels alone; leave them out")
+        return self
 
 
 class Distillation(nn.Module):

@@ -127,3 +127,42 @@ def wilson(successes: int, trials: int) -> Estimate | None:
     low = 0.0 if successes == 0 else max(0.0, centre - half)
     high = 1.0 if successes == trials else min(1.0, centre + half)
     return Estimate(value=share, low=low, high=high, n=trials)
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Predicted against observed frequency, both 0..1, over the examples whose prediction falls into one bin."""
+
+    predicted: float
+    observed: float
+    n: int
+
+
+def reliability(truth: Bools, probabilities: Scores, bins: int = 15) -> tuple[ReliabilityBin, ...]:
+    """The non-empty bins of a reliability diagram with bins of equal width (Guo et al. 2017, section 2).
+
+    Args:
+        truth: bool [N].
+        probabilities: float [N], 0..1.
+        bins: number of bins; the last one holds 1.0.
+    """
+    values = np.asarray(probabilities, dtype=np.float64)
+    index = np.minimum((values * bins).astype(np.int64), bins - 1)
+    members = [index == number for number in np.unique(index)]
+    return tuple(ReliabilityBin(float(values[m].mean()), float(truth[m].mean()), int(m.sum())) for m in members)
+
+
+def expected_calibration_error(truth: Bools, probabilities: Scores, bins: int = 15) -> float | None:
+    """Mean gap between predicted and observed frequency over equal-width bins (Guo et al. 2017, section 2), 0..1.
+
+    Args:
+        truth: bool [N].
+        probabilities: float [N], 0..1.
+        bins: number of bins; the last one holds 1.0.
+
+    Returns:
+        None without examples.
+    """
+    if not len(truth):
+        return None
+    return sum(b.n * abs(b.predicted - b.observed) for b in reliability(truth, probabilities, bins)) / len(truth)

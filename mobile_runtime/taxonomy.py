@@ -19,6 +19,7 @@ import yaml
 from mobile_runtime.errors import TaxonomyError
 
 TAXONOMY_PATH = Path(__file__).parent / "data" / "taxonomy.yaml"
+LABEL_MAPS_PATH = TAXONOMY_PATH.with_name("label_maps.yaml")
 HAM10000_CLASSES = (
     "premalignant_epidermal",
     "basal_cell_carcinoma",
@@ -200,4 +201,5 @@ def parse_taxonomy(document: Mapping[str, Any]) -> Taxonomy:
 @lru_cache(maxsize=1)
 def default_taxonomy() -> Taxonomy:
     """The taxonomy that ships with the runtime."""
-    return parse_taxonomy(yaml.safe_load(TAXONOMY_PATH.read_text(encoding="utf-8")))
+    document, more = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (TAXONOMY_PATH, LABEL_MAPS_PATH))
+    return parse_taxonomy({**document, "datasets": {**document["datasets"], **more}})

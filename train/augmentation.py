@@ -6,12 +6,14 @@ generator alone, so that a run can be resumed exactly.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageEnhance, ImageOps
 
-from mobile_runtime.resample import resample
+from mobile_runtime.resample import centre_square, resample
 from train.recipe import Augmentation
 
 Pixels = npt.NDArray[np.uint8]
@@ -29,7 +31,7 @@ def augment(image: Pixels, size: int, plan: Augmentation, rng: np.random.Generat
     Returns:
         uint8 RGB [S, S, 3].
     """
-    view = _frame(image, plan, rng)
+    view = turn(image, rng.uniform(0, 360)) if plan.inscribed_rotation else _frame(image, plan, rng)
     view = _soften(view, plan, rng)
     view = np.ascontiguousarray(np.rot90(resample(view, size), int(rng.integers(4))))
     if rng.random() < 0.5:
@@ -48,7 +50,65 @@ def augment(image: Pixels, size: int, plan: Augmentation, rng: np.random.Generat
         view = np.ascontiguousarray(np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR))[..., ::-1])
     if rng.random() < plan.erase_probability:
         view = _erase(view, rng)
+    for _ in range(plan.random_operations):
+        view = _operate(view, plan.operation_strength * rng.uniform(-1, 1), rng)
     return view
+
+
+def inscribed_rectangle(width: float, height: float, angle: float) -> tuple[float, float]:
+    """Width and height of the largest upright rectangle inside a rectangle turned by an angle in radians, same centre.
+
+    Either two opposite corners of it touch the longer sides of the turned rectangle, which then is the narrower the more it is
+    turned (half-constrained), or all four touch (fully constrained).
+    """
+    sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
+    long, short = max(width, height), min(width, height)
+    if short <= 2 * sine * cosine * long or abs(sine - cosine) < 1e-9:
+        half = short / 2
+        across, along = half / max(sine, 1e-12), half / max(cosine, 1e-12)
+        return (across, along) if width >= height else (along, across)
+    doubled = cosine * cosine - sine * sine
+    return (width * cosine - height * sine) / doubled, (height * cosine - width * sine) / doubled
+
+
+def turn(image: Pixels, degrees: float) -> Pixels:
+    """The centre square turned about its centre and cut to the largest upright rectangle in it, which is a square again.
+
+    Esteva et al. 2017 (Methods, "Training algorithm") did so with the whole image and squashed the rectangle to a square; a
+    square from the start keeps the proportions of the lesion and is the frame of the phone.
+    """
+    left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
+    image = image[top:bottom, left:right]
+    # Between the centres of the outermost pixels, so that no sample is interpolated with what lies outside.
+    reach = len(image) - 1
+    side = math.floor(min(inscribed_rectangle(reach, reach, math.radians(degrees))) + 1e-6) + 1
+    matrix = cv2.getRotationMatrix2D((reach / 2, reach / 2), degrees, 1.0)
+    matrix[:, 2] += (side - 1 - reach) / 2
+    return cv2.warpAffine(image, matrix, (side, side), borderMode=cv2.BORDER_REFLECT_101)
+
+
+def _operate(view: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
+    """One operation at random with a strength in -1..1, after RandAugment (Cubuk et al. 2020, Figure 2).
+
+    Left out are the operations that replace colours (solarize, equalize, invert): colour is evidence here.
+    """
+    picture = Image.fromarray(view)
+    gain = 1 + 0.9 * strength
+    choice = int(rng.integers(8))
+    if choice < 4:
+        kinds = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color, ImageEnhance.Sharpness)
+        picture = kinds[choice](picture).enhance(gain)
+    elif choice == 4:
+        picture = ImageOps.autocontrast(picture, cutoff=2 * abs(strength))
+    elif choice == 5:
+        picture = ImageOps.posterize(picture, 8 - round(4 * abs(strength)))
+    else:
+        size, slant = view.shape[0], 0.3 * strength
+        matrix = np.eye(2, 3)
+        row = choice - 6  # horizontal or vertical shear about the middle
+        matrix[row, 1 - row], matrix[row, 2] = slant, -slant * size / 2
+        return cv2.warpAffine(view, matrix, (size, size), borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(picture)
 
 
 def _frame(image: Pixels, plan: Augmentation, rng: np.random.Generator) -> Pixels:

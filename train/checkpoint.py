@@ -5,14 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
 from train.network import LesionNetwork, narrow
-from train.recipe import Recipe
+from train.recipe import Recipe, read_stored
 
 FORMAT = "skintriage-checkpoint-1"
 
@@ -45,8 +44,8 @@ def load_checkpoint(path: Path) -> tuple[LesionNetwork, Recipe]:
     if metadata.get("format") != FORMAT:
         raise DataError(f"{path}: no {FORMAT} header; make the checkpoint with `python -m train fit`")
     try:
-        recipe = Recipe.model_validate_json(metadata["recipe"])
-    except (KeyError, ValidationError) as error:
+        recipe = read_stored(metadata["recipe"], Recipe)
+    except (KeyError, ValueError) as error:  # ValidationError and JSONDecodeError are ValueErrors
         raise DataError(f"{path}: its recipe is not readable ({error})") from error
     network = LesionNetwork(recipe.backbone, len(recipe.classes))
     if metadata.get("pruned") == "True":

@@ -1,9 +1,7 @@
-"""`python -m train`: data, fit."""
+"""`python -m train`: fit, and the commands of the other nouns."""
 
 from __future__ import annotations
 
-import csv
-from collections import Counter
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -11,21 +9,23 @@ import typer
 from rich.table import Table
 
 from mobile_runtime.console import out, print_json
-from mobile_runtime.errors import DataError
-from mobile_runtime.files import sha256, write_atomically
-from mobile_runtime.taxonomy import default_taxonomy
-from train.datasets import Columns, Example, read_examples, read_table, write_synthetic
+from mobile_runtime.files import sha256
+from train.crossvalidation import crossvalidate as run_folds
+from train.data_commands import data_app
+from train.datasets import Columns, Example, read_examples, read_table
 from train.fitting import fit as run_fit
+from train.options import DataOption, JsonOption, RecipeOption
 from train.recipe import load_recipe
-from train.splits import SPLITS, load_split, save_split, split_examples
+from train.report_commands import evaluate, explain
+from train.splits import load_split
+from train.tree_commands import show_partition, taxonomy
 
-app = typer.Typer(no_args_is_help=True, help="Read data sets, split them, and fit classifiers.")
-data_app = typer.Typer(no_args_is_help=True, help="Look at data sets, split them, draw synthetic ones.")
+app = typer.Typer(no_args_is_help=True, help="Read data sets, split them, fit classifiers and judge them.")
 app.add_typer(data_app, name="data")
-
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
-DataOption = Annotated[Path, typer.Option("--data", help="A data set's folder, or a folder of such folders.")]
-RecipeOption = Annotated[str, typer.Option(help="Name in train/recipes, or the path of a .yaml file.")]
+app.command(epilog="Example: python -m train taxonomy --dataset ham10000")(taxonomy)
+app.command("partition", epilog="Example: python -m train partition --data DIR --max-class-size 1000")(show_partition)
+app.command(epilog="Example: python -m train evaluate runs/mobile --data DIR --part test")(evaluate)
+app.command(epilog="Example: python -m train explain runs/mobile photo.jpg --out explanations")(explain)
 
 
 def _examples(
@@ -34,6 +34,33 @@ def _examples(
     if labels is None:
         return read_examples(data)
     return read_table(labels, images or [data], dataset, Columns(image, label, group or None))
+
+
+@app.command(epilog="Example: python -m train crossvalidate --folds 9 --recipe esteva2017 --data DIR --init hub")
+def crossvalidate(
+    data: DataOption,
+    recipe: RecipeOption = "mobile",
+    folds: Annotated[int, typer.Option(min=3, help="Networks to train.")] = 9,
+    folder: Annotated[Optional[Path], typer.Option("--out", help="Folder of the folds; runs/RECIPE-folds if left out.")] = None,
+    init: Annotated[str, typer.Option(help="scratch, hub, or a safetensors file.")] = "scratch",
+    workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Train and judge one network per fold, and give each figure's mean and standard deviation.
+
+    Killed and started again, it goes on in the fold where it was.
+    """
+    plan = load_recipe(recipe)
+    target = folder or Path("runs") / f"{plan.name}-folds"
+    document = run_folds(plan, read_examples(data), target, folds=folds, init=init, workers=workers)
+    if as_json:
+        print_json(document)
+        return
+    table = Table("figure", "mean", "standard deviation", "folds")
+    for name, row in document["summary"].items():
+        table.add_row(name, f"{row['mean']:.3f}", "-" if row["sd"] is None else f"{row['sd']:.3f}", str(row["folds"]))
+    out.print(table)
+    out.print(f"wrote {target / 'crossvalidation.json'}", highlight=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: python -m train fit --recipe mobile --data DIR --init mobilenetv2_100.imagenet.safetensors")
@@ -70,74 +97,3 @@ def fit(
         print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint), "epochs": plan.epochs})
     else:
         out.print(f"wrote {checkpoint}; figures in {run / 'metrics.json'}")
-
-
-@data_app.command("show", epilog="Example: python -m train data show --data DIR")
-def show(data: DataOption, as_json: JsonOption = False) -> None:
-    """Count images, lesions and labels, and show which taxonomy node each label means."""
-    examples = read_examples(data)
-    counts = Counter((e.dataset, e.label, e.nodes) for e in examples)
-    groups = {dataset: len({e.group for e in examples if e.dataset == dataset}) for dataset in {e.dataset for e in examples}}
-    if as_json:
-        rows = [{"dataset": d, "label": label, "nodes": list(n), "images": c} for (d, label, n), c in counts.items()]
-        print_json({"groups": groups, "labels": rows})
-        return
-    names = default_taxonomy().names
-    table = Table("data set", "label", "images", "means")
-    for (dataset, label, nodes), count in sorted(counts.items()):
-        table.add_row(dataset, label, str(count), " or ".join(names[node] for node in nodes))
-    out.print(table)
-    for dataset, number in sorted(groups.items()):
-        out.print(f"{dataset}: {number} lesions or patients")
-
-
-@data_app.command("split", epilog="Example: python -m train data split --data DIR --recipe mobile --out splits.csv")
-def split_data(
-    data: DataOption,
-    folder: Annotated[Path, typer.Option("--out", help="CSV to write.")],
-    recipe: RecipeOption = "mobile",
-    as_json: JsonOption = False,
-) -> None:
-    """Cut a data set into train, val and test by lesion or patient, stratified by label, and save it."""
-    parts = split_examples(read_examples(data), load_recipe(recipe).split)
-    save_split(parts, folder)
-    counts = {name: len(parts[name]) for name in SPLITS}
-    if as_json:
-        print_json(counts)
-    else:
-        out.print(f"wrote {folder}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
-
-
-@data_app.command("select", epilog="Example: python -m train data select --data DIR --dataset ham10000 --out test.csv")
-def select(
-    data: DataOption,
-    folder: Annotated[Path, typer.Option("--out", help="CSV to write: image_id, label, group.")],
-    dataset: Annotated[str, typer.Option(help="Which data set's images.")],
-    part: Annotated[str, typer.Option(help="train, val or test.")] = "test",
-    split: Annotated[Optional[Path], typer.Option(help="A splits.csv; cut by the recipe if left out.")] = None,
-    recipe: RecipeOption = "mobile",
-) -> None:
-    """Write the labels of one part of a split, as `python -m benchmarks drift --labels` reads them."""
-    examples = read_examples(data)
-    parts = load_split(split, examples) if split else split_examples(examples, load_recipe(recipe).split)
-    if part not in parts:
-        raise DataError(f"no part {part!r}; there are {', '.join(parts)}")
-    chosen = [e for e in parts[part] if e.dataset == dataset]
-    if not chosen:
-        raise DataError(f"the {part} split has no images of {dataset!r}; there are {sorted({e.dataset for e in parts[part]})}")
-    with write_atomically(folder) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream)
-        writer.writerow(["image_id", "label", "group"])
-        writer.writerows([e.path.stem, e.label, e.group] for e in chosen)
-    out.print(f"wrote {folder}: {len(chosen)} {part} images of {dataset}")
-
-
-@data_app.command("synthetic", epilog="Example: python -m train data synthetic --out synthetic --per-class 40")
-def synthetic(
-    folder: Annotated[Path, typer.Option("--out", help="Folder to write.")],
-    per_class: Annotated[int, typer.Option(min=1, help="Images of each of the seven classes.")] = 40,
-    seed: int = 0,
-) -> None:
-    """Draw synthetic lesions in the layout of HAM10000's release: for trying things out, never for claims."""
-    examples = write_synthetic(folder, per_class, seed)
-    out.print(f"wrote {len(examples)} synthetic images into {folder}")

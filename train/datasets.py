@@ -63,6 +63,9 @@ KNOWN_COLUMNS = {
     "ham10000": Columns("image_id", "dx", "lesion_id"),
     "isic2017": Columns("image_id", "melanoma", None),
     "pad_ufes_20": Columns("img_id", "diagnostic", "patient_id"),
+    "isic2020": Columns("image_name", "diagnosis", "patient_id"),
+    "fitzpatrick17k": Columns("md5hash", "label", None),
+    "ddi": Columns("DDI_file", "disease", None),
 }
 
 
@@ -108,6 +111,18 @@ def read_table(
     if not examples:
         raise DataError(f"{table}: no rows")
     return examples
+
+
+def count_labels(table: Path, column: str) -> Counter[str]:
+    """How often each label occurs in a column of a CSV.
+
+    Raises:
+        DataError: no such file or column.
+    """
+    frame = _read_csv(table)
+    if column not in frame.columns:
+        raise DataError(f"{table}: no column {column}; it has {', '.join(frame.columns)}")
+    return Counter(frame[column])
 
 
 def _read_csv(table: Path, rows: int | None = None) -> pd.DataFrame:

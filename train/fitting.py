@@ -26,7 +26,9 @@ from train.datasets import Example
 from train.loading import LesionViews, label_masks, plain_loader, train_loader
 from train.metrics import score
 from train.network import LesionNetwork, initialize
-from train.recipe import Recipe
+from train.partition import node_counts, partition
+from train.recipe import Recipe, read_stored
+from train.schedule import make_optimizer, make_schedule
 from train.splits import Split, load_split, save_split, split_examples
 
 SHOWN = {
@@ -61,10 +63,19 @@ Objective = Callable[[LesionNetwork, torch.Tensor, torch.Tensor, torch.Tensor], 
 
 
 def likelihood(recipe: Recipe) -> Objective:
-    """The marginal likelihood of the labels, as the recipe weights it."""
+    """The marginal likelihood of the labels, as the recipe weights it, perhaps on mixtures of images."""
+
+    def loss(logits: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
+        return marginal_loss(logits, masks, log_prior, recipe.logit_adjustment, recipe.label_smoothing)
 
     def objective(network: LesionNetwork, pixels: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
-        return marginal_loss(network(pixels), masks, log_prior, recipe.logit_adjustment, recipe.label_smoothing)
+        if not recipe.mixup:
+            return loss(network(pixels), masks, log_prior)
+        # Convex mixtures of pairs of images (mixup, Zhang et al. 2018, eq. 1).
+        share = float(torch.distributions.Beta(recipe.mixup, recipe.mixup).sample())
+        partner = torch.randperm(len(pixels)).to(pixels.device)
+        logits = network(share * pixels + (1 - share) * pixels[partner])
+        return share * loss(logits, masks, log_prior) + (1 - share) * loss(logits, masks[partner], log_prior)
 
     return objective
 
@@ -85,7 +96,7 @@ class Classifier(L.LightningModule):
         return self.network(pixels)
 
     def on_train_epoch_start(self) -> None:
-        # Dropout is the only other chance in training: seeding it per epoch makes a resumed run equal.
+        # Dropout and mixup are the only other chance in training: seeding them per epoch makes a resumed run equal.
         torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
@@ -116,13 +127,8 @@ class Classifier(L.LightningModule):
         decayed = [p for p in self.parameters() if p.ndim > 1]
         plain = [p for p in self.parameters() if p.ndim <= 1]
         groups = [{"params": decayed, "weight_decay": self.recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=self.recipe.learning_rate)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer,
-            max_lr=self.recipe.learning_rate,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=self.recipe.warmup,
-        )
+        optimizer = make_optimizer(self.recipe, groups)
+        schedule = make_schedule(self.recipe, optimizer, int(self.trainer.estimated_stepping_batches))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
@@ -152,6 +158,20 @@ def class_log_prior(examples: list[Example], recipe: Recipe, taxonomy: Taxonomy)
     masks = label_masks(examples, recipe.classes, taxonomy)
     counts = (masks / masks.sum(1, keepdim=True)).sum(0) + 1
     return torch.log(counts / counts.sum())
+
+
+def with_partition(recipe: Recipe, examples: list[Example], taxonomy: Taxonomy) -> Recipe:
+    """The recipe with its classes found: those of the disease partition where it sets a limit, else its own.
+
+    Raises:
+        DataError: the partition has a single class.
+    """
+    if recipe.max_class_size is None:
+        return recipe
+    made = partition(taxonomy, node_counts(examples, taxonomy), recipe.max_class_size)
+    if len(made.classes) < 2:
+        raise DataError(f"max_class_size {recipe.max_class_size} leaves a single training class; lower it")
+    return recipe.model_copy(update={"classes": tuple(c.node for c in made.classes)})
 
 
 def fit(
@@ -190,6 +210,7 @@ def fit(
     _quieten()
     L.seed_everything(recipe.seed, verbose=False)
     taxonomy = default_taxonomy()
+    recipe = with_partition(recipe, examples, taxonomy)
     parts = split or split_examples(examples, recipe.split)
     last = out / "last.ckpt"
     saved = _read_last(last, recipe, parts) if resume and last.is_file() else None
@@ -223,7 +244,7 @@ def fit(
         precision="bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else ("16-mixed" if gpu else "32-true"),
         logger=False if finished else [table, TensorBoardLogger(out, name="tensorboard", version="")],
         callbacks=callbacks,
-        gradient_clip_val=1.0,
+        gradient_clip_val=recipe.gradient_clip,
         log_every_n_steps=min(10, len(train) // recipe.batch_size),
         num_sanity_val_steps=0,
         use_distributed_sampler=False,
@@ -250,7 +271,7 @@ def fit(
 def _read_last(last: Path, recipe: Recipe, parts: Split) -> dict[str, Any]:
     """The state that a run goes on from; another recipe or split would neither resume exactly nor be what was asked for."""
     saved: dict[str, Any] = torch.load(last, map_location="cpu", weights_only=False)
-    begun = type(recipe).model_validate_json(saved["recipe"]) if "recipe" in saved else recipe
+    begun = read_stored(saved["recipe"], type(recipe)) if "recipe" in saved else recipe
     if changed := sorted(name for name, value in recipe if value != getattr(begun, name)):
         raise DataError(f"{last}: begun with another {', '.join(changed)}; start over with --fresh or choose another folder")
     homes = last.parent / "splits.csv"

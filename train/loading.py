@@ -23,7 +23,14 @@ Key = tuple[int, int]
 
 def label_masks(examples: Sequence[Example], classes: Sequence[str], taxonomy: Taxonomy) -> torch.Tensor:
     """float32 [N, C]: which classes each label may be."""
-    return torch.from_numpy(np.stack([taxonomy.class_mask(example.nodes, classes) for example in examples]))
+    masks = {nodes: taxonomy.class_mask(nodes, classes) for nodes in {example.nodes for example in examples}}
+    return torch.from_numpy(np.stack([masks[example.nodes] for example in examples]))
+
+
+def plain_view(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]:
+    """The view that the phone makes of an upright uint8 RGB image [H, W, 3]: uint8 [S, S, 3]."""
+    left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
+    return resample(image[top:bottom, left:right], size)
 
 
 class LesionViews(Dataset[Item]):
@@ -41,8 +48,7 @@ class LesionViews(Dataset[Item]):
         image = self.pixels[self.examples[index].key]
         size = self.recipe.input_size
         if epoch < 0:
-            left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
-            view = resample(image[top:bottom, left:right], size)
+            view = plain_view(image, size)
         else:
             rng = np.random.default_rng([self.recipe.seed, epoch, index])
             view = augment(image, size, self.recipe.augmentation, rng)
@@ -104,9 +110,4 @@ def plain_loader(views: LesionViews, workers: int = 0, batch_size: int = 64) -> 
 
 def prepared_images(examples: Sequence[Example], pixels: PixelStore, size: int) -> npt.NDArray[np.uint8]:
     """The phone's view of cached images: uint8 [N, S, S, 3]."""
-    views = []
-    for example in examples:
-        image = pixels[example.key]
-        left, top, right, bottom = centre_square(image.shape[1], image.shape[0])
-        views.append(resample(image[top:bottom, left:right], size))
-    return np.stack(views)
+    return np.stack([plain_view(pixels[example.key], size) for example in examples])

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -46,6 +47,11 @@ class Augmentation(_Strict):
     jpeg_probability: float = Field(0.1, ge=0, le=1)
     hair_probability: float = Field(0.05, ge=0, le=1)
     erase_probability: float = Field(0.1, ge=0, le=1)
+    inscribed_rotation: bool = Field(
+        False, description="turn the centre square by any angle and keep the largest upright rectangle; no random crop"
+    )
+    random_operations: int = Field(0, ge=0, le=8, description="so many operations after RandAugment on top")
+    operation_strength: float = Field(0.3, ge=0, le=1)
 
     @model_validator(mode="after")
     def _ordered(self) -> Augmentation:
@@ -72,7 +78,14 @@ class Recipe(_Strict):
         backbone: a timm model name.
         classes: taxonomy nodes, in the order of the outputs.
         input_size: S, pixels a side.
-        learning_rate: peak of the one-cycle schedule.
+        max_class_size: where given, the disease partition with this limit takes the place of `classes` (see `train.partition`).
+        optimizer: `rmsprop` is TensorFlow's, with epsilon under the root.
+        rms_decay, momentum, epsilon: of `rmsprop`.
+        learning_rate: the highest of the schedule.
+        schedule: `one_cycle`; `cosine` after a linear warm-up; `steps`, divided by `step_factor` every `step_epochs`.
+        warmup: share of the steps over which `one_cycle` and `cosine` rise.
+        gradient_clip: largest norm of the gradient; 0 does not clip.
+        mixup: alpha of Zhang et al. 2018 (mixup: beyond empirical risk minimization); 0 mixes nothing.
         ema_decay: decay of the moving average of the weights that is kept; 0 keeps the last weights.
         logit_adjustment: tau of Menon et al. 2021 (Long-tail learning via logit adjustment, eq. 10); 0 is plain likelihood.
         repeats: data set -> how often each of its training images is seen per epoch.
@@ -82,10 +95,19 @@ class Recipe(_Strict):
     name: str
     backbone: str = "mobilenetv2_100"
     classes: tuple[str, ...] = Field(HAM10000_CLASSES, min_length=2)
+    max_class_size: int | None = Field(None, ge=1)
     input_size: int = Field(144, ge=32, le=1024)
     epochs: int = Field(12, ge=1)
     batch_size: int = Field(32, ge=2)
-    optimizer: Literal["adamw"] = "adamw"
+    optimizer: Literal["adamw", "rmsprop"] = "adamw"
+    rms_decay: float = Field(0.9, gt=0, lt=1)
+    momentum: float = Field(0.9, ge=0, lt=1)
+    epsilon: float = Field(0.1, gt=0)
+    schedule: Literal["one_cycle", "cosine", "steps"] = "one_cycle"
+    step_epochs: int = Field(30, ge=1)
+    step_factor: float = Field(16.0, gt=1)
+    gradient_clip: float = Field(1.0, ge=0)
+    mixup: float = Field(0.0, ge=0)
     learning_rate: float = Field(5e-4, gt=0)
     warmup: float = Field(0.15, gt=0, lt=1)
     weight_decay: float = Field(0.02, ge=0)
@@ -101,6 +123,27 @@ class Recipe(_Strict):
 
 
 _R = TypeVar("_R", bound=Recipe)
+
+
+def read_stored(text: str, schema: type[_R]) -> _R:
+    """The recipe that a checkpoint carries, written by this version, an older or a newer one.
+
+    Keys that it lacks take their defaults, and keys that this version does not know are left out: neither says how weights
+    are to be read.
+
+    Raises:
+        ValidationError: what is left is not a recipe.
+    """
+
+    parts: dict[str, type[BaseModel]] = {"augmentation": Augmentation, "split": SplitPlan}
+
+    def known(document: Any, model: type[BaseModel]) -> Any:
+        if not isinstance(document, dict):
+            return document
+        kept = {name: value for name, value in document.items() if name in model.model_fields}
+        return {name: known(value, parts[name]) if name in parts else value for name, value in kept.items()}
+
+    return schema.model_validate_json(json.dumps(known(json.loads(text), schema)))
 
 
 def load_recipe(name_or_path: str) -> Recipe:

@@ -19,8 +19,13 @@ SPLITS = ("train", "val", "test")
 Split = dict[str, list[Example]]
 
 
-def split_examples(examples: Sequence[Example], plan: SplitPlan) -> Split:
+def split_examples(examples: Sequence[Example], plan: SplitPlan, first: int = 0) -> Split:
     """Cut examples into train, val and test so that no group straddles and each label keeps its share.
+
+    Args:
+        examples: the images.
+        plan: how many folds, and which share of them goes where.
+        first: the fold with which the test part begins; the others follow it in a ring.
 
     Raises:
         DataError: fewer groups than folds, or every label has fewer images than folds.
@@ -39,6 +44,7 @@ def split_examples(examples: Sequence[Example], plan: SplitPlan) -> Split:
     names = np.full(plan.folds, "train", dtype=object)
     names[: plan.test_folds] = "test"
     names[plan.test_folds : plan.test_folds + plan.val_folds] = "val"
+    names = np.roll(names, first)
     split: Split = {name: [] for name in SPLITS}
     for example, fold in zip(examples, fold_of, strict=True):
         split[names[fold]].append(example)

@@ -201,11 +201,47 @@ def test_truth_is_open_where_the_label_leaves_it_open(
     assert tree.truth("cancer", nodes) is cancer
 
 
-def test_every_label_of_every_data_set_says_something_about_the_classes() -> None:
+@pytest.mark.parametrize("dataset", ["ham10000", "isic2017", "isic2018", "isic2019", "isic2020", "pad_ufes_20", "derm7pt"])
+def test_every_label_of_a_set_of_lesions_says_something_about_the_classes(dataset: str) -> None:
     tree = default_taxonomy()
-    for labels in tree.datasets.values():
-        for nodes in labels.values():
-            assert tree.class_mask(nodes, HAM10000_CLASSES).any()
+    for nodes in tree.datasets[dataset].values():
+        assert tree.class_mask(nodes, HAM10000_CLASSES).any()
+
+
+@pytest.mark.parametrize(
+    ("dataset", "labels"),
+    [
+        ("ham10000", 7),
+        ("isic2018", 7),
+        ("isic2019", 9),
+        ("isic2020", 11),
+        ("fitzpatrick17k", 114),
+        ("ddi", 78),
+        ("derm7pt", 20),
+    ],
+)
+def test_no_label_of_a_release_is_missing(dataset: str, labels: int) -> None:
+    assert len(default_taxonomy().datasets[dataset]) == labels
+
+
+def test_nothing_but_cancer_counts_as_cancer() -> None:
+    tree = default_taxonomy()
+    ddi = {label for label, nodes in tree.datasets["ddi"].items() if tree.truth("cancer", nodes) is not False}
+    assert ddi == {
+        *("basal-cell-carcinoma", "basal-cell-carcinoma-nodular", "basal-cell-carcinoma-superficial"),
+        *("blastic-plasmacytoid-dendritic-cell-neoplasm", "kaposi-sarcoma", "leukemia-cutis", "metastatic-carcinoma"),
+        *("melanoma", "melanoma-acral-lentiginous", "melanoma-in-situ", "nodular-melanoma-(nm)", "mycosis-fungoides"),
+        *("sebaceous-carcinoma", "squamous-cell-carcinoma", "squamous-cell-carcinoma-keratoacanthoma"),
+        "subcutaneous-t-cell-lymphoma",
+    }
+    assert tree.truth("malignancy", tree.nodes_of("ddi", "squamous-cell-carcinoma-in-situ")) is True
+    isic = {label: tree.truth("malignancy", nodes) for label, nodes in tree.datasets["isic2020"].items()}
+    assert {label for label, verdict in isic.items() if verdict is not False} == {"melanoma", "malignant"}
+
+
+def test_classes_of_two_releases_with_the_same_labels_are_the_same() -> None:
+    tree = default_taxonomy()
+    assert {label.upper(): nodes for label, nodes in tree.datasets["ham10000"].items()} == tree.datasets["isic2018"]
 
 
 def test_what_is_not_in_the_tree_is_named() -> None:
@@ -216,8 +252,8 @@ def test_what_is_not_in_the_tree_is_named() -> None:
         tree.nodes_of("ph2", "mel")
     with pytest.raises(TaxonomyError, match=r"'doom'.*malignancy"):
         tree.aggregate_vector("doom", HAM10000_CLASSES)
-    with pytest.raises(TaxonomyError, match="wart"):
-        tree.ancestors("wart")
+    with pytest.raises(TaxonomyError, match="unicorn"):
+        tree.ancestors("unicorn")
     with pytest.raises(TaxonomyError, match="inflammatory"):
         tree.class_mask(["inflammatory"], HAM10000_CLASSES)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from mobile_runtime.console import run
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Example
 
@@ -30,3 +32,12 @@ def write(path: Path, *lines: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     return path
+
+
+def call(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
+    """Exit status, standard output and standard error of `python -m train WORDS`, in this process."""
+    capfd.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        run("train", [str(word) for word in words])
+    shown = capfd.readouterr()
+    return int(ended.value.code or 0), shown.out, shown.err

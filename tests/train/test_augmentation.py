@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,7 +11,7 @@ from hypothesis import strategies as st
 
 from mobile_runtime.resample import centre_square, resample
 from mobile_runtime.synthetic import lesion
-from train.augmentation import augment, draw_hair
+from train.augmentation import augment, draw_hair, inscribed_rectangle, turn
 from train.recipe import Augmentation
 
 STEPS = ("rotation", "squash", "soften", "colour", "blur", "noise", "jpeg", "hair", "erase")
@@ -39,6 +41,8 @@ def plans(draw: st.DrawFn) -> Augmentation:
         | {name: draw(st.floats(0, 0.99)) for name in ("brightness", "contrast", "white_balance", "saturation", "gamma")}
         | {"crop_scale": (low, draw(st.floats(low, 1))), "shift": draw(st.floats(0, 0.5)), "squash": draw(st.floats(1, 4))}
         | {"resolution_cap": cap, "soften_to": draw(st.integers(16, cap))}
+        | {"inscribed_rotation": draw(st.booleans()), "random_operations": draw(st.integers(0, 3))}
+        | {"operation_strength": draw(share)}
     )
 
 
@@ -168,3 +172,79 @@ def test_erasing_covers_a_rectangle_of_one_colour() -> None:
         assert 7 * 7 <= counts.max() <= 20 * 20
         rows, columns = np.nonzero((view == values[counts.argmax()]).all(-1))
         assert (np.ptp(rows) + 1) * (np.ptp(columns) + 1) == counts.max()
+
+
+sides = st.floats(1, 1000)
+angles = st.floats(0, 2 * math.pi)
+
+
+@given(sides, sides, angles)
+def test_the_inscribed_rectangle_lies_inside(width: float, height: float, angle: float) -> None:
+    across, along = inscribed_rectangle(width, height, angle)
+    assert across > 0
+    assert along > 0
+    for x, y in ((across, along), (across, -along)):  # the other two corners are these mirrored at the centre
+        turned_x = x * math.cos(angle) + y * math.sin(angle)
+        turned_y = y * math.cos(angle) - x * math.sin(angle)
+        assert abs(turned_x) <= width * (1 + 1e-6)
+        assert abs(turned_y) <= height * (1 + 1e-6)
+
+
+@given(sides, sides, angles)
+def test_no_upright_rectangle_inside_is_larger(width: float, height: float, angle: float) -> None:
+    sine, cosine = abs(math.sin(angle)), abs(math.cos(angle))
+    across = np.linspace(0, math.hypot(width, height), 4001)[1:]
+    with np.errstate(divide="ignore"):
+        along = np.minimum((width - across * cosine) / max(sine, 1e-15), (height - across * sine) / max(cosine, 1e-15))
+    best = float((across * along).max())
+    ours = math.prod(inscribed_rectangle(width, height, angle))
+    assert ours >= best * (1 - 1e-6)
+
+
+def test_the_inscribed_rectangle_of_known_turns() -> None:
+    assert inscribed_rectangle(200, 150, 0) == pytest.approx((200, 150))
+    assert inscribed_rectangle(200, 150, math.pi / 2) == pytest.approx((150, 200))
+    # A square turned by 45 degrees holds one whose diagonal is its side.
+    assert inscribed_rectangle(100, 100, math.pi / 4) == pytest.approx((100 / math.sqrt(2),) * 2)
+
+
+@given(st.integers(8, 160), st.integers(8, 160), st.floats(0, 360))
+def test_a_turned_image_shows_only_what_was_in_its_centre_square(height: int, width: int, degrees: float) -> None:
+    rows, columns = np.mgrid[0:height, 0:width].astype(np.uint8)
+    view = turn(np.stack([rows, columns, rows], -1), degrees).astype(float)
+    side, (left, top, right, _) = len(view), centre_square(width, height)
+    assert view.shape == (side, side, 3)
+    assert (right - left) / math.sqrt(2) - 2 <= side <= right - left
+    offset = np.arange(side) - (side - 1) / 2
+    down, over = np.meshgrid(offset, offset, indexing="ij")
+    sine, cosine = math.sin(math.radians(degrees)), math.cos(math.radians(degrees))
+    middle = (right - left - 1) / 2
+    along, across = middle + sine * over + cosine * down, middle + cosine * over - sine * down
+    assert min(along.min(), across.min()) >= -1e-5
+    assert max(along.max(), across.max()) <= right - left - 1 + 1e-5
+    expected = np.stack([top + along, left + across], -1)
+    # Half a grey level of rounding, and positions in steps of 1/32 pixel.
+    np.testing.assert_allclose(view[..., :2], expected, atol=0.6)
+
+
+def test_an_operation_of_no_strength_changes_next_to_nothing() -> None:
+    image = lesion("mel", 0, 64)
+    for seed in range(20):
+        plain = augment(image, 48, STILL, np.random.default_rng(seed)).astype(int)
+        still = augment(image, 48, only(random_operations=1, operation_strength=0), np.random.default_rng(seed))
+        strong = augment(image, 48, only(random_operations=1, operation_strength=1), np.random.default_rng(seed))
+        # At strength 0 only autocontrast may act: it stretches the range to 0..255.
+        stretched = np.ptp(still.reshape(-1, 3), axis=0).min() >= 250
+        assert stretched or np.abs(still.astype(int) - plain).max() <= 1
+        assert not np.array_equal(strong, plain)
+
+
+def test_the_stream_of_chance_of_recipes_without_the_newer_steps_is_unchanged() -> None:
+    # What the generator gave next after each view of the first release: runs begun with it go on with the same views.
+    image = textured(150, 200)
+    following = []
+    for index in range(4):
+        rng = np.random.default_rng([2017, 3, index])
+        augment(image, 64, Augmentation(), rng)
+        following.append(rng.random())
+    assert following == [0.5758532381887773, 0.4055224848910377, 0.013997901187754791, 0.21449069252855868]

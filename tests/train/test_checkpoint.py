@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -90,12 +91,25 @@ def test_plain_weights_are_not_a_checkpoint(tmp_path: Path) -> None:
         load_checkpoint(tmp_path / "plain.safetensors")
 
 
+def test_a_recipe_of_an_older_or_newer_version_is_read_by_defaults(network: LesionNetwork, tmp_path: Path) -> None:
+    good = save_checkpoint(network, RECIPE, tmp_path / "good.safetensors")
+    other = tmp_path / "other.safetensors"
+    document = RECIPE.model_dump(mode="json")
+    for name in ("schedule", "mixup", "max_class_size", "gradient_clip"):
+        del document[name]
+    del document["augmentation"]["inscribed_rotation"]
+    document |= {"colour_space": "lab", "augmentation": {**document["augmentation"], "fog": 0.1}}
+    rewritten(good, other, {"recipe": json.dumps(document)})
+    assert load_checkpoint(other)[1] == RECIPE
+
+
 def test_a_checkpoint_that_contradicts_itself_is_refused(network: LesionNetwork, tmp_path: Path) -> None:
     good = save_checkpoint(network, RECIPE, tmp_path / "good.safetensors")
     bad = tmp_path / "bad.safetensors"
-    rewritten(good, bad, {"recipe": '{"name": "r", "colour": 1}'})
-    with pytest.raises(DataError, match=r"bad\.safetensors: its recipe is not readable"):
-        load_checkpoint(bad)
+    for text in ('{"name": "r", "epochs": "many"}', "[1]", "{"):
+        rewritten(good, bad, {"recipe": text})
+        with pytest.raises(DataError, match=r"bad\.safetensors: its recipe is not readable"):
+            load_checkpoint(bad)
     rewritten(good, bad, drop="head.bias")
     with pytest.raises(DataError, match=r"bad\.safetensors: does not fit backbone mobilenetv2_035.*head\.bias"):
         load_checkpoint(bad)

@@ -15,10 +15,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from mobile_runtime.console import run
 from mobile_runtime.files import sha256
 from tests.conftest import REPOSITORY, TrainedRun
-from tests.train.factories import draw, write
+from tests.train.factories import call, draw, write
 from train.commands import app
 from train.datasets import Example, read_examples
 from train.splits import load_split
@@ -35,17 +34,15 @@ def leaves(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
 COMMANDS = dict(leaves(typer.main.get_command(app)))
 
 
-def call(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of `python -m train WORDS`, in this process."""
-    capfd.readouterr()
-    with pytest.raises(SystemExit) as ended:
-        run("train", [str(word) for word in words])
-    shown = capfd.readouterr()
-    return int(ended.value.code or 0), shown.out, shown.err
-
-
 def test_the_commands_of_the_design_are_there() -> None:
-    assert {("fit",), ("data", "show"), ("data", "split"), ("data", "synthetic")} <= COMMANDS.keys()
+    assert {
+        ("fit",),
+        ("taxonomy",),
+        ("partition",),
+        ("data", "show"),
+        ("data", "split"),
+        ("data", "synthetic"),
+    } <= COMMANDS.keys()
 
 
 @pytest.mark.parametrize("path", COMMANDS)
@@ -148,7 +145,7 @@ def test_synthetic_data_can_be_drawn(tmp_path: Path, capfd: pytest.CaptureFixtur
     ("words", "reason"),
     [
         (("data", "show", "--data", "nowhere"), "nowhere: no such data folder"),
-        (("fit", "--data", "nowhere", "--recipe", "mobil"), "no recipe 'mobil'; there are mobile, "),
+        (("fit", "--data", "nowhere", "--recipe", "mobil"), "no recipe 'mobil'; there are esteva2017, mobile, "),
         (("fit", "--data", "DATA", "--recipe", "tiny", "--split", "absent.csv"), "absent.csv: not a readable split file"),
         (("fit", "--data", "DATA", "--recipe", "tiny", "--init", "imagenet"), "imagenet: not a readable safetensors file"),
         (("fit", "--data", "DATA", "--labels", "absent.csv"), "absent.csv: no such label file"),

@@ -28,7 +28,7 @@ from tests.conftest import REPOSITORY, TrainedRun
 from tests.train.factories import example
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Example, read_examples
-from train.fitting import class_log_prior, fit, marginal_loss
+from train.fitting import class_log_prior, fit, marginal_loss, with_partition
 from train.network import LesionNetwork
 from train.recipe import Recipe, SplitPlan, load_recipe
 from train.splits import load_split, split_examples
@@ -295,6 +295,37 @@ def test_a_run_folder_is_of_one_recipe_and_one_split(quick_recipe: Recipe, few_e
 def test_too_little_data_for_a_batch_is_refused(quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\d+ training images are fewer than one batch of 64"):
         quick_fit(quick_recipe.model_copy(update={"batch_size": 64}), few_examples, tmp_path)
+
+
+def test_classes_may_come_from_the_partition(quick_recipe: Recipe, few_examples: list[Example]) -> None:
+    tree = default_taxonomy()
+    assert with_partition(quick_recipe, few_examples, tree) is quick_recipe
+    # Six images of each of seven labels: with fewer than 13 to a class, the two epidermal malignancies stay together.
+    found = with_partition(quick_recipe.model_copy(update={"max_class_size": 13}), few_examples, tree)
+    assert found.classes == (
+        *("dermal_benign", "epidermal_benign", "melanocytic_benign"),
+        *("epidermal_malignant", "melanocytic_malignant"),
+    )
+    with pytest.raises(DataError, match="max_class_size 1000 leaves a single training class"):
+        with_partition(quick_recipe.model_copy(update={"max_class_size": 1000}), few_examples, tree)
+
+
+def test_the_newer_keys_train_together_and_go_on_exactly(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path
+) -> None:
+    changes = {
+        "optimizer": "rmsprop",
+        "schedule": "cosine",
+        "mixup": 0.4,
+        "max_class_size": 13,
+        "gradient_clip": 0.0,
+        "epochs": 2,
+    }
+    recipe = quick_recipe.model_copy(update=changes)
+    whole = quick_fit(recipe, few_examples, tmp_path / "whole")
+    assert load_checkpoint(whole)[1].classes[0] == "dermal_benign"
+    again = quick_fit(recipe, few_examples, tmp_path / "again")
+    assert whole.read_bytes() == again.read_bytes()
 
 
 def test_training_starts_from_the_given_weights(quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path) -> None:

@@ -30,6 +30,15 @@ def test_shipped_recipes_load_by_name_and_by_path(name: str) -> None:
     assert load_recipe(str(RECIPES / f"{name}.yaml")) == recipe
 
 
+def test_the_papers_recipe_holds_the_papers_numbers() -> None:
+    recipe = load_recipe("esteva2017")
+    assert (recipe.backbone, recipe.input_size, recipe.max_class_size) == ("inception_v3", 299, 1000)
+    assert (recipe.optimizer, recipe.rms_decay, recipe.momentum, recipe.epsilon) == ("rmsprop", 0.9, 0.9, 0.1)
+    assert (recipe.learning_rate, recipe.schedule, recipe.step_factor, recipe.step_epochs) == (0.001, "steps", 16, 30)
+    assert recipe.augmentation.inscribed_rotation
+    assert recipe.split.folds == 9
+
+
 def test_a_file_overrides_only_what_it_names(tmp_path: Path) -> None:
     recipe = load_recipe(str(written(tmp_path, "epochs: 3\naugmentation: {shift: 0.2}\nrepeats: {pad_ufes_20: 2}\n")))
     assert (recipe.name, recipe.epochs, recipe.augmentation.shift, recipe.repeats) == ("mine", 3, 0.2, {"pad_ufes_20": 2})

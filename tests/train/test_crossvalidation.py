@@ -1,0 +1,63 @@
+"""Cross-validation: every image is tested once, finished folds are not done again, and the summary is plain arithmetic."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+import train.crossvalidation
+from mobile_runtime.errors import DataError
+from train.crossvalidation import crossvalidate, fold_splits, summarize
+from train.datasets import Example
+from train.recipe import Recipe, SplitPlan
+from train.splits import split_examples
+
+
+def test_each_image_is_tested_once_and_validates_once(few_examples: list[Example]) -> None:
+    splits = list(fold_splits(few_examples, folds=4, seed=3))
+    assert len(splits) == 4
+    for part in ("test", "val"):
+        assert Counter(e.key for split in splits for e in split[part]) == {e.key: 1 for e in few_examples}
+    for before, after in pairwise(splits):
+        assert before["val"] == after["test"]
+    assert splits[0] == split_examples(few_examples, SplitPlan(folds=4, test_folds=1, val_folds=1, seed=3))
+
+
+def test_mean_and_standard_deviation_by_hand() -> None:
+    rows = [{"a": 0.5, "b": 1.0}, {"a": 0.7}, {"a": 0.9}]
+    found = summarize(rows)
+    assert found["a"] == {"mean": pytest.approx(0.7), "sd": pytest.approx(0.2), "folds": 3}
+    assert found["b"] == {"mean": 1.0, "sd": None, "folds": 1}
+
+
+@pytest.mark.slow
+def test_folds_are_trained_judged_and_not_done_again(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[Path] = []
+    fit = train.crossvalidation.fit
+
+    def counted(recipe: Recipe, examples: list[Example], out: Path, **options: object) -> Path:
+        calls.append(out)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return fit(recipe, examples, out, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(train.crossvalidation, "fit", counted)
+    with pytest.raises(KeyboardInterrupt):
+        crossvalidate(quick_recipe, few_examples, tmp_path, folds=3, workers=0)
+    assert not (tmp_path / "crossvalidation.json").exists()
+    document = crossvalidate(quick_recipe, few_examples, tmp_path, folds=3, workers=0)
+    assert [path.name for path in calls] == ["fold-1", "fold-2", "fold-3", "fold-3"]
+    assert document == json.loads((tmp_path / "crossvalidation.json").read_text(encoding="utf-8"))
+    assert len(document["folds"]) == 3
+    accuracy = document["summary"]["balanced_accuracy_classes"]
+    assert accuracy["folds"] == 3
+    assert math.isfinite(accuracy["sd"])
+    with pytest.raises(DataError, match="fold-1: finished with another recipe or split"):
+        crossvalidate(quick_recipe.model_copy(update={"seed": 5}), few_examples, tmp_path, folds=3, workers=0)

@@ -1,0 +1,177 @@
+"""`python -m train data`: look at data sets, split them, draw synthetic ones."""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import numpy as np
+import typer
+from rich.progress import track
+from rich.table import Table
+
+from mobile_runtime.console import err, out, print_json
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_atomically
+from mobile_runtime.taxonomy import default_taxonomy
+from train.cache import open_cache
+from train.datasets import read_examples, write_synthetic
+from train.duplicates import (
+    MAX_DISTANCE,
+    MIN_SIMILARITY,
+    Pair,
+    audit,
+    merge,
+    perceptual_hash,
+    repair,
+    same_embedding,
+    same_hash,
+)
+from train.inference import embed
+from train.options import DataOption, JsonOption, RecipeOption
+from train.recipe import load_recipe
+from train.splits import SPLITS, load_split, save_split, split_examples
+
+data_app = typer.Typer(no_args_is_help=True, help="Look at data sets, split them, draw synthetic ones.")
+
+
+@data_app.command("show", epilog="Example: python -m train data show --data DIR")
+def show(data: DataOption, as_json: JsonOption = False) -> None:
+    """Count images, lesions and labels, and show which taxonomy node each label means."""
+    examples = read_examples(data)
+    counts = Counter((e.dataset, e.label, e.nodes) for e in examples)
+    groups = {dataset: len({e.group for e in examples if e.dataset == dataset}) for dataset in {e.dataset for e in examples}}
+    if as_json:
+        rows = [{"dataset": d, "label": label, "nodes": list(n), "images": c} for (d, label, n), c in counts.items()]
+        print_json({"groups": groups, "labels": rows})
+        return
+    names = default_taxonomy().names
+    table = Table("data set", "label", "images", "means")
+    for (dataset, label, nodes), count in sorted(counts.items()):
+        table.add_row(dataset, label, str(count), " or ".join(names[node] for node in nodes))
+    out.print(table)
+    for dataset, number in sorted(groups.items()):
+        out.print(f"{dataset}: {number} lesions or patients")
+
+
+@data_app.command("split", epilog="Example: python -m train data split --data DIR --recipe mobile --out splits.csv")
+def split_data(
+    data: DataOption,
+    folder: Annotated[Path, typer.Option("--out", help="CSV to write.")],
+    recipe: RecipeOption = "mobile",
+    as_json: JsonOption = False,
+) -> None:
+    """Cut a data set into train, val and test by lesion or patient, stratified by label, and save it."""
+    parts = split_examples(read_examples(data), load_recipe(recipe).split)
+    save_split(parts, folder)
+    counts = {name: len(parts[name]) for name in SPLITS}
+    if as_json:
+        print_json(counts)
+    else:
+        out.print(f"wrote {folder}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+
+
+@data_app.command("select", epilog="Example: python -m train data select --data DIR --dataset ham10000 --out test.csv")
+def select(
+    data: DataOption,
+    folder: Annotated[Path, typer.Option("--out", help="CSV to write: image_id, label, group.")],
+    dataset: Annotated[str, typer.Option(help="Which data set's images.")],
+    part: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    split: Annotated[Optional[Path], typer.Option(help="A splits.csv; cut by the recipe if left out.")] = None,
+    recipe: RecipeOption = "mobile",
+) -> None:
+    """Write the labels of one part of a split, as `python -m benchmarks drift --labels` reads them."""
+    examples = read_examples(data)
+    parts = load_split(split, examples) if split else split_examples(examples, load_recipe(recipe).split)
+    if part not in parts:
+        raise DataError(f"no part {part!r}; there are {', '.join(parts)}")
+    chosen = [e for e in parts[part] if e.dataset == dataset]
+    if not chosen:
+        raise DataError(f"the {part} split has no images of {dataset!r}; there are {sorted({e.dataset for e in parts[part]})}")
+    with write_atomically(folder) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["image_id", "label", "group"])
+        writer.writerows([e.path.stem, e.label, e.group] for e in chosen)
+    out.print(f"wrote {folder}: {len(chosen)} {part} images of {dataset}")
+
+
+@data_app.command("synthetic", epilog="Example: python -m train data synthetic --out synthetic --per-class 40")
+def synthetic(
+    folder: Annotated[Path, typer.Option("--out", help="Folder to write.")],
+    per_class: Annotated[int, typer.Option(min=1, help="Images of each of the seven classes.")] = 40,
+    seed: int = 0,
+) -> None:
+    """Draw synthetic lesions in the layout of HAM10000's release: for trying things out, never for claims."""
+    examples = write_synthetic(folder, per_class, seed)
+    out.print(f"wrote {len(examples)} synthetic images into {folder}")
+
+
+@data_app.command("audit", epilog="Example: python -m train data audit --data DIR --recipe mobile --repair splits.csv")
+def audit_data(
+    data: DataOption,
+    split: Annotated[Optional[Path], typer.Option(help="A splits.csv; cut by the recipe if left out.")] = None,
+    recipe: RecipeOption = "mobile",
+    checkpoint: Annotated[Optional[Path], typer.Option(help="model.safetensors: compare embeddings too.")] = None,
+    max_distance: Annotated[int, typer.Option(min=0, max=100, help="Differing bits of 255 in a hash.")] = MAX_DISTANCE,
+    min_similarity: Annotated[float, typer.Option(min=-1, max=1, help="Cosine of two embeddings.")] = MIN_SIMILARITY,
+    repaired: Annotated[Optional[Path], typer.Option("--repair", help="Write a split that no duplicate straddles.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find pictures of different lesions or patients that look the same, and those of them that straddle a split.
+
+    Exit status 1 where a pair straddles the split and no repaired one was asked for.
+    """
+    examples = read_examples(data)
+    parts = load_split(split, examples) if split else split_examples(examples, load_recipe(recipe).split)
+    pixels = open_cache(examples)
+    hashes = np.stack([perceptual_hash(pixels[e.key]) for e in track(examples, "hash", transient=True, console=err)])
+    pairs = same_hash(hashes, max_distance)
+    if checkpoint is not None:
+        pairs = merge(pairs, same_embedding(embed(checkpoint, examples, pixels), min_similarity))
+    found = audit(examples, parts, pairs)
+    if repaired is not None:
+        save_split(repair(examples, parts, found.components), repaired)
+    part_of = {example.key: name for name, members in parts.items() for example in members}
+
+    def row(pair: Pair) -> dict[str, Any]:
+        first, second = examples[pair.first], examples[pair.second]
+        return {
+            "first": first.key,
+            "second": second.key,
+            "labels": [first.label, second.label],
+            "parts": [part_of[first.key], part_of[second.key]],
+            "distance": pair.distance,
+            "similarity": pair.similarity,
+        }
+
+    if as_json:
+        print_json(
+            {
+                "images": len(examples),
+                "components": int(found.components.max()) + 1,
+                "pairs": [row(pair) for pair in found.pairs],
+                "leaks": len(found.leaks),
+                "contradictions": len(found.contradictions),
+            }
+        )
+    else:
+        table = Table("first", "second", "labels", "parts", "bits", "cosine")
+        for pair in found.leaks:
+            shown = row(pair)
+            bits = "" if pair.distance is None else str(pair.distance)
+            cosine = "" if pair.similarity is None else f"{pair.similarity:.3f}"
+            labels, homes = ", ".join(shown["labels"]), ", ".join(shown["parts"])
+            table.add_row(shown["first"], shown["second"], labels, homes, bits, cosine)
+        if found.leaks:
+            out.print(table)
+        out.print(
+            f"{len(found.pairs)} pairs of different lesions or patients look the same, {len(found.leaks)} of them straddle the "
+            f"split, {len(found.contradictions)} have labels of different meaning",
+            highlight=False,
+        )
+        if repaired is not None:
+            out.print(f"wrote {repaired}", highlight=False)
+    if found.leaks and repaired is None:
+        raise typer.Exit(1)

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import agreement, statistics
-from benchmarks.labelled import LabelledSet, Truth, name_few
+from benchmarks.labelled import LabelledSet, Truth
+from benchmarks.options import notes_of_gaps
 from benchmarks.results import Differences, VariantDrift, Verdict
 from benchmarks.scoring import Scored
 from benchmarks.statistics import Gap, Measure
@@ -144,13 +145,7 @@ def notes_of(labelled: LabelledSet, class_labels: Sequence[str], variants: Mappi
     for name, drift in variants.items():
         if malignant and benign and drift.differences and drift.differences.auc_malignancy_bootstrap is None:
             notes.append(f"{name}: no bootstrap resample held both classes, so there is no verdict.")
-    if labelled.missing:
-        few = name_few(labelled.missing)
-        notes.append(f"{len(labelled.missing)} label rows have no image and were left out: {few}.")
-    if labelled.unlabelled:
-        few = name_few(labelled.unlabelled)
-        notes.append(f"{len(labelled.unlabelled)} images have no label row and took no part: {few}.")
-    return notes
+    return notes + notes_of_gaps(labelled)
 
 
 def _measure(scored: Scored, truth: Truth, class_labels: Sequence[str]) -> _Measures:

@@ -10,7 +10,6 @@ import jinja2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from sklearn.metrics import roc_curve
 
 from benchmarks import figures, wording
 from benchmarks.labelled import Truth
@@ -50,6 +49,8 @@ def render(report: DriftReport, scored: Mapping[str, Scored], prepared: Prepared
 
 
 def _roc(report: DriftReport, scored: Mapping[str, Scored], truth: Truth) -> str | None:
+    from sklearn.metrics import roc_curve  # half of the commands' start, and only this page needs it
+
     malignant = truth.malignant[truth.decided]
     if len(np.unique(malignant)) < 2:
         return None

@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import wording
+from benchmarks.decision_results import DecisionsReport
 from benchmarks.latency import STAGES, Comparison
 from benchmarks.results import DriftReport, LatencyReport
 
@@ -73,6 +74,68 @@ def latency_table(report: LatencyReport) -> Table:
             f"{run.cold_start.load_ms + run.cold_start.first_invoke_ms:.0f}",
             f"{run.cold_start.peak_memory_bytes / 1e6:.0f}",
         )
+    return table
+
+
+def outcomes_table(report: DecisionsReport) -> Table:
+    """Outcomes of 1,000 patients, one column for each policy."""
+    data = report.dataset
+    table = Table(
+        box=SIMPLE,
+        title=f"{report.bundle}, {report.variant} at {report.operating_point} on {data.name}: {data.images} images, "
+        f"{data.groups} groups, {data.malignant} malignant",
+        caption=f"1,000 patients of whom {1000 * report.prevalence:g} have cancer; [95 % intervals]",
+        pad_edge=False,
+    )
+    table.add_column("outcome", overflow="fold")
+    for policy in report.outcomes or {}:
+        table.add_column(f"no verdict: {policy.replace('_', ' ')}", justify="right")
+    rows = {
+        "missed cancers (false reassurance)": "missed_per_1000",
+        "referred without cancer": "over_referred_per_1000",
+        "referred": "referred_per_1000",
+        "without a verdict": "unanswered_per_1000",
+        "referrals per cancer found": "number_needed_to_refer",
+        "PPV": "ppv",
+        "NPV": "npv",
+    }
+    for title, name in rows.items():
+        write = wording.with_interval if name in ("ppv", "npv") else wording.count
+        table.add_row(title, *(escape(write(getattr(outcome, name))) for outcome in (report.outcomes or {}).values()))
+    return table
+
+
+def diagnoses_table(report: DecisionsReport) -> Table:
+    """Share of each diagnosis that is referred."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in ("diagnosis", "images", "referred", "low concern", "no verdict"):
+        table.add_column(heading, justify="left" if heading == "diagnosis" else "right")
+    kinds = {True: "malignant", False: "benign", None: "open"}
+    for label, found in report.diagnoses.items():
+        shares = (escape(wording.with_interval(share)) for share in (found.referred, found.low_concern))
+        table.add_row(f"{escape(label)} [dim]{kinds[found.malignant]}[/]", str(found.images), *shares, str(found.unanswered))
+    return table
+
+
+def subgroups_table(report: DecisionsReport) -> Table:
+    """Figures of each group, and the gap between best and worst."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in ("subgroup", "images", "malignant", "sensitivity", "specificity", "AUC malignant"):
+        table.add_column(heading, justify="left" if heading == "subgroup" else "right")
+    for column, grouping in report.subgroups.items():
+        for name, group in grouping.groups.items():
+            shares = (escape(wording.with_interval(share)) for share in (group.sensitivity, group.specificity))
+            curve = escape(f"{wording.value(group.auc_malignancy)} {wording.interval(group.auc_malignancy)}")
+            table.add_row(f"{escape(column)}: {escape(name)}", str(group.images), str(group.malignant), *shares, curve)
+        gaps = [grouping.gaps[figure] for figure in ("sensitivity", "specificity", "auc_malignancy")]
+        cells = [
+            f"{wording.change(gap.difference)} {escape(wording.change_interval(gap.difference))}\n"
+            f"[dim]worst: {escape(gap.worst)}[/]"
+            if gap
+            else wording.NONE
+            for gap in gaps
+        ]
+        table.add_row(f"[dim]{escape(column)}: best - worst[/]", "", "", *cells, end_section=True)
     return table
 
 

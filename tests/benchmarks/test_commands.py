@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from benchmarks import cold_start, latency
 from benchmarks.commands import app
+from benchmarks.decision_results import DecisionsReport
 from benchmarks.results import DriftReport, LatencyReport
 from mobile_runtime.errors import BundleError, DataError
 from tests.benchmarks import fakes
@@ -117,6 +118,40 @@ def test_a_bundle_without_float32_is_refused(dataset: Path, tmp_path: Path) -> N
     result = runner.invoke(app, drift_arguments(alone, dataset, tmp_path / "out"))
     assert isinstance(result.exception, BundleError) and "make bundle" in str(result.exception)
     assert not (tmp_path / "out").exists()
+
+
+def decisions_run(bundle: Path, dataset: Path, *more: str) -> Any:
+    table = str(dataset / "HAM10000_metadata.csv")
+    fixed = ["decisions", "--bundle", str(bundle), "--images", str(dataset), "--labels", table, "--prevalence", "0.05"]
+    return runner.invoke(app, [*fixed, *more])
+
+
+def test_decisions_are_printed_and_stored(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
+    file = tmp_path / "decisions.json"
+    more = ["--subgroup", "localization", "--subgroup", "dx", "--floor", "12", "--out", str(file)]
+    result = decisions_run(bundle_path, dataset, *more)
+    assert result.exit_code == 0, result.output
+    report = DecisionsReport.model_validate_json(file.read_bytes())
+    assert report.variant == "int8" and report.operating_point == "balanced" and report.threshold == 0.5
+    assert sum(sum(counts.values()) for counts in report.verdicts.values()) == report.dataset.images == 42
+    assert report.outcomes is not None and len(report.decision_curve) == 50 and set(report.coverage) == {"margin"}
+    assert sorted(report.diagnoses) == ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
+    assert report.subgroups["localization"].groups["unknown"].images == 42
+    assert len(report.subgroups["dx"].withheld) == 7
+    assert report.command == (
+        "python -m benchmarks decisions --bundle bundle --images "
+        f"{dataset.name} --labels HAM10000_metadata.csv --prevalence 0.05 --image-column image_id --label-column dx "
+        "--dataset ham10000 --subgroup localization --subgroup dx --floor 12 --threads 1"
+    )
+    for words in ("missed cancers", "1,000 patients of whom 50 have cancer", "akiec", "localization: unknown", "akiec (6)"):
+        assert words in result.output
+    assert str(tmp_path) not in file.read_text(encoding="utf-8")
+    assert json.loads(decisions_run(bundle_path, dataset, "--json").stdout)["kind"] == "decisions"
+
+
+def test_decisions_name_what_is_wrong(bundle_path: Path, dataset: Path) -> None:
+    assert "5 % is 0.05" in str(decisions_run(bundle_path, dataset, "--prevalence", "5").exception)
+    assert "no column 'tone'" in str(decisions_run(bundle_path, dataset, "--subgroup", "tone").exception)
 
 
 def latency_run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:

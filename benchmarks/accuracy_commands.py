@@ -6,15 +6,18 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
+import numpy as np
 import typer
 
 from benchmarks import decisions as deciding
 from benchmarks import drift as drifting
 from benchmarks import drift_page, scoring, subgroups, tables
+from benchmarks import robustness as measuring
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.environment import environment
 from benchmarks.gates import measure_gates
-from benchmarks.labelled import LabelledSet, read_labelled
+from benchmarks.gates_results import GatesReport
+from benchmarks.labelled import LabelledSet, draw, read_labelled
 from benchmarks.options import (
     AllowMissingOption,
     BundleOption,
@@ -34,6 +37,7 @@ from benchmarks.options import (
     command_line,
     dataset_facts,
     exit_if_unreadable,
+    notes_of_gaps,
     prepare_images,
     progress,
     show,
@@ -41,9 +45,11 @@ from benchmarks.options import (
     warn_of_gaps,
 )
 from benchmarks.results import DriftReport
+from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.console import out, print_json
+from mobile_runtime.console import out, print_error
 from mobile_runtime.files import write_atomically, write_json
+from mobile_runtime.golden import has_vectors
 from mobile_runtime.manifest import Manifest
 from mobile_runtime.pipeline import TriagePipeline
 
@@ -61,6 +67,7 @@ def drift(
     variants: VariantsOption = None,
     operating_point: PointOption = None,
     margin: Annotated[float, typer.Option(help="Largest acceptable loss of AUC.", min=0.0, max=1.0)] = 0.005,
+    floor: Annotated[int, typer.Option(help="Fewest malignant and fewest benign images for a verdict.", min=1)] = 10,
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples.", min=100)] = 2000,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
@@ -80,7 +87,16 @@ def drift(
     names = None if variants is None else [reference, *split_names(variants)]
     pipelines, not_run = scoring.open_pipelines(loaded, names, operating_point, threads)
     pipelines = {reference: pipelines.pop(reference), **pipelines}
-    settings = drifting.Settings(reference, pipelines[reference].operating_point, margin, resamples, seed)
+    weights = next(score.weights for score in loaded.manifest.scores if score.name == "malignancy")
+    settings = drifting.Settings(
+        reference,
+        pipelines[reference].operating_point,
+        margin,
+        resamples,
+        seed,
+        floor,
+        tuple(weight == 1 for weight in weights),
+    )
 
     prepared = prepare_images(labelled, pipelines[reference])
     with progress("run variants", len(pipelines) * len(prepared.labelled)) as advance:
@@ -98,7 +114,7 @@ def drift(
         dataset=dataset_facts(labels, prepared.labelled, prepared.unreadable),
         variants=compared,
         not_run=not_run,
-        notes=drifting.notes_of(prepared.labelled, [spec.label for spec in classes], compared),
+        notes=drifting.notes_of(prepared.labelled, [spec.label for spec in classes], compared, floor),
         environment=environment(),
     )
     write_json(folder / "drift.json", report.model_dump(mode="json"))
@@ -182,39 +198,97 @@ def decisions(
     exit_if_unreadable(prepared.unreadable, len(labelled))
 
 
-def gates(
-    images: Annotated[Path, typer.Option(help="Folder of images.")],
-    labels: Annotated[Path, typer.Option(help="CSV with a row per image.")],
+LimitOption = Annotated[int, typer.Option("--limit", min=2, help="Images at most, drawn by the seed.")]
+
+
+def robustness(
+    context: typer.Context,
+    images: ImagesOption,
+    labels: LabelsOption,
     bundle: BundleOption = None,
-    image_column: str = "image_id",
-    label_column: str = "dx",
-    dataset: Annotated[str, typer.Option(help="Label map in the taxonomy.")] = "ham10000",
-    variant: Annotated[Optional[str], typer.Option(help="The bundle's default if left out.")] = None,
-    limit: Annotated[int, typer.Option(min=2, help="Images at most, drawn by the seed.")] = 400,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the draw and of the views.")] = 0,
-    target: Annotated[Optional[Path], typer.Option("--out", help="JSON to write.")] = None,
+    image_column: ImageColumnOption = "image_id",
+    label_column: LabelColumnOption = "dx",
+    dataset: DatasetOption = "ham10000",
+    group_column: GroupColumnOption = None,
+    allow_missing: AllowMissingOption = False,
+    variant: VariantOption = None,
+    operating_point: PointOption = None,
+    limit: LimitOption = 400,
+    seed: SeedOption = 0,
+    threads: ThreadsOption = 1,
+    file: OutOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Damage photographs in five severities and break the capture pipeline; say what each costs and what golden vectors catch.
+
+    Unreadable images are reported and left out; the exit status is then 1.
+    """
+    pipeline = TriagePipeline(bundle, variant, operating_point, threads)
+    everything = _read(
+        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
+    )
+    labelled = draw(everything, limit, np.random.default_rng(seed))
+    with progress("damage and run", len(labelled)) as advance:
+        found = measuring.measure(pipeline, labelled, seed, advance)
+    for item in found.unreadable:
+        print_error(f"{item.image}: {item.reason}")
+    faults = found.faults
+    if has_vectors(pipeline.bundle):
+        with progress("replay golden vectors", len(faults)) as advance:
+            faults = measuring.check_golden(pipeline, faults, advance)
+    report = RobustnessReport(
+        command=command_line(context),
+        bundle=pipeline.bundle.id,
+        variant=pipeline.variant.name,
+        operating_point=pipeline.operating_point,
+        threshold=pipeline.point.threshold,
+        seed=seed,
+        dataset=dataset_facts(labels, found.labelled, found.unreadable),
+        undamaged=found.undamaged,
+        corruptions=found.corruptions,
+        faults=faults,
+        notes=[*measuring.notes_of(faults), *notes_of_gaps(everything)],
+        environment=environment(),
+    )
+    if file is not None:
+        write_json(file, report.model_dump(mode="json"))
+    show(report, as_json, tables.corruptions_table, tables.faults_table)
+    exit_if_unreadable(found.unreadable, len(labelled))
+
+
+def gates(
+    context: typer.Context,
+    images: ImagesOption,
+    labels: LabelsOption,
+    bundle: BundleOption = None,
+    image_column: ImageColumnOption = "image_id",
+    label_column: LabelColumnOption = "dx",
+    dataset: DatasetOption = "ham10000",
+    variant: VariantOption = None,
+    limit: LimitOption = 400,
+    seed: SeedOption = 0,
+    file: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the quality gate, abstention, and how often a verdict flips between views of the same lesion."""
     pipeline = TriagePipeline(bundle, variant)
-    classes = [spec.node for spec in pipeline.manifest.classes]
-    labelled = read_labelled(images, labels, image_column, label_column, dataset, classes=classes)
-    with progress("measure gates", 3 * min(limit, len(labelled))) as advance:
-        found = measure_gates(pipeline, labelled, seed, limit, advance=advance)
-    document = {
-        "schema_version": 1,
-        "bundle": pipeline.bundle.id,
-        "variant": pipeline.variant.name,
-        "dataset": dataset,
-        "seed": seed,
+    everything = _read(pipeline.manifest, images, labels, image_column, label_column, dataset, None)
+    labelled = draw(everything, limit, np.random.default_rng(seed))
+    with progress("measure gates", 3 * len(labelled)) as advance:
+        found = measure_gates(pipeline, labelled, seed, advance=advance)
+    report = GatesReport(
+        command=command_line(context),
+        bundle=pipeline.bundle.id,
+        variant=pipeline.variant.name,
+        operating_point=pipeline.operating_point,
+        seed=seed,
+        dataset=dataset_facts(labels, labelled),
+        environment=environment(),
         **found,
-    }
-    if target is not None:
-        write_json(target, document)
-    if as_json:
-        print_json(document)
-    else:
-        out.print(tables.gates(document))
+    )
+    if file is not None:
+        write_json(file, report.model_dump(mode="json"))
+    show(report, as_json, tables.gates_table)
 
 
 def _read(

@@ -11,7 +11,8 @@ import typer
 from benchmarks import accuracy_commands, cold_start, latency, scoring, tables
 from benchmarks.environment import busy_note, environment
 from benchmarks.options import BundleOption, JsonOption, OutOption, VariantsOption, command_line, progress, show, split_names
-from benchmarks.results import REPORTS, ColdStart, LatencyReport, LatencyRun
+from benchmarks.results import ColdStart, LatencyReport, LatencyRun
+from benchmarks.stored import REPORTS
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.files import write_json
@@ -25,6 +26,7 @@ _ON_IMAGES = "--bundle dist/bundle --images photos --labels labels.csv"
 for _name, _command, _more in (
     ("drift", accuracy_commands.drift, ""),
     ("decisions", accuracy_commands.decisions, " --prevalence 0.05 --subgroup sex --subgroup age --cut age=40,60"),
+    ("robustness", accuracy_commands.robustness, " --out robustness.json"),
     ("gates", accuracy_commands.gates, " --out gates.json"),
 ):
     app.command(_name, epilog=f"Example: python -m benchmarks {_name} {_ON_IMAGES}{_more}")(_command)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -166,6 +166,12 @@ def read_labelled(
         values = {name: row[name] for name in columns}
         examples.append(LabelledImage(image_id, path, label, nodes[label], malignant, class_index, group, values))
     return LabelledSet(tuple(examples), dataset, group_column, tuple(missing), tuple(unlabelled))
+
+
+def draw(labelled: LabelledSet, limit: int, rng: np.random.Generator) -> LabelledSet:
+    """At most `limit` images of a set, drawn without replacement, in the set's order."""
+    chosen = rng.permutation(len(labelled))[:limit]
+    return replace(labelled, images=tuple(labelled.images[i] for i in sorted(chosen)))
 
 
 def fingerprint(labelled: LabelledSet) -> str:

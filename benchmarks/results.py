@@ -1,7 +1,7 @@
 """The shapes of stored results. Stable: a change that a reader could notice raises the schema version.
 
-`python -m benchmarks schema drift` prints the JSON Schema. Images are named as in the CSV; of a path only the last part
-is kept.
+`python -m benchmarks schema drift` prints the JSON Schema; `stored` has all kinds. Images are named as in the CSV; of a
+path only the last part is kept.
 """
 
 from __future__ import annotations
@@ -118,6 +118,8 @@ class VariantDrift(Part):
     """Everything about one variant; `differences` and `verdict` are None for the reference itself.
 
     Attributes:
+        ece_malignancy: calibration error of malignancy as shipped, that is after recalibration by `temperature`;
+            `ece_malignancy_uncalibrated` is before, None where that cannot be told.
         flips: at the report's operating point, worst first: malignant images that the variant no longer refers, then
             the others, each by how far the score moved.
     """
@@ -132,6 +134,8 @@ class VariantDrift(Part):
     accuracy: Estimate | None
     balanced_accuracy: Estimate | None
     ece_malignancy: float | None
+    ece_malignancy_uncalibrated: float | None = None
+    temperature: float | None = None
     differences: Differences | None
     verdict: Verdict | None
     confidence_drift: ConfidenceDrift
@@ -259,6 +263,3 @@ class LatencyReport(Part):
     not_run: dict[str, str]
     notes: list[str]
     environment: Environment
-
-
-REPORTS: dict[str, type[BaseModel]] = {"drift": DriftReport, "latency": LatencyReport}

@@ -85,20 +85,25 @@ def prepare(labelled: LabelledSet, pipeline: TriagePipeline, advance: Advance = 
     pixels = np.empty((len(labelled), side, side, 3), np.uint8)
     region_px = np.zeros(len(labelled), np.int64)
     kept: list[LabelledImage] = []
-    unreadable: list[Unreadable] = []
+    skipped: list[Unreadable] = []
     for image in labelled.images:
         try:
             captured = capture.normalize(image.path, side)
             pixels[len(kept)], region_px[len(kept)] = captured.image, captured.region_px
             kept.append(image)
         except CaptureError as error:
-            reason = str(error).removeprefix(f"{image.path}: ")
-            unreadable.append(Unreadable(image=image.image_id, reason=reason.replace(str(image.path), image.path.name)))
+            skipped.append(unreadable(image, error))
         advance(1)
     if not kept:
-        raise DataError(f"none of the {len(labelled)} images can be read; the first: {unreadable[0].reason}")
+        raise DataError(f"none of the {len(labelled)} images can be read; the first: {skipped[0].reason}")
     n = len(kept)
-    return Prepared(replace(labelled, images=tuple(kept)), pixels[:n], region_px[:n], tuple(unreadable))
+    return Prepared(replace(labelled, images=tuple(kept)), pixels[:n], region_px[:n], tuple(skipped))
+
+
+def unreadable(image: LabelledImage, error: CaptureError) -> Unreadable:
+    """Why an image could not be prepared, without the folder that it is in."""
+    reason = str(error).removeprefix(f"{image.path}: ")
+    return Unreadable(image=image.image_id, reason=reason.replace(str(image.path), image.path.name))
 
 
 def predict(pipeline: TriagePipeline, prepared: Prepared, advance: Advance = lambda count: None) -> Scored:

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+from rich.markup import escape
 
-from benchmarks import accuracy_commands, cold_start, latency, scoring, tables
+from benchmarks import accuracy_commands, cold_start, latency, release_gate, report_page, scoring, tables
 from benchmarks.environment import busy_note, environment
 from benchmarks.options import BundleOption, JsonOption, OutOption, VariantsOption, command_line, progress, show, split_names
-from benchmarks.results import ColdStart, LatencyReport, LatencyRun
-from benchmarks.stored import REPORTS
+from benchmarks.results import ColdStart, LatencyReport, LatencyRun, Part
+from benchmarks.stored import REPORTS, read_result
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_json
-from mobile_runtime.files import write_json
+from mobile_runtime.files import write_atomically, write_json
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +34,13 @@ for _name, _command, _more in (
     app.command(_name, epilog=f"Example: python -m benchmarks {_name} {_ON_IMAGES}{_more}")(_command)
 
 
-ReportKind = Enum("ReportKind", {kind.upper(): kind for kind in REPORTS}, type=str)  # type: ignore[misc]
+SCHEMAS: dict[str, type[Part]] = {
+    **REPORTS,
+    "report": report_page.ReportDocument,
+    "gate": release_gate.GateReport,
+    "limits": release_gate.Limits,
+}
+ReportKind = Enum("ReportKind", {kind.upper(): kind for kind in SCHEMAS}, type=str)  # type: ignore[misc]
 
 
 @app.command("latency", epilog="Example: python -m benchmarks latency --bundle dist/bundle --threads 1 --threads 2")
@@ -98,10 +106,57 @@ def measure_latency(
         (err if as_json else out).print(tables.comparison_table(rows))
 
 
+@app.command(epilog="Example: python -m benchmarks report drift.json decisions.json latency.json --out report.html")
+def report(
+    results: Annotated[list[Path], typer.Argument(help="JSON files that the other commands wrote.")],
+    file: Annotated[Path, typer.Option("--out", help="HTML file to write; a .json goes beside it.")] = Path("report.html"),
+    as_json: JsonOption = False,
+) -> None:
+    """Write stored results as one page without scripts or network, and their figures as one JSON."""
+    read = [read_result(path) for path in results]
+    page, figures = report_page.render(read), report_page.document(read).model_dump(mode="json")
+    with write_atomically(file) as temporary:
+        temporary.write_text(page, encoding="utf-8")
+    write_json(file.with_suffix(".json"), figures)
+    if as_json:
+        print_json(figures)
+    else:
+        out.print(f"Wrote {file} and {file.with_suffix('.json')}", soft_wrap=True)
+
+
+@app.command(epilog="Example: python -m benchmarks gate drift.json decisions.json --baseline old/drift.json")
+def gate(
+    results: Annotated[list[Path], typer.Argument(help="JSON files of one bundle that the other commands wrote.")],
+    limits: Annotated[
+        Path, typer.Option(help="YAML of limits; the one that ships with this package if left out.", show_default=False)
+    ] = release_gate.DEFAULT_LIMITS,
+    baseline: Annotated[
+        Optional[list[Path]], typer.Option(help="Stored result of the release before; repeat for more.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge results against limits: exit status 0 to ship, 1 not to, 2 where they cannot be judged."""
+    read = [read_result(path) for path in results]
+    found = release_gate.judge(read, release_gate.read_limits(limits), [read_result(path) for path in baseline or []])
+    if as_json:
+        print_json(found.model_dump(mode="json"))
+    else:
+        for check in found.checks:
+            if check.outcome != "kept":
+                console = out if check.outcome == "not judged" else err
+                console.print(escape(f"{check.outcome}: {check.said}"), soft_wrap=True, highlight=False)
+        counts = Counter(check.outcome for check in found.checks)
+        verdict = "ship" if found.ship else "do not ship"
+        said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("kept", "failed", "not judged"))
+        out.print(f"{verdict} {escape(found.bundle)}: {said}", soft_wrap=True, highlight=False)
+    if not found.ship:
+        raise typer.Exit(1)
+
+
 @app.command(epilog="Example: python -m benchmarks schema drift")
 def schema(kind: Annotated[ReportKind, typer.Argument(help="Which stored result.")]) -> None:
     """Print the JSON Schema of a stored result."""
-    print_json(REPORTS[kind.value].model_json_schema())
+    print_json(SCHEMAS[kind.value].model_json_schema())
 
 
 def _latency_run(job: latency.Job, cold: ColdStart) -> LatencyRun:

@@ -231,7 +231,7 @@ def test_schemas_are_published(kind: str) -> None:
     assert document["properties"]["kind"]["const"] == kind
 
 
-@pytest.mark.parametrize("command", ["drift", "decisions", "robustness", "gates", "latency", "schema"])
+@pytest.mark.parametrize("command", ["drift", "decisions", "robustness", "gates", "latency", "report", "gate", "schema"])
 def test_help_has_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0 and f"Example: python -m benchmarks {command}" in result.output

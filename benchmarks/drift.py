@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import agreement, statistics
-from benchmarks.labelled import LabelledSet, Truth, name_few
+from benchmarks.labelled import LabelledSet, Truth
+from benchmarks.options import notes_of_gaps
 from benchmarks.results import Differences, VariantDrift, Verdict
 from benchmarks.scoring import Scored
 from benchmarks.statistics import Gap, Measure
@@ -32,6 +33,8 @@ class Settings:
         margin: largest loss of malignancy AUC that is acceptable, 0..1.
         resamples: bootstrap resamples.
         seed: of the bootstrap.
+        floor: fewest malignant and fewest benign images for a verdict.
+        malignant: which of the C classes the malignancy score sums; None leaves calibration before the temperature out.
     """
 
     reference: str
@@ -39,6 +42,8 @@ class Settings:
     margin: float = 0.005
     resamples: int = 2000
     seed: int = 0
+    floor: int = FEW
+    malignant: tuple[bool, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -86,12 +91,15 @@ def compare(
     resampled = _resample(scored, truth, settings, advance)
     reference = scored[settings.reference]
     by_lesion = truth.groups[truth.exact]
+    malignant = truth.malignant[truth.decided]
+    enough = min(int(malignant.sum()), int((~malignant).sum())) >= settings.floor
     result = {}
     for name, each in scored.items():
         differences = verdict = None
         if name != settings.reference:
             differences = _differences(measures[name], measures[settings.reference], truth, resampled.get(name))
-            outcome = statistics.non_inferiority(differences.auc_malignancy_bootstrap, settings.margin)
+            gap = differences.auc_malignancy_bootstrap if enough else None
+            outcome = statistics.non_inferiority(gap, settings.margin)
             verdict = Verdict(outcome=outcome, margin=settings.margin)
         expected, predicted = truth.classes[truth.exact], each.prediction.probabilities[truth.exact].argmax(axis=1)
         shared = [point for point in each.variant.operating_points if point in reference.variant.operating_points]
@@ -105,9 +113,9 @@ def compare(
             auc_per_class={label: _estimate(measure, by_lesion) for label, measure in measures[name].per_class.items()},
             accuracy=statistics.wilson(int((expected == predicted).sum()), len(expected)),
             balanced_accuracy=_estimate(statistics.balanced_accuracy(expected, predicted), by_lesion),
-            ece_malignancy=statistics.expected_calibration_error(
-                truth.malignant[truth.decided], each.prediction.malignancy[truth.decided]
-            ),
+            ece_malignancy=statistics.expected_calibration_error(malignant, each.prediction.malignancy[truth.decided]),
+            ece_malignancy_uncalibrated=_uncalibrated(each, truth, settings.malignant),
+            temperature=each.variant.temperature,
             differences=differences,
             verdict=verdict,
             confidence_drift=agreement.confidence_drift(each, reference),
@@ -117,7 +125,20 @@ def compare(
     return result
 
 
-def notes_of(labelled: LabelledSet, class_labels: Sequence[str], variants: Mapping[str, VariantDrift]) -> list[str]:
+def _uncalibrated(scored: Scored, truth: Truth, columns: Sequence[bool] | None) -> float | None:
+    """Calibration error of malignancy without the temperature T of the graph: softmax(T log p) undoes softmax(z / T)."""
+    probabilities = scored.prediction.probabilities[truth.decided].astype(np.float64)
+    # A probability of exactly 0 has lost its logit.
+    if columns is None or scored.variant.temperature == 1 or not (probabilities > 0).all():
+        return None
+    raised = probabilities**scored.variant.temperature
+    malignancy = raised[:, np.asarray(columns)].sum(axis=1) / raised.sum(axis=1)
+    return statistics.expected_calibration_error(truth.malignant[truth.decided], malignancy)
+
+
+def notes_of(
+    labelled: LabelledSet, class_labels: Sequence[str], variants: Mapping[str, VariantDrift], floor: int = FEW
+) -> list[str]:
     """What a reader must know: undefined figures, small classes, rows and files that took no part."""
     truth = Truth.of(labelled)
     notes = []
@@ -127,6 +148,8 @@ def notes_of(labelled: LabelledSet, class_labels: Sequence[str], variants: Mappi
     if not malignant or not benign:
         only = "malignant" if malignant else "benign" if benign else "undecided"
         notes.append(f"Malignancy AUC is undefined: all deciding labels are {only}. The other figures stand.")
+    elif min(malignant, benign) < floor:
+        notes.append(f"Only {malignant} malignant and {benign} benign images, fewer than the floor of {floor}: no verdict.")
     elif min(malignant, benign) < FEW:
         notes.append(f"Only {malignant} malignant and {benign} benign images: intervals are a rough guide.")
     if undecided:
@@ -144,13 +167,14 @@ def notes_of(labelled: LabelledSet, class_labels: Sequence[str], variants: Mappi
     for name, drift in variants.items():
         if malignant and benign and drift.differences and drift.differences.auc_malignancy_bootstrap is None:
             notes.append(f"{name}: no bootstrap resample held both classes, so there is no verdict.")
-    if labelled.missing:
-        few = name_few(labelled.missing)
-        notes.append(f"{len(labelled.missing)} label rows have no image and were left out: {few}.")
-    if labelled.unlabelled:
-        few = name_few(labelled.unlabelled)
-        notes.append(f"{len(labelled.unlabelled)} images have no label row and took no part: {few}.")
-    return notes
+    unknown = {n: d.temperature for n, d in variants.items() if d.temperature and d.ece_malignancy_uncalibrated is None}
+    for names, why in (
+        ([name for name, temperature in unknown.items() if temperature == 1], "their temperature is 1"),
+        ([name for name, temperature in unknown.items() if temperature != 1], "some probabilities are exactly 0"),
+    ):
+        if names and malignant + benign:
+            notes.append(f"No calibration error before recalibration for {', '.join(names)}: {why}.")
+    return notes + notes_of_gaps(labelled)
 
 
 def _measure(scored: Scored, truth: Truth, class_labels: Sequence[str]) -> _Measures:

@@ -6,14 +6,13 @@ import base64
 import io
 from collections.abc import Mapping
 
-import jinja2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from sklearn.metrics import roc_curve
 
-from benchmarks import figures, wording
+from benchmarks import figures
 from benchmarks.labelled import Truth
+from benchmarks.pages import template
 from benchmarks.results import DriftReport
 from benchmarks.scoring import Prepared, Scored
 
@@ -29,15 +28,7 @@ def render(report: DriftReport, scored: Mapping[str, Scored], prepared: Prepared
         scored: outputs by variant, for the curves.
         prepared: the images, for thumbnails of flipped ones.
     """
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("benchmarks", "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters |= wording.FILTERS
-    return environment.get_template("drift.html").render(
+    return template("drift.html").render(
         report=report,
         styles={name: figures.series_style(index) for index, name in enumerate(report.variants)},
         others=[name for name in report.variants if name != report.reference],
@@ -50,6 +41,8 @@ def render(report: DriftReport, scored: Mapping[str, Scored], prepared: Prepared
 
 
 def _roc(report: DriftReport, scored: Mapping[str, Scored], truth: Truth) -> str | None:
+    from sklearn.metrics import roc_curve  # half of the commands' start, and only this page needs it
+
     malignant = truth.malignant[truth.decided]
     if len(np.unique(malignant)) < 2:
         return None

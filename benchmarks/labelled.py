@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import csv
 from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from mobile_runtime.errors import DataError, TaxonomyError
+from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
@@ -32,6 +33,7 @@ class LabelledImage:
         malignant: whether the label is malignant or premalignant; None where it leaves that open.
         class_index: the one class of the model that the label means; None where it means several or none.
         group: lesion or patient; the image id where the CSV has no such column or value.
+        values: further columns of the CSV that were asked for.
     """
 
     image_id: str
@@ -41,6 +43,7 @@ class LabelledImage:
     malignant: bool | None
     class_index: int | None
     group: str
+    values: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ def read_labelled(
     dataset: str = "ham10000",
     group_column: str | None = None,
     *,
+    columns: Sequence[str] = (),
     classes: Sequence[str] = HAM10000_CLASSES,
     allow_missing: bool = False,
     taxonomy: Taxonomy | None = None,
@@ -119,6 +123,7 @@ def read_labelled(
         label_column: column of labels.
         dataset: label map in the taxonomy.
         group_column: column of lesion or patient ids; None takes patient_id or lesion_id where there is one.
+        columns: further columns to keep, as `LabelledImage.values`.
         classes: the model's C classes, as taxonomy nodes.
         allow_missing: let rows without an image pass; they are listed in `missing`.
         taxonomy: None takes the default.
@@ -129,7 +134,7 @@ def read_labelled(
         TaxonomyError: the data set or labels are unknown to the taxonomy.
     """
     taxonomy = taxonomy or default_taxonomy()
-    rows, header = _read_rows(labels, [image_column, label_column, *([group_column] if group_column else [])])
+    rows, header = _read_rows(labels, [image_column, label_column, *([group_column] if group_column else []), *columns])
     group_column = group_column or next((name for name in GROUP_COLUMNS if name in header), None)
     ids = [row[image_column] for row in rows]
     _refuse_doubled(labels, ids, "ids occur more than once")
@@ -158,8 +163,21 @@ def read_labelled(
             continue
         malignant, class_index = facts[label]
         group = (row[group_column] if group_column else "") or f"image {image_id}"
-        examples.append(LabelledImage(image_id, path, label, nodes[label], malignant, class_index, group))
+        values = {name: row[name] for name in columns}
+        examples.append(LabelledImage(image_id, path, label, nodes[label], malignant, class_index, group, values))
     return LabelledSet(tuple(examples), dataset, group_column, tuple(missing), tuple(unlabelled))
+
+
+def draw(labelled: LabelledSet, limit: int, rng: np.random.Generator) -> LabelledSet:
+    """At most `limit` images of a set, drawn without replacement, in the set's order."""
+    chosen = rng.permutation(len(labelled))[:limit]
+    return replace(labelled, images=tuple(labelled.images[i] for i in sorted(chosen)))
+
+
+def fingerprint(labelled: LabelledSet) -> str:
+    """SHA-256 over the labels and file bytes of a set, whatever the order or the names."""
+    lines = sorted(f"{image.label}\t{sha256(image.path)}" for image in labelled.images)
+    return sha256_bytes("\n".join(lines).encode())
 
 
 def _read_rows(labels: Path, columns: Sequence[str]) -> tuple[list[dict[str, str]], list[str]]:
@@ -172,7 +190,7 @@ def _read_rows(labels: Path, columns: Sequence[str]) -> tuple[list[dict[str, str
             if absent := [name for name in columns if name not in header]:
                 raise DataError(
                     f"{labels}: no column {', '.join(map(repr, absent))}; it has {', '.join(header) or 'no header'}; "
-                    "name yours with --image-column, --label-column or --group-column"
+                    "name yours with --image-column, --label-column, --group-column or --subgroup"
                 )
             rows = []
             for row in reader:

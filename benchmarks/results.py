@@ -1,7 +1,7 @@
 """The shapes of stored results. Stable: a change that a reader could notice raises the schema version.
 
-`python -m benchmarks schema drift` prints the JSON Schema. Images are named as in the CSV; of a path only the last part
-is kept.
+`python -m benchmarks schema drift` prints the JSON Schema; `stored` has all kinds. Images are named as in the CSV; of a
+path only the last part is kept.
 """
 
 from __future__ import annotations
@@ -15,22 +15,25 @@ from benchmarks.statistics import Gap, Outcome
 from mobile_runtime.manifest import Estimate
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
+    """A frozen part of a stored result; unknown fields are refused."""
+
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-class Unreadable(_Part):
+class Unreadable(Part):
     """An image that could not be prepared, and why."""
 
     image: str
     reason: str
 
 
-class DatasetFacts(_Part):
+class DatasetFacts(Part):
     """What was measured on.
 
     Attributes:
         labels_sha256: of the label file, so that two reports can be told to rest on the same labels.
+        images_sha256: over the measured images' labels and bytes, whatever the order; None in results made before it was taken.
         images: images measured, of which `malignant`, `benign` and `undecided` by label.
         exact_class: images whose label is exactly one class of the model; class figures rest on these.
         groups: lesions or patients that the images come from.
@@ -41,6 +44,7 @@ class DatasetFacts(_Part):
     name: str
     labels: str
     labels_sha256: str
+    images_sha256: str | None = None
     images: int
     groups: int
     group_column: str | None
@@ -54,7 +58,7 @@ class DatasetFacts(_Part):
     unreadable: list[Unreadable]
 
 
-class Differences(_Part):
+class Differences(Part):
     """Paired differences to the reference; None where undefined."""
 
     auc_malignancy_delong: Gap | None
@@ -62,7 +66,7 @@ class Differences(_Part):
     auc_macro_delong: Gap | None
 
 
-class Decisions(_Part):
+class Decisions(Part):
     """Decisions at one locked operating point: refer when malignancy >= threshold.
 
     Attributes:
@@ -83,7 +87,7 @@ class Decisions(_Part):
     mcnemar_p: float
 
 
-class Flip(_Part):
+class Flip(Part):
     """An image that reference and variant decide differently; scores are malignancy, 0..1."""
 
     image: str
@@ -94,7 +98,7 @@ class Flip(_Part):
     referred_by: Literal["reference", "variant"]
 
 
-class ConfidenceDrift(_Part):
+class ConfidenceDrift(Part):
     """Absolute change against the reference, over all class probabilities and of malignancy, 0..1."""
 
     probability_mean: float
@@ -103,17 +107,19 @@ class ConfidenceDrift(_Part):
     malignancy_max: float
 
 
-class Verdict(_Part):
+class Verdict(Part):
     """Non-inferiority of the malignancy AUC: the bootstrap interval of the difference against -margin."""
 
     outcome: Outcome
     margin: float
 
 
-class VariantDrift(_Part):
+class VariantDrift(Part):
     """Everything about one variant; `differences` and `verdict` are None for the reference itself.
 
     Attributes:
+        ece_malignancy: calibration error of malignancy as shipped, that is after recalibration by `temperature`;
+            `ece_malignancy_uncalibrated` is before, None where that cannot be told.
         flips: at the report's operating point, worst first: malignant images that the variant no longer refers, then
             the others, each by how far the score moved.
     """
@@ -128,6 +134,8 @@ class VariantDrift(_Part):
     accuracy: Estimate | None
     balanced_accuracy: Estimate | None
     ece_malignancy: float | None
+    ece_malignancy_uncalibrated: float | None = None
+    temperature: float | None = None
     differences: Differences | None
     verdict: Verdict | None
     confidence_drift: ConfidenceDrift
@@ -135,7 +143,7 @@ class VariantDrift(_Part):
     flips: list[Flip]
 
 
-class DriftReport(_Part):
+class DriftReport(Part):
     """Accuracy drift of every variant of a bundle against its float32 TFLite variant on a labelled folder.
 
     Attributes:
@@ -159,7 +167,7 @@ class DriftReport(_Part):
     environment: Environment
 
 
-class Percentiles(_Part):
+class Percentiles(Part):
     """Times of repeated runs in milliseconds."""
 
     p50: float
@@ -170,7 +178,7 @@ class Percentiles(_Part):
     samples: int
 
 
-class ColdStart(_Part):
+class ColdStart(Part):
     """A fresh process per repeat, model file in the page cache; medians over `repeats`.
 
     Attributes:
@@ -191,7 +199,7 @@ class ColdStart(_Part):
     repeats: int
 
 
-class LatencyRun(_Part):
+class LatencyRun(Part):
     """One variant with one number of threads.
 
     Attributes:
@@ -214,7 +222,7 @@ class LatencyRun(_Part):
     cold_start: ColdStart
 
 
-class Sampling(_Part):
+class Sampling(Part):
     """How long each run was measured.
 
     Attributes:
@@ -233,7 +241,7 @@ class Sampling(_Part):
     assessments: int
 
 
-class ImageFacts(_Part):
+class ImageFacts(Part):
     """The encoded image that was assessed."""
 
     width: int
@@ -242,7 +250,7 @@ class ImageFacts(_Part):
     synthetic: bool
 
 
-class LatencyReport(_Part):
+class LatencyReport(Part):
     """Latency of the variants of a bundle on this machine, measured side by side in alternation."""
 
     schema_version: Literal[1] = 1
@@ -255,6 +263,3 @@ class LatencyReport(_Part):
     not_run: dict[str, str]
     notes: list[str]
     environment: Environment
-
-
-REPORTS: dict[str, type[BaseModel]] = {"drift": DriftReport, "latency": LatencyReport}

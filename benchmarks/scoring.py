@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from benchmarks.labelled import LabelledImage, LabelledSet
 from benchmarks.results import Unreadable
+from mobile_runtime import capture
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import CaptureError, DataError, EngineError
 from mobile_runtime.manifest import Variant
@@ -26,11 +27,13 @@ class Prepared:
     Attributes:
         labelled: the readable images, in order.
         pixels: uint8 RGB [N, S, S, 3] of the same images.
+        region_px: int [N], side of the square each was resampled from, which the quality gate judges.
         unreadable: the others, with the reason.
     """
 
     labelled: LabelledSet
     pixels: npt.NDArray[np.uint8]
+    region_px: npt.NDArray[np.int64]
     unreadable: tuple[Unreadable, ...]
 
 
@@ -80,19 +83,27 @@ def prepare(labelled: LabelledSet, pipeline: TriagePipeline, advance: Advance = 
     """
     side = pipeline.input_size
     pixels = np.empty((len(labelled), side, side, 3), np.uint8)
+    region_px = np.zeros(len(labelled), np.int64)
     kept: list[LabelledImage] = []
-    unreadable: list[Unreadable] = []
+    skipped: list[Unreadable] = []
     for image in labelled.images:
         try:
-            pixels[len(kept)] = pipeline.prepare(image.path)
+            captured = capture.normalize(image.path, side)
+            pixels[len(kept)], region_px[len(kept)] = captured.image, captured.region_px
             kept.append(image)
         except CaptureError as error:
-            reason = str(error).removeprefix(f"{image.path}: ")
-            unreadable.append(Unreadable(image=image.image_id, reason=reason.replace(str(image.path), image.path.name)))
+            skipped.append(unreadable(image, error))
         advance(1)
     if not kept:
-        raise DataError(f"none of the {len(labelled)} images can be read; the first: {unreadable[0].reason}")
-    return Prepared(replace(labelled, images=tuple(kept)), pixels[: len(kept)], tuple(unreadable))
+        raise DataError(f"none of the {len(labelled)} images can be read; the first: {skipped[0].reason}")
+    n = len(kept)
+    return Prepared(replace(labelled, images=tuple(kept)), pixels[:n], region_px[:n], tuple(skipped))
+
+
+def unreadable(image: LabelledImage, error: CaptureError) -> Unreadable:
+    """Why an image could not be prepared, without the folder that it is in."""
+    reason = str(error).removeprefix(f"{image.path}: ")
+    return Unreadable(image=image.image_id, reason=reason.replace(str(image.path), image.path.name))
 
 
 def predict(pipeline: TriagePipeline, prepared: Prepared, advance: Advance = lambda count: None) -> Scored:
@@ -109,6 +120,7 @@ def predict(pipeline: TriagePipeline, prepared: Prepared, advance: Advance = lam
         np.concatenate([part.probabilities for part in parts]),
         np.concatenate([part.malignancy for part in parts]),
         {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores},
+        None if parts[0].outlier is None else np.concatenate([part.outlier for part in parts if part.outlier is not None]),
     )
     bad = ~np.isfinite(prediction.malignancy) | ~np.isfinite(prediction.probabilities).all(axis=1)
     if bad.any():

@@ -12,7 +12,6 @@ from typing import Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
-from scipy.stats import binomtest
 
 from mobile_runtime.statistics import (
     Z95,
@@ -144,7 +143,12 @@ def percentile_interval(value: float, resampled: Floats) -> Gap | None:
 def mcnemar(only_first: int, only_second: int) -> float:
     """Exact two-sided p-value of McNemar's test from the two discordant counts; 1 when nothing is discordant."""
     discordant = only_first + only_second
-    return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
+    # Whole numbers, hence exact; and importing scipy.stats takes longer than all else that the commands import.
+    tail = term = 1
+    for k in range(min(only_first, only_second)):
+        term = term * (discordant - k) // (k + 1)
+        tail += term
+    return min(1.0, 2 * tail / 2**discordant)
 
 
 def non_inferiority(difference: Gap | None, margin: float) -> Outcome:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import wording
+from benchmarks.decision_results import DecisionsReport
+from benchmarks.gates_results import GatesReport
 from benchmarks.latency import STAGES, Comparison
 from benchmarks.results import DriftReport, LatencyReport
+from benchmarks.robustness_results import RobustnessReport
+from mobile_runtime.manifest import Estimate
 
 
 def drift_table(report: DriftReport) -> Table:
@@ -76,6 +79,68 @@ def latency_table(report: LatencyReport) -> Table:
     return table
 
 
+def outcomes_table(report: DecisionsReport) -> Table:
+    """Outcomes of 1,000 patients, one column for each policy."""
+    data = report.dataset
+    table = Table(
+        box=SIMPLE,
+        title=f"{report.bundle}, {report.variant} at {report.operating_point} on {data.name}: {data.images} images, "
+        f"{data.groups} groups, {data.malignant} malignant",
+        caption=f"1,000 patients of whom {1000 * report.prevalence:g} have cancer; [95 % intervals]",
+        pad_edge=False,
+    )
+    table.add_column("outcome", overflow="fold")
+    for policy in report.outcomes or {}:
+        table.add_column(f"no verdict: {policy.replace('_', ' ')}", justify="right")
+    rows = {
+        "missed cancers (false reassurance)": "missed_per_1000",
+        "referred without cancer": "over_referred_per_1000",
+        "referred": "referred_per_1000",
+        "without a verdict": "unanswered_per_1000",
+        "referrals per cancer found": "number_needed_to_refer",
+        "PPV": "ppv",
+        "NPV": "npv",
+    }
+    for title, name in rows.items():
+        write = wording.with_interval if name in ("ppv", "npv") else wording.count
+        table.add_row(title, *(escape(write(getattr(outcome, name))) for outcome in (report.outcomes or {}).values()))
+    return table
+
+
+def diagnoses_table(report: DecisionsReport) -> Table:
+    """Share of each diagnosis that is referred."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in ("diagnosis", "images", "referred", "low concern", "no verdict"):
+        table.add_column(heading, justify="left" if heading == "diagnosis" else "right")
+    kinds = {True: "malignant", False: "benign", None: "open"}
+    for label, found in report.diagnoses.items():
+        shares = (escape(wording.with_interval(share)) for share in (found.referred, found.low_concern))
+        table.add_row(f"{escape(label)} [dim]{kinds[found.malignant]}[/]", str(found.images), *shares, str(found.unanswered))
+    return table
+
+
+def subgroups_table(report: DecisionsReport) -> Table:
+    """Figures of each group, and the gap between best and worst."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in ("subgroup", "images", "malignant", "sensitivity", "specificity", "AUC malignant"):
+        table.add_column(heading, justify="left" if heading == "subgroup" else "right")
+    for column, grouping in report.subgroups.items():
+        for name, group in grouping.groups.items():
+            shares = (escape(wording.with_interval(share)) for share in (group.sensitivity, group.specificity))
+            curve = escape(f"{wording.value(group.auc_malignancy)} {wording.interval(group.auc_malignancy)}")
+            table.add_row(f"{escape(column)}: {escape(name)}", str(group.images), str(group.malignant), *shares, curve)
+        gaps = [grouping.gaps[figure] for figure in ("sensitivity", "specificity", "auc_malignancy")]
+        cells = [
+            f"{wording.change(gap.difference)} {escape(wording.change_interval(gap.difference))}\n"
+            f"[dim]worst: {escape(gap.worst)}[/]"
+            if gap
+            else wording.NONE
+            for gap in gaps
+        ]
+        table.add_row(f"[dim]{escape(column)}: best - worst[/]", "", "", *cells, end_section=True)
+    return table
+
+
 def comparison_table(rows: Sequence[Comparison]) -> Table:
     """New over old medians; below 1 is faster."""
     table = Table(box=SIMPLE, title="new / old, medians (below 1 is faster)", pad_edge=False)
@@ -91,18 +156,60 @@ def _two(first: str, second: str) -> str:
     return first if second == wording.NONE else f"{first}\n[dim]{escape(second)}[/]"
 
 
-def gates(document: dict[str, Any]) -> Table:
+def gates_table(report: GatesReport) -> Table:
     """Shares with 95 % intervals."""
 
-    def share(found: dict[str, Any] | None) -> str:
-        return f"{found['value']:.1%} ({found['low']:.1%}-{found['high']:.1%}), n={found['n']}" if found else "none"
+    def share(found: Estimate | None) -> str:
+        return escape(wording.with_interval(found)) + (f", n={found.n}" if found else "")
 
-    table = Table("what", "share", title=f"{document['bundle']}, {document['variant']}, {document['dataset']}")
-    table.add_row("clean images turned away as poor", share(document["false_retakes"]))
-    for fault, rates in document["caught_by_severity"].items():
-        table.add_row(f"{fault}: turned away at severity 1 to 5", "  ".join(f"{rate:.0%}" for rate in rates))
-    table.add_row("clean images abstained on", share(document["abstained_in_distribution"]))
-    table.add_row("pictures that are not skin, given no score", share(document["not_skin_not_scored"]["all"]))
-    table.add_row("verdict flips between views, single frame", share(document["flips"]["single_frame"]))
-    table.add_row("verdict flips between views, burst of five", share(document["flips"]["burst_of_five"]))
+    data = report.dataset
+    table = Table("what", "share", title=f"{report.bundle}, {report.variant}, {data.images} images of {data.name}")
+    table.add_row("clean images turned away as poor", share(report.false_retakes))
+    for fault, rates in report.caught_by_severity.items():
+        table.add_row(f"{fault}: turned away at severity 1 to 5", "  ".join(f"{rate.value:.0%}" for rate in rates))
+    table.add_row("clean images abstained on", share(report.abstained_in_distribution))
+    table.add_row("pictures that are not skin, given no score", share(report.not_skin_not_scored))
+    table.add_row("verdict flips between views, single frame", share(report.flips.single_frame))
+    table.add_row("verdict flips between views, burst of five", share(report.flips.burst_of_five))
+    return table
+
+
+def corruptions_table(report: RobustnessReport) -> Table:
+    """AUC and share of flips by severity, one row for each kind of damage."""
+    data = report.dataset
+    table = Table(
+        box=SIMPLE,
+        title=f"{report.bundle}, {report.variant} at {report.operating_point} on {data.name}: {data.images} images, "
+        f"{data.groups} groups, {data.malignant} malignant",
+        caption=f"malignancy AUC / flips; undamaged AUC {wording.value(report.undamaged.auc_malignancy)} "
+        f"{escape(wording.interval(report.undamaged.auc_malignancy))}; last column: change \\[95 % interval]",
+        pad_edge=False,
+    )
+    for heading in ("damage", "1", "2", "3", "4", "5", "change at 5"):
+        table.add_column(heading, justify="left" if heading == "damage" else "right")
+    for name, corrupted in report.corruptions.items():
+        cells = [
+            f"{wording.share(each.auc_malignancy.value if each.auc_malignancy else None, 3)} / {each.flips.value:.0%}"
+            for each in corrupted.severities
+        ]
+        change = corrupted.severities[-1].change
+        table.add_row(name, *cells, f"{wording.change(change)} {escape(wording.change_interval(change))}")
+    return table
+
+
+def faults_table(report: RobustnessReport) -> Table:
+    """What each mistake in the capture pipeline costs, and whether golden vectors catch it."""
+    table = Table(box=SIMPLE, pad_edge=False)
+    for heading in ("pipeline fault", "AUC", "change", "flips", "golden vectors"):
+        table.add_column(heading, justify="left" if heading in ("pipeline fault", "golden vectors") else "right")
+    for name, faulted in report.faults.items():
+        each, golden = faulted.condition, faulted.golden
+        seen = "none in the bundle" if golden is None else f"caught at {golden.stage}" if golden.caught else "not caught"
+        table.add_row(
+            name,
+            wording.value(each.auc_malignancy),
+            f"{wording.change(each.change)} {escape(wording.change_interval(each.change))}",
+            escape(wording.with_interval(each.flips)),
+            seen,
+        )
     return table

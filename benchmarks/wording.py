@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.decision_results import NumberNeeded
 from benchmarks.statistics import Gap
 from mobile_runtime.manifest import Estimate
 
@@ -42,6 +43,19 @@ def percent_interval(estimate: Estimate | None) -> str:
     return NONE if estimate is None else f"[{100 * estimate.low:.1f}, {100 * estimate.high:.1f}]"
 
 
+def with_interval(estimate: Estimate | None) -> str:
+    """95.1 % [91.9, 97.0]"""
+    return NONE if estimate is None else f"{percent(estimate)} {percent_interval(estimate)}"
+
+
+def count(estimate: Estimate | NumberNeeded | None) -> str:
+    """12.4 [8.1, 19.0]: patients; an open end is written as such"""
+    if estimate is None:
+        return NONE
+    high = "no limit" if estimate.high is None else f"{estimate.high:.1f}"
+    return f"{estimate.value:.1f} [{estimate.low:.1f}, {high}]"
+
+
 def change(gap: Gap | None) -> str:
     """-0.0012"""
     return NONE if gap is None else f"{gap.value:+.4f}"
@@ -77,6 +91,8 @@ FILTERS: dict[str, Callable[..., Any]] = {
         value,
         percent,
         percent_interval,
+        with_interval,
+        count,
         change,
         change_interval,
         p_value,

@@ -144,6 +144,11 @@ def machine() -> str:
     return {"amd64": "x86_64", "aarch64": "arm64"}.get(name, name)
 
 
+def has_vectors(bundle: Bundle) -> bool:
+    """Whether a bundle lists golden vectors."""
+    return GOLDEN in {entry.path for entry in bundle.manifest.files}
+
+
 def load_vectors(bundle: Bundle) -> GoldenVectors:
     """The golden vectors of a bundle.
 
@@ -151,7 +156,7 @@ def load_vectors(bundle: Bundle) -> GoldenVectors:
         BundleError: it has none, or they are malformed.
     """
     file = bundle.path / GOLDEN
-    if GOLDEN not in {entry.path for entry in bundle.manifest.files}:
+    if not has_vectors(bundle):
         raise BundleError(f"{file}: the bundle has no golden vectors; make them with `python -m export golden`")
     try:
         return GoldenVectors.model_validate_json(file.read_bytes())

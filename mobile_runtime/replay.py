@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -14,6 +14,7 @@ from mobile_runtime import capture
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.engines import Engine, open_engine
 from mobile_runtime.errors import BundleError, CaptureError, EngineError
+from mobile_runtime.frames import CameraFrame
 from mobile_runtime.golden import (
     GOLDEN,
     Case,
@@ -32,6 +33,28 @@ from mobile_runtime.quality import judge
 
 Stage = Literal["upright", "prepared", "quality", "outputs", "decision"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
+
+
+def _as_it_is(batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    return batch
+
+
+@dataclass(frozen=True)
+class Port:
+    """The steps under test: this runtime's own, or those of a port or of a faulty pipeline in their place.
+
+    Attributes:
+        acquire: file bytes or a camera frame to upright sRGB, uint8 [H, W, 3].
+        normalize: upright pixels and S to the model's input and the side it was taken from.
+        feed: prepared images uint8 [N, S, S, 3] to what the model is handed, of the same shape.
+    """
+
+    acquire: Callable[[bytes | CameraFrame], npt.NDArray[np.uint8]] = capture.acquire
+    normalize: Callable[[npt.NDArray[np.uint8], int], capture.Capture] = capture.normalize
+    feed: Callable[[npt.NDArray[np.uint8]], npt.NDArray[np.uint8]] = _as_it_is
+
+
+OWN = Port()
 
 
 @dataclass(frozen=True)
@@ -97,8 +120,13 @@ class Replay:
         return {"passed": self.first_failure is None, "not_run": self.not_run, "checks": checks}
 
 
-def replay(bundle: Bundle) -> Replay:
+def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = None) -> Replay:
     """Run every stage again and compare. The bundle must have been verified.
+
+    Args:
+        bundle: whose vectors to replay.
+        port: what to run them through.
+        variants: names of the variants to run; None takes all.
 
     Raises:
         BundleError: no golden vectors, or malformed ones.
@@ -108,9 +136,11 @@ def replay(bundle: Bundle) -> Replay:
     checks: list[Check] = []
     not_run: dict[str, str] = {}
     for case in vectors.cases:
-        checks += _replay_case(bundle, vectors, case, listed)
+        checks += _replay_case(bundle, vectors, case, listed, port)
     prepared = np.stack([read_array(bundle.path, case.prepared, listed) for case in vectors.cases])
     for name, expected in vectors.variants.items():
+        if variants is not None and name not in variants:
+            continue
         variant = bundle.variant(name)
         names = [case.name for case in vectors.cases]
         for kernels in ("xnnpack", "builtin") if variant.runtime == "litert" else (variant.runtime,):
@@ -119,21 +149,21 @@ def replay(bundle: Bundle) -> Replay:
             except EngineError as error:
                 not_run[name] = str(error)
                 continue
-            checks += _replay_outputs(bundle.path, variant, engine, expected, prepared, names, listed)
+            checks += _replay_outputs(bundle.path, variant, engine, expected, port.feed(prepared), names, listed)
         checks += _replay_decisions(bundle, variant, expected, vectors.cases, listed)
     return Replay(tuple(checks), not_run)
 
 
-def _replay_case(bundle: Bundle, vectors: GoldenVectors, case: Case, listed: set[str]) -> Iterator[Check]:
+def _replay_case(bundle: Bundle, vectors: GoldenVectors, case: Case, listed: set[str], port: Port) -> Iterator[Check]:
     if case.source not in listed:
         raise BundleError(f"{bundle.path / case.source}: named by {GOLDEN} but not in the manifest; get the bundle again")
     upright, prepared = (read_array(bundle.path, path, listed) for path in (case.upright, case.prepared))
     try:
-        found = capture.acquire(open_source((bundle.path / case.source).read_bytes(), case.frame))
+        found = port.acquire(open_source((bundle.path / case.source).read_bytes(), case.frame))
         yield Check("upright", case.name, "", _largest(found, upright), case.upright_tolerance)
     except CaptureError as error:
         yield Check("upright", case.name, "", float("inf"), case.upright_tolerance, str(error))
-    captured = capture.normalize(upright, vectors.input_size)
+    captured = port.normalize(upright, vectors.input_size)
     yield Check("prepared", case.name, "", _largest(captured.image, prepared), 0)
     quality = judge(prepared, bundle.manifest.quality, captured.region_px)
     differences = [0.0]

@@ -120,13 +120,17 @@ def wilson(successes: int, trials: int) -> Estimate | None:
     """A proportion with Wilson's score interval (Wilson 1927, JASA 22:209); None without trials."""
     if not trials:
         return None
-    share, z2 = successes / trials, Z95**2
+    low, high = wilson_bounds(successes / trials, trials)
+    return Estimate(value=successes / trials, low=low, high=high, n=trials)
+
+
+def wilson_bounds(share: float, trials: float) -> tuple[float, float]:
+    """Wilson's 95 % limits of a share 0..1 of `trials` > 0, which may be an effective number of trials."""
+    z2 = Z95**2
     centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     half = Z95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
     # At 0 and 1 the bound is the share itself; rounding must not put it a bit inside.
-    low = 0.0 if successes == 0 else max(0.0, centre - half)
-    high = 1.0 if successes == trials else min(1.0, centre + half)
-    return Estimate(value=share, low=low, high=high, n=trials)
+    return 0.0 if share == 0 else max(0.0, centre - half), 1.0 if share == 1 else min(1.0, centre + half)
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import cold_start, latency
+from benchmarks import cold_start, latency, not_skin
 from benchmarks.commands import app
+from benchmarks.decision_results import DecisionsReport
+from benchmarks.gates_results import GatesReport
 from benchmarks.results import DriftReport, LatencyReport
+from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.errors import BundleError, DataError
 from tests.benchmarks import fakes
 from tests.benchmarks.test_latency import COLD, TINY
@@ -47,7 +50,7 @@ def test_drift_writes_json_and_a_page(bundle_path: Path, dataset: Path, tmp_path
 
     table = result.output
     assert "AUC malignant" in table and "non-inferior" in table and "coreml_float16: not run on this machine" in table
-    assert max(map(len, table.splitlines()[:-4])) <= 120
+    assert max(map(len, table.splitlines()[:-5])) <= 120
 
 
 def test_the_page_is_self_contained_and_escaped(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
@@ -119,6 +122,71 @@ def test_a_bundle_without_float32_is_refused(dataset: Path, tmp_path: Path) -> N
     assert not (tmp_path / "out").exists()
 
 
+def decisions_run(bundle: Path, dataset: Path, *more: str) -> Any:
+    table = str(dataset / "HAM10000_metadata.csv")
+    fixed = ["decisions", "--bundle", str(bundle), "--images", str(dataset), "--labels", table, "--prevalence", "0.05"]
+    return runner.invoke(app, [*fixed, *more])
+
+
+def test_decisions_are_printed_and_stored(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
+    file = tmp_path / "decisions.json"
+    more = ["--subgroup", "localization", "--subgroup", "dx", "--floor", "12", "--out", str(file)]
+    result = decisions_run(bundle_path, dataset, *more)
+    assert result.exit_code == 0, result.output
+    report = DecisionsReport.model_validate_json(file.read_bytes())
+    assert report.variant == "int8" and report.operating_point == "balanced" and report.threshold == 0.5
+    assert sum(sum(counts.values()) for counts in report.verdicts.values()) == report.dataset.images == 42
+    assert report.outcomes is not None and len(report.decision_curve) == 50 and set(report.coverage) == {"margin"}
+    assert sorted(report.diagnoses) == ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
+    assert report.subgroups["localization"].groups["unknown"].images == 42
+    assert len(report.subgroups["dx"].withheld) == 7
+    assert report.command == (
+        "python -m benchmarks decisions --bundle bundle --images "
+        f"{dataset.name} --labels HAM10000_metadata.csv --prevalence 0.05 --image-column image_id --label-column dx "
+        "--dataset ham10000 --subgroup localization --subgroup dx --floor 12 --threads 1"
+    )
+    for words in ("missed cancers", "1,000 patients of whom 50 have cancer", "akiec", "localization: unknown", "akiec (6)"):
+        assert words in result.output
+    assert str(tmp_path) not in file.read_text(encoding="utf-8")
+    assert json.loads(decisions_run(bundle_path, dataset, "--json").stdout)["kind"] == "decisions"
+
+
+def test_decisions_name_what_is_wrong(bundle_path: Path, dataset: Path) -> None:
+    assert "5 % is 0.05" in str(decisions_run(bundle_path, dataset, "--prevalence", "5").exception)
+    assert "no column 'tone'" in str(decisions_run(bundle_path, dataset, "--subgroup", "tone").exception)
+
+
+def test_robustness_is_printed_stored_and_reproducible(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
+    file = tmp_path / "robustness.json"
+    table = str(dataset / "HAM10000_metadata.csv")
+    fixed = ["robustness", "--bundle", str(bundle_path), "--images", str(dataset), "--labels", table, "--limit", "10"]
+    result = runner.invoke(app, [*fixed, "--out", str(file)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    report = RobustnessReport.model_validate_json(file.read_bytes())
+    assert report.dataset.images == 10 and len(report.corruptions) == 14 and report.undamaged.flips.value == 0
+    assert "gel_bubbles" in result.output and "int8_offset" in result.output and "none in the bundle" in result.output
+    assert "The bundle has no golden vectors" in result.output
+    assert str(tmp_path) not in file.read_text(encoding="utf-8")
+    again = json.loads(runner.invoke(app, [*fixed, "--json"], catch_exceptions=False).stdout)
+    assert again["corruptions"] == json.loads(file.read_text(encoding="utf-8"))["corruptions"]
+
+
+def test_gates_are_printed_and_stored(
+    bundle_path: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(not_skin, "KINDS", {"plain": not_skin.KINDS["plain"]})
+    file = tmp_path / "gates.json"
+    table = str(dataset / "HAM10000_metadata.csv")
+    fixed = ["gates", "--bundle", str(bundle_path), "--images", str(dataset), "--labels", table, "--limit", "3"]
+    result = runner.invoke(app, [*fixed, "--out", str(file)], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    report = GatesReport.model_validate_json(file.read_bytes())
+    assert report.dataset.images == 3 and report.not_skin["plain"]["refer"] + report.not_skin["plain"]["low_concern"] == 40
+    assert report.not_skin_not_scored is not None and report.not_skin_not_scored.value == 0
+    assert report.flips.single_frame is not None and report.flips.single_frame.n == 3 * 15
+    assert "burst of five" in result.output
+
+
 def latency_run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     monkeypatch.setattr(latency, "QUICK", TINY)
     monkeypatch.setattr(cold_start, "measure", lambda *_: COLD)
@@ -156,14 +224,14 @@ def test_latency_compares_with_a_stored_result(bundle_path: Path, tmp_path: Path
     assert isinstance(refused.exception, DataError) and "another machine" in str(refused.exception)
 
 
-@pytest.mark.parametrize("kind", ["drift", "latency"])
+@pytest.mark.parametrize("kind", ["drift", "decisions", "robustness", "gates", "latency"])
 def test_schemas_are_published(kind: str) -> None:
     document = json.loads(runner.invoke(app, ["schema", kind], catch_exceptions=False).stdout)
     assert document["properties"]["schema_version"]["const"] == 1
     assert document["properties"]["kind"]["const"] == kind
 
 
-@pytest.mark.parametrize("command", ["drift", "latency", "schema"])
+@pytest.mark.parametrize("command", ["drift", "decisions", "robustness", "gates", "latency", "report", "gate", "schema"])
 def test_help_has_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0 and f"Example: python -m benchmarks {command}" in result.output

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
@@ -12,8 +13,10 @@ from benchmarks.drift import Settings
 from benchmarks.labelled import LabelledImage, LabelledSet
 from benchmarks.results import VariantDrift
 from benchmarks.scoring import Scored
+from benchmarks.statistics import expected_calibration_error
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError
+from mobile_runtime.pipeline import Prediction
 from mobile_runtime.synthetic import LABELS
 from mobile_runtime.taxonomy import default_taxonomy
 from tests.benchmarks import fakes
@@ -97,6 +100,37 @@ def test_the_verdict_follows_the_margin() -> None:
     found = compare({"float32": truth_like, "same": truth_like, "worse": reversed_scores}, DX * 10)
     assert found["same"].verdict and found["same"].verdict.outcome == "non-inferior"
     assert found["worse"].verdict and found["worse"].verdict.outcome == "inferior"
+
+
+def test_too_few_images_give_no_verdict() -> None:
+    same = drift.compare(
+        {name: Scored(fakes.variant(name), "fake", fakes.prediction(REFERENCE)) for name in ("float32", "int8")},
+        labelled(DX),
+        LABELS,
+        Settings("float32", "balanced", resamples=100, floor=5),
+    )
+    assert same["int8"].verdict is not None and same["int8"].verdict.outcome == "undetermined"
+    notes = " ".join(drift.notes_of(labelled(DX), LABELS, same, floor=5))
+    assert "Only 4 malignant and 4 benign images, fewer than the floor of 5: no verdict" in notes
+    assert "No calibration error before recalibration for float32, int8: their temperature is 1" in notes
+
+
+def test_calibration_error_before_the_temperature() -> None:
+    # Over-confident logits, softened by T = 2: undoing it gives the error of the logits as they were.
+    logits = np.random.default_rng(0).normal(0, 3, (8, len(LABELS)))
+    soft = np.exp(logits / 2) / np.exp(logits / 2).sum(1, keepdims=True)
+    hard = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    columns = np.array([label in ("akiec", "bcc", "mel") for label in LABELS])
+    scores = soft[:, columns].sum(1).astype(np.float32)
+    prediction = Prediction(soft.astype(np.float32), scores, {"malignancy": scores})
+    variant = fakes.variant("float32").model_copy(update={"temperature": 2.0})
+    settings = Settings("float32", "balanced", resamples=100, malignant=tuple(columns.tolist()))
+    found = drift.compare({"float32": Scored(variant, "fake", prediction)}, labelled(DX), LABELS, settings)["float32"]
+    truth = np.array([label == "mel" for label in DX])
+    assert found.ece_malignancy == pytest.approx(expected_calibration_error(truth, scores))
+    before = expected_calibration_error(truth, hard[:, columns].sum(1))
+    assert found.ece_malignancy_uncalibrated == pytest.approx(before, abs=1e-6) and before != found.ece_malignancy
+    assert found.temperature == 2.0
 
 
 def test_confidence_drift_is_the_absolute_change() -> None:

@@ -1,0 +1,183 @@
+"""What befalls a photograph, in five severities: optics, light, compression, what lies on the skin, and framing.
+
+Strengths are shares of the picture's side, so that they mean the same at any resolution. The kinds that photographs of
+any subject meet follow Hendrycks and Dietterich 2019 (ICLR); hair, marks and bubbles are those that dermatologists' pictures
+add. All of it is drawn from the generator that is given: the same generator draws the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks.capture_scenes import encode
+from mobile_runtime.capture import acquire
+
+Pixels = npt.NDArray[np.uint8]
+SEVERITIES = (1, 2, 3, 4, 5)
+
+
+def _levels(values: npt.NDArray[np.floating]) -> Pixels:
+    return np.clip(values, 0, 255).astype(np.uint8)
+
+
+def blur(image: Pixels, sigma: float) -> Pixels:
+    """Gaussian blur; sigma as a share of the side."""
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), len(image) * sigma), np.uint8)
+
+
+def lighten(image: Pixels, levels: float) -> Pixels:
+    """Add levels of 255."""
+    return _levels(image + levels)
+
+
+def expose(image: Pixels, factor: float) -> Pixels:
+    """Multiply and clip."""
+    return _levels(image * factor)
+
+
+def flatten(image: Pixels, share: float) -> Pixels:
+    """Keep a share of the contrast around the mean colour."""
+    mean = image.mean(axis=(0, 1), keepdims=True)
+    return _levels(mean + (image - mean) * share)
+
+
+def blend(image: Pixels, mask: npt.NDArray[np.floating], colour: npt.ArrayLike) -> Pixels:
+    """Lay a colour over the picture where the mask [H, W], 0..1, says so."""
+    soft = mask[..., None]
+    return _levels(image * (1 - soft) + np.asarray(colour, np.float64) * soft)
+
+
+def warp(image: Pixels, degrees: float = 0.0, shift: tuple[float, float] = (0.0, 0.0), scale: float = 1.0) -> Pixels:
+    """Turn, scale and shift (as shares of the side) about the centre; what comes in from outside is mirrored."""
+    side = len(image)
+    turn = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), degrees, scale)
+    turn[:, 2] += np.asarray(shift) * side
+    return np.asarray(cv2.warpAffine(image, turn, (side, side), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
+
+
+def _motion(image: Pixels, length: float, rng: np.random.Generator) -> Pixels:
+    reach = max(3, round(length * len(image)) | 1)
+    line = np.zeros((reach, reach), np.float32)
+    line[reach // 2] = 1
+    centre = ((reach - 1) / 2, (reach - 1) / 2)
+    turned = cv2.warpAffine(line, cv2.getRotationMatrix2D(centre, float(rng.uniform(0, 180)), 1.0), (reach, reach))
+    return np.asarray(cv2.filter2D(image, -1, turned / turned.sum(), borderType=cv2.BORDER_REFLECT_101), np.uint8)
+
+
+def _noise(image: Pixels, deviation: float, rng: np.random.Generator) -> Pixels:
+    return _levels(image + rng.normal(0, deviation, image.shape))
+
+
+def _jpeg(image: Pixels, quality: float, _: np.random.Generator) -> Pixels:
+    return acquire(encode(image, "JPEG", quality=int(quality)))
+
+
+def _light(image: Pixels, change: float, rng: np.random.Generator) -> Pixels:
+    return expose(image, 1 + change if rng.random() < 0.5 else 1 / (1 + change))
+
+
+def _contrast(image: Pixels, share: float, _: np.random.Generator) -> Pixels:
+    return flatten(image, share)
+
+
+def _white_balance(image: Pixels, change: float, rng: np.random.Generator) -> Pixels:
+    warm = 1 + change if rng.random() < 0.5 else 1 / (1 + change)
+    return _levels(image * np.array([warm, 1.0, 1 / warm]))
+
+
+def _blank(image: Pixels) -> npt.NDArray[np.float32]:
+    return np.zeros(image.shape[:2], np.float32)
+
+
+def _hair(image: Pixels, count: float, rng: np.random.Generator) -> Pixels:
+    side, mask = len(image), _blank(image)
+    for _ in range(int(count)):
+        start, heading = rng.uniform(0, side, 2), rng.uniform(0, 2 * np.pi)
+        bends = heading + np.cumsum(rng.normal(0, 0.15, 12))
+        steps = np.stack([np.cos(bends), np.sin(bends)], 1) * side * 0.06
+        points = (start + np.cumsum(steps, 0)).round().astype(np.int32)
+        cv2.polylines(mask, [points], False, 1.0, max(1, round(side * 0.007)), cv2.LINE_AA)
+    return blend(image, mask * 0.9, rng.uniform(15, 70) * np.array([1.0, 0.8, 0.65]))
+
+
+def _ruler(image: Pixels, reach: float, rng: np.random.Generator) -> Pixels:
+    side, mask = len(image), _blank(image)
+    gap, thick = max(3, round(side * 0.045)), max(1, round(side * 0.008))
+    for i, at in enumerate(range(gap // 2, side, gap)):
+        length = round(side * reach * (1.0 if i % 5 == 0 else 0.55))
+        cv2.line(mask, (at, side), (at, side - length), 1.0, thick)
+    return blend(image, np.rot90(mask, int(rng.integers(4))) * 0.85, (20, 20, 25))
+
+
+def _ink(image: Pixels, radius: float, rng: np.random.Generator) -> Pixels:
+    side, mask = len(image), _blank(image)
+    turn = rng.uniform(0, 2 * np.pi)
+    for at in turn + np.arange(4) * np.pi / 2:
+        centre = side / 2 + 0.42 * side * np.array([np.cos(at), np.sin(at)])
+        cv2.circle(mask, (int(centre[0]), int(centre[1])), max(1, round(radius * side)), 1.0, -1, cv2.LINE_AA)
+    return blend(image, mask * 0.75, (75, 40, 140))
+
+
+def _bubbles(image: Pixels, count: float, rng: np.random.Generator) -> Pixels:
+    side, rings, fill = len(image), _blank(image), _blank(image)
+    for _ in range(int(count)):
+        centre, radius = rng.integers(0, side, 2).tolist(), max(2, int(rng.uniform(0.015, 0.06) * side))
+        cv2.circle(fill, centre, radius, 0.25, -1, cv2.LINE_AA)
+        cv2.circle(rings, centre, radius, 0.7, max(1, round(side * 0.006)), cv2.LINE_AA)
+    return blend(blend(image, fill, (235, 235, 235)), rings, (250, 250, 250))
+
+
+def _vignette(image: Pixels, depth: float, _: np.random.Generator) -> Pixels:
+    axis = np.linspace(-1, 1, len(image)) ** 2
+    return _levels(image * (1 - depth * np.minimum(1, (axis[:, None] + axis[None, :]) / 2))[..., None])
+
+
+def _shift(image: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    turn = rng.uniform(0, 2 * np.pi)
+    return warp(image, shift=(share * float(np.cos(turn)), share * float(np.sin(turn))))
+
+
+def _zoom(image: Pixels, change: float, rng: np.random.Generator) -> Pixels:
+    return warp(image, scale=1 + change if rng.random() < 0.5 else 1 / (1 + change))
+
+
+@dataclass(frozen=True)
+class Corruption:
+    """One kind of damage.
+
+    Attributes:
+        about: what it is, and the unit of `strengths`.
+        strengths: of severities 1 to 5.
+        damage: square uint8 RGB [A, A, 3], strength and generator to the damaged picture of the same shape.
+    """
+
+    about: str
+    strengths: tuple[float, float, float, float, float]
+    damage: Callable[[Pixels, float, np.random.Generator], Pixels]
+
+    def apply(self, image: Pixels, severity: int, rng: np.random.Generator) -> Pixels:
+        """The picture at a severity of 1 to 5."""
+        return self.damage(image, self.strengths[severity - 1], rng)
+
+
+CORRUPTIONS: dict[str, Corruption] = {
+    "blur": Corruption("out of focus; sigma, share of the side", (0.004, 0.008, 0.013, 0.02, 0.03), lambda x, s, _: blur(x, s)),
+    "motion": Corruption("camera moved; length, share of the side", (0.02, 0.04, 0.06, 0.09, 0.13), _motion),
+    "noise": Corruption("sensor noise; levels of 255", (4, 8, 14, 22, 32), _noise),
+    "jpeg": Corruption("compression; quality", (75, 50, 30, 18, 10), _jpeg),
+    "brightness": Corruption("under- or overexposed; factor - 1", (0.1, 0.2, 0.35, 0.5, 0.75), _light),
+    "contrast": Corruption("haze; contrast left", (0.85, 0.7, 0.55, 0.4, 0.25), _contrast),
+    "white_balance": Corruption("too warm or too cold; factor - 1", (0.04, 0.08, 0.13, 0.2, 0.3), _white_balance),
+    "hair": Corruption("hairs; number", (3, 7, 13, 22, 35), _hair),
+    "ruler_marks": Corruption("ruler at one edge; length, share of the side", (0.04, 0.07, 0.11, 0.16, 0.22), _ruler),
+    "ink_marks": Corruption("surgeon's marks around; radius, share of the side", (0.02, 0.035, 0.05, 0.07, 0.1), _ink),
+    "gel_bubbles": Corruption("bubbles in the gel; number", (4, 9, 16, 26, 40), _bubbles),
+    "vignette": Corruption("dark corners; darkening there", (0.2, 0.4, 0.6, 0.8, 1.0), _vignette),
+    "shift": Corruption("off centre; share of the side", (0.03, 0.06, 0.1, 0.15, 0.22), _shift),
+    "zoom": Corruption("nearer or farther; factor - 1", (0.05, 0.1, 0.2, 0.35, 0.5), _zoom),
+}

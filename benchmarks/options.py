@@ -1,0 +1,162 @@
+"""What the commands of this package share: option types, the labelled images they name, progress, how results are shown."""
+
+from __future__ import annotations
+
+import shlex
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from benchmarks import scoring
+from benchmarks.labelled import LabelledSet, Truth, fingerprint, name_few
+from benchmarks.results import DatasetFacts, Part, Unreadable
+from mobile_runtime.console import err, out, print_error, print_json
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import sha256
+
+BundleOption = Annotated[
+    Optional[Path], typer.Option("--bundle", help="Bundle folder; the one that ships with the runtime if left out.")
+]
+VariantOption = Annotated[Optional[str], typer.Option("--variant", help="The bundle's default if left out.")]
+VariantsOption = Annotated[
+    Optional[str], typer.Option("--variants", help="Comma-separated names; all that run on this machine if left out.")
+]
+PointOption = Annotated[Optional[str], typer.Option("--operating-point", help="The bundle's default if left out.")]
+ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of JPEG, PNG or WebP files; sub-folders count.")]
+LabelsOption = Annotated[Path, typer.Option("--labels", help="CSV with a row per image.")]
+ImageColumnOption = Annotated[str, typer.Option("--image-column", help="CSV column of file names; extension optional.")]
+LabelColumnOption = Annotated[str, typer.Option("--label-column", help="CSV column of labels.")]
+DatasetOption = Annotated[str, typer.Option("--dataset", help="Label map in the taxonomy.")]
+GroupColumnOption = Annotated[
+    Optional[str],
+    typer.Option("--group-column", help="CSV column of lesions or patients; patient_id or lesion_id if left out and there."),
+]
+AllowMissingOption = Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an image.")]
+SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.", min=0)]
+ThreadsOption = Annotated[int, typer.Option("--threads", help="Inference threads; results do not depend on them.", min=1)]
+OutOption = Annotated[Optional[Path], typer.Option("--out", help="JSON file to write.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+
+TABLE_WIDTH = 120
+_NOT_REPEATED = {"help", "out", "json", "compare"}
+
+
+def command_line(context: typer.Context) -> str:
+    """The command that makes a result, without folders: results must not say whose machine they are from."""
+    words = ["python", "-m", "benchmarks", context.info_name or ""]
+    options = {param.opts[0].removeprefix("--"): context.params.get(param.name or "") for param in context.command.params}
+    for name in sorted(options, key=lambda name: name != "bundle"):
+        value = options[name]
+        for item in value if isinstance(value, list | tuple) else [value]:
+            if name in _NOT_REPEATED or item is None or item is False:
+                continue
+            words += [f"--{name}"] if item is True else [f"--{name}", item.name if isinstance(item, Path) else str(item)]
+    return shlex.join(words)
+
+
+def split_names(names: str) -> list[str]:
+    """Names between commas.
+
+    Raises:
+        DataError: there are none.
+    """
+    chosen = [name.strip() for name in names.split(",") if name.strip()]
+    if not chosen:
+        raise DataError("--variants names no variant; give names with commas between, or leave it out")
+    return chosen
+
+
+def warn_of_gaps(labelled: LabelledSet) -> None:
+    """Name rows without an image and images without a row on standard error."""
+    for names, what in (
+        (labelled.missing, "label rows have no image"),
+        (labelled.unlabelled, "images have no label row"),
+    ):
+        if names:
+            err.print(f"[yellow]warning:[/] {len(names)} {what}: {escape(name_few(names))}", soft_wrap=True)
+
+
+def notes_of_gaps(labelled: LabelledSet) -> list[str]:
+    """The same for a stored result."""
+    notes = []
+    if labelled.missing:
+        notes.append(f"{len(labelled.missing)} label rows have no image and were left out: {name_few(labelled.missing)}.")
+    if labelled.unlabelled:
+        notes.append(f"{len(labelled.unlabelled)} images have no label row and took no part: {name_few(labelled.unlabelled)}.")
+    return notes
+
+
+def prepare_images(labelled: LabelledSet, pipeline: scoring.TriagePipeline) -> scoring.Prepared:
+    """Capture normalization with a progress bar; what cannot be read is named on standard error."""
+    with progress("prepare images", len(labelled)) as advance:
+        prepared = scoring.prepare(labelled, pipeline, advance)
+    for item in prepared.unreadable:
+        print_error(f"{item.image}: {item.reason}")
+    return prepared
+
+
+def exit_if_unreadable(unreadable: Sequence[Unreadable], total: int) -> None:
+    """Exit status 1 when images were left out, after everything has been written."""
+    if unreadable:
+        print_error(f"{len(unreadable)} of {total} images could not be read and were left out")
+        raise typer.Exit(1)
+
+
+def dataset_facts(labels: Path, labelled: LabelledSet, unreadable: Sequence[Unreadable] = ()) -> DatasetFacts:
+    """What was measured on.
+
+    Args:
+        labels: the label file.
+        labelled: the images measured.
+        unreadable: images of the set that were not.
+    """
+    truth = Truth.of(labelled)
+    malignant, decided = int(truth.malignant.sum()), int(truth.decided.sum())
+    return DatasetFacts(
+        name=labelled.dataset,
+        labels=labels.name,
+        labels_sha256=sha256(labels),
+        images_sha256=fingerprint(labelled),
+        images=len(labelled),
+        groups=len(set(truth.groups.tolist())),
+        group_column=labelled.group_column,
+        malignant=malignant,
+        benign=decided - malignant,
+        undecided=len(labelled) - decided,
+        exact_class=int(truth.exact.sum()),
+        per_label=dict(sorted(Counter(image.label for image in labelled.images).items())),
+        missing=list(labelled.missing),
+        unlabelled=len(labelled.unlabelled),
+        unreadable=list(unreadable),
+    )
+
+
+def show(report: Part, as_json: bool, *tables: Callable[[Any], RenderableType]) -> None:
+    """Print a result: JSON alone, or tables, variants that did not run, and notes."""
+    if as_json:
+        print_json(report.model_dump(mode="json"))
+        return
+    # A pipe or file has no width of its own; rich would take 80 columns.
+    console = out if out.is_terminal else Console(width=TABLE_WIDTH)
+    for table in tables:
+        console.print(table(report))
+    for name, reason in getattr(report, "not_run", {}).items():
+        out.print(f"{escape(name)}: {escape(reason)}", soft_wrap=True)
+    for note in getattr(report, "notes", []):
+        out.print(escape(note), soft_wrap=True)
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A progress bar on standard error; gives the function to advance it by."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(title, total=total)
+        yield lambda count: bar.advance(task, count)

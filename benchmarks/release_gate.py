@@ -1,0 +1,188 @@
+"""Results against limits: may this build ship?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError, model_validator
+
+from benchmarks.figure_list import Figure, figures_of
+from benchmarks.results import LatencyReport, Part
+from benchmarks.stored import Result
+from mobile_runtime.errors import DataError
+
+DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
+_RULES = ("at_least", "at_most", "may_fall_by", "may_rise_by")
+
+
+class Limit(Part):
+    """One limit on all figures whose names fit a pattern.
+
+    Attributes:
+        figure: pattern with * and ?, over the names of `figure_list`.
+        bound: which end of the 95 % interval an absolute limit is on; the value itself is compared with a baseline's.
+        may_fall_by, may_rise_by: largest change against the baseline, >= 0.
+        required: whether it fails where no result has such a figure.
+    """
+
+    figure: str = Field(min_length=1)
+    bound: Literal["value", "low", "high"] = "value"
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
+    may_fall_by: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    may_rise_by: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    required: bool = True
+    why: str = ""
+
+    @model_validator(mode="after")
+    def _one_rule(self) -> Limit:
+        given = [name for name in _RULES if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of {', '.join(_RULES)}, not {', '.join(given) or 'none'}")
+        if self.relative and self.bound != "value":
+            raise ValueError(f"{given[0]} compares values; leave out bound: {self.bound}")
+        return self
+
+    @property
+    def relative(self) -> bool:
+        """Whether it is against a baseline."""
+        return self.at_least is None and self.at_most is None
+
+
+class Limits(Part):
+    """The content of a limits file."""
+
+    schema_version: Literal[1]
+    limits: list[Limit] = Field(min_length=1)
+
+
+class Check(Part):
+    """One figure against one limit; `said` is the line to print."""
+
+    figure: str
+    outcome: Literal["kept", "failed", "not judged"]
+    said: str
+
+
+class GateReport(Part):
+    """Whether results keep their limits."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["gate"] = "gate"
+    bundle: str
+    ship: bool
+    checks: list[Check]
+
+
+def read_limits(path: Path = DEFAULT_LIMITS) -> Limits:
+    """A limits file.
+
+    Raises:
+        DataError: it is missing, no YAML, or not of that shape.
+    """
+    try:
+        return Limits.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); check --limits") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: not YAML ({' '.join(str(error).split())}); mend it") from error
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise DataError(f"{path}: {where}: {first['msg']}; see {DEFAULT_LIMITS.name} for an example") from error
+
+
+def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] = ()) -> GateReport:
+    """Judge results of one bundle, against a baseline of the same images and machine where limits ask for one.
+
+    Raises:
+        DataError: the results are of several bundles, doubled, or not comparable with the baseline.
+    """
+    if len(bundles := sorted({result.bundle for result in results})) != 1:
+        raise DataError(f"results of different bundles: {', '.join(bundles)}; judge one bundle at a time")
+    new, old = _by_subject(results), _by_subject(baseline)
+    for subject in new.keys() & old.keys():
+        refuse_incomparable(new[subject], old[subject])
+    figures = {name: figure for result in results for name, figure in figures_of(result).items()}
+    before = {name: figure for result in baseline for name, figure in figures_of(result).items()}
+    checks = [check for limit in limits.limits for check in _judge(limit, figures, before, bool(baseline))]
+    return GateReport(bundle=bundles[0], ship=all(check.outcome != "failed" for check in checks), checks=checks)
+
+
+def refuse_incomparable(new: Result, old: Result) -> None:
+    """Raises DataError where two results of one kind are of different images or, for latency, machines."""
+    if isinstance(new, LatencyReport) and isinstance(old, LatencyReport):
+        if new.environment.fingerprint != old.environment.fingerprint:
+            raise DataError(
+                f"latency of different machines ({new.environment.cpu}, fingerprint {new.environment.fingerprint}; baseline "
+                f"{old.environment.cpu}, fingerprint {old.environment.fingerprint}); measure both bundles on one machine"
+            )
+        if new.image != old.image:
+            raise DataError("latency of different images; measure both bundles with the same --image")
+    elif not isinstance(new, LatencyReport) and not isinstance(old, LatencyReport):
+        ours, theirs = new.dataset.images_sha256, old.dataset.images_sha256
+        if ours is None or ours != theirs:
+            raise DataError(
+                f"{new.kind} on different images of {new.dataset.name} ({new.dataset.images} images, fingerprint "
+                f"{(ours or 'none')[:16]}; baseline {old.dataset.images}, {(theirs or 'none')[:16]}); measure both bundles on "
+                "the same images and labels"
+            )
+
+
+def _by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
+    """Results by kind, data set and variant, where a result is of one."""
+    subjects = [
+        (result.kind, "" if isinstance(result, LatencyReport) else result.dataset.name, getattr(result, "variant", ""))
+        for result in results
+    ]
+    if doubled := [" ".join(filter(None, subject)) for subject, count in Counter(subjects).items() if count > 1]:
+        raise DataError(f"more than one result of {', '.join(doubled)}; give one each")
+    return dict(zip(subjects, results, strict=True))
+
+
+def _judge(limit: Limit, figures: Mapping[str, Figure], before: Mapping[str, Figure], with_baseline: bool) -> list[Check]:
+    names = [name for name in figures if fnmatchcase(name, limit.figure)]
+    missing: Literal["failed", "not judged"] = "failed" if limit.required else "not judged"
+    if limit.relative and not with_baseline:
+        return [Check(figure=limit.figure, outcome="not judged", said=f"{limit.figure}: no baseline to compare with")]
+    if not names:
+        return [Check(figure=limit.figure, outcome=missing, said=f"{limit.figure}: not in any of the results")]
+    checks = []
+    for name in names:
+        figure, base = figures[name], before.get(name)
+        if limit.relative and base is None:
+            checks.append(Check(figure=name, outcome=missing, said=f"{name}: not in the baseline"))
+            continue
+        found, rule = _compare(limit, figure, base)
+        outcome: Literal["kept", "failed"] = "kept" if found else "failed"
+        why = f" ({limit.why})" if limit.why else ""
+        checks.append(Check(figure=name, outcome=outcome, said=f"{name}: {describe(figure)}, {rule}{why}"))
+    return checks
+
+
+def _compare(limit: Limit, figure: Figure, base: Figure | None) -> tuple[bool, str]:
+    if limit.relative:
+        assert base is not None
+        if limit.may_fall_by is not None:
+            return figure.value >= base.value - limit.may_fall_by, f"may fall by {limit.may_fall_by:g} from {base.value:.4g}"
+        assert limit.may_rise_by is not None
+        return figure.value <= base.value + limit.may_rise_by, f"may rise by {limit.may_rise_by:g} from {base.value:.4g}"
+    judged: float | None = getattr(figure, limit.bound)
+    what = "" if limit.bound == "value" else f"{limit.bound} end "
+    if limit.at_least is not None:
+        # A figure without that end of the interval keeps no limit on it.
+        return judged is not None and judged >= limit.at_least, f"{what}must be at least {limit.at_least:g}"
+    assert limit.at_most is not None
+    return judged is not None and judged <= limit.at_most, f"{what}must be at most {limit.at_most:g}"
+
+
+def describe(figure: Figure) -> str:
+    """-0.0021 [-0.0060, +0.0017], n=573"""
+    ends = [None if end is None else f"{end:.4g}" for end in (figure.low, figure.high)]
+    interval = "" if ends == [None, None] else f" [{ends[0] or 'open'}, {ends[1] or 'open'}]"
+    return f"{figure.value:.4g}{interval}" + ("" if figure.n is None else f", n={figure.n}")

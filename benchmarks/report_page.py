@@ -1,0 +1,54 @@
+"""Any stored results as one self-contained page, and as one JSON of named figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from benchmarks.figure_list import Figure, figures_of
+from benchmarks.figures import series_style
+from benchmarks.pages import template
+from benchmarks.report_sections import section_of
+from benchmarks.results import DatasetFacts, LatencyReport, Part
+from benchmarks.stored import Result
+
+
+class ReportSource(Part):
+    """A result that a report rests on; `dataset` is None for latency."""
+
+    kind: str
+    command: str
+    bundle: str
+    dataset: DatasetFacts | None
+
+
+class ReportDocument(Part):
+    """The figures of a report by name, with the results that they come from."""
+
+    schema_version: Literal[1] = 1
+    kind: Literal["report"] = "report"
+    sources: list[ReportSource]
+    figures: dict[str, Figure]
+
+
+def document(results: Sequence[Result]) -> ReportDocument:
+    """The report for machines."""
+    sources = [
+        ReportSource(
+            kind=result.kind,
+            command=result.command,
+            bundle=result.bundle,
+            dataset=None if isinstance(result, LatencyReport) else result.dataset,
+        )
+        for result in results
+    ]
+    return ReportDocument(sources=sources, figures={n: f for result in results for n, f in figures_of(result).items()})
+
+
+def render(results: Sequence[Result]) -> str:
+    """The report for people: nothing is loaded from anywhere, and no script is needed."""
+    return template("report.html").render(
+        sections=[section_of(result) for result in results],
+        bundles=list(dict.fromkeys(result.bundle for result in results)),
+        style=series_style,
+    )

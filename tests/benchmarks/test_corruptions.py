@@ -1,0 +1,52 @@
+"""Damage to photographs: what each does, that it grows with severity, and that a seed repeats it."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks import corruptions
+from benchmarks.corruptions import CORRUPTIONS
+from mobile_runtime.synthetic import lesion
+
+PICTURE = lesion("mel", 3, 96)
+
+
+def damaged(name: str, severity: int, seed: int = 0) -> corruptions.Pixels:
+    return CORRUPTIONS[name].apply(PICTURE, severity, np.random.default_rng(seed))
+
+
+@pytest.mark.parametrize("name", CORRUPTIONS)
+def test_damage_grows_with_severity_and_repeats(name: str) -> None:
+    before = PICTURE.copy()
+    changes = []
+    for severity in corruptions.SEVERITIES:
+        found = damaged(name, severity)
+        assert found.shape == PICTURE.shape and found.dtype == np.uint8
+        assert np.array_equal(found, damaged(name, severity))
+        drawn = [damaged(name, severity, seed) for seed in range(4)]
+        changes.append(float(np.mean([np.abs(each.astype(int) - PICTURE).mean() for each in drawn])))
+    assert np.array_equal(PICTURE, before)
+    assert changes == sorted(changes) and 0 < changes[0] < changes[-1] / 2
+
+
+def test_noise_has_the_stated_deviation() -> None:
+    grey = np.full((128, 128, 3), 128, np.uint8)
+    found = CORRUPTIONS["noise"].apply(grey, 3, np.random.default_rng(0))
+    # 14 levels; rounding down adds 1/12 to the variance and moves the mean by half a level.
+    assert found.std() == pytest.approx(14, rel=0.02) and found.mean() == pytest.approx(127.5, abs=0.3)
+
+
+def test_a_shift_moves_the_middle_and_a_zoom_keeps_it() -> None:
+    dot = np.zeros((101, 101, 3), np.uint8)
+    dot[50, 50] = 255
+    moved = corruptions.warp(dot, shift=(0.1, -0.05))
+    y, x = np.unravel_index(int(moved[..., 0].argmax()), (101, 101))
+    assert (x, y) == (60, 45)
+    assert corruptions.warp(dot, scale=1.5)[50, 50].tolist() == [255, 255, 255]
+
+
+def test_flattening_keeps_the_mean_colour() -> None:
+    found = corruptions.flatten(PICTURE, 0.25)
+    assert found.mean((0, 1)) == pytest.approx(PICTURE.mean((0, 1)), abs=1)  # rounded down
+    assert found.std() < PICTURE.std()

@@ -1,0 +1,144 @@
+"""Limits on results: what ships, what does not, what cannot be judged."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks import release_gate
+from benchmarks.commands import app
+from benchmarks.release_gate import GateReport, Limits
+from benchmarks.stored import REPORTS, Result
+from mobile_runtime.errors import DataError
+from tests.benchmarks import stored_results
+from tests.benchmarks.stored_results import MAKERS
+
+runner = CliRunner()
+
+
+def result(document: dict[str, Any]) -> Result:
+    return REPORTS[document["kind"]].model_validate(document)
+
+
+def judged(limit: dict[str, Any], *results: dict[str, Any], baseline: list[dict[str, Any]] | None = None) -> GateReport:
+    limits = Limits.model_validate({"schema_version": 1, "limits": [limit]})
+    return release_gate.judge([result(each) for each in results], limits, [result(each) for each in baseline or []])
+
+
+def store(folder: Path, name: str, document: dict[str, Any]) -> str:
+    (folder / name).write_text(json.dumps(document), encoding="utf-8")
+    return str(folder / name)
+
+
+@pytest.mark.parametrize(
+    ("rule", "ship"),
+    [
+        ({"bound": "low", "at_least": -0.005}, True),  # -0.001 [-0.003, 0.001]
+        ({"bound": "low", "at_least": -0.002}, False),
+        ({"at_least": -0.002}, True),
+        ({"bound": "high", "at_most": 0.0005}, False),
+        ({"at_most": -0.001}, True),
+    ],
+)
+def test_an_absolute_limit_is_on_the_stated_end(rule: dict[str, Any], ship: bool) -> None:
+    found = judged({"figure": "drift.*.auc_difference", **rule}, stored_results.drift())
+    assert found.ship is ship and len(found.checks) == 1
+    assert "int8.auc_difference: -0.001 [-0.003, 0.001], n=100, " in found.checks[0].said
+
+
+@pytest.mark.parametrize(("auc", "ship"), [(0.9, True), (0.892, True), (0.888, False)])
+def test_a_relative_limit_is_on_the_change(auc: float, ship: bool) -> None:
+    limit = {"figure": "drift.*.int8.auc_malignancy", "may_fall_by": 0.01}
+    found = judged(limit, stored_results.drift("new", auc=auc), baseline=[stored_results.drift("old")])
+    assert found.ship is ship and "may fall by 0.01 from 0.9" in found.checks[0].said
+    alone = judged(limit, stored_results.drift("new", auc=auc))
+    assert alone.ship and alone.checks[0].outcome == "not judged" and "no baseline" in alone.checks[0].said
+
+
+def test_a_required_figure_that_is_missing_fails() -> None:
+    limit = {"figure": "gates.*.false_retakes", "at_most": 0.1}
+    assert not judged(limit, stored_results.drift()).ship
+    passed = judged({**limit, "required": False}, stored_results.drift())
+    assert passed.ship and passed.checks[0].outcome == "not judged"
+    worse = {"figure": "latency.*.inference_p50_ms", "may_rise_by": 0.5}
+    assert not judged(worse, stored_results.latency(), baseline=[stored_results.drift()]).ship
+    slow = judged(worse, stored_results.latency(p50=3), baseline=[stored_results.latency("old")])
+    assert not slow.ship and "may rise by 0.5 from 2" in slow.checks[0].said
+
+
+def test_an_open_end_keeps_no_limit() -> None:
+    limit = {"figure": "*.set_aside.number_needed_to_refer", "bound": "high", "at_most": 1000}
+    found = judged(limit, stored_results.decisions())
+    assert not found.ship and "5 [4, open], n=100, high end must be at most 1000" in found.checks[0].said
+
+
+def test_what_is_not_alike_is_not_compared() -> None:
+    limit = {"figure": "drift.*", "may_fall_by": 1}
+    other = stored_results.drift("old")
+    other["dataset"]["images_sha256"] = "d" * 64
+    with pytest.raises(DataError, match="drift on different images of ham10000"):
+        judged(limit, stored_results.drift(), baseline=[other])
+    other["dataset"]["images_sha256"] = None
+    with pytest.raises(DataError, match="fingerprint"):
+        judged(limit, stored_results.drift(), baseline=[other])
+    elsewhere = stored_results.latency("old")
+    elsewhere["environment"] = {**elsewhere["environment"], "fingerprint": "f" * 16}
+    with pytest.raises(DataError, match="different machines"):
+        judged(limit, stored_results.latency(), baseline=[elsewhere])
+    with pytest.raises(DataError, match="different bundles: a, b"):
+        judged(limit, stored_results.drift("a"), stored_results.latency("b"))
+    with pytest.raises(DataError, match="more than one result of drift ham10000"):
+        judged(limit, stored_results.drift(), stored_results.drift())
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("limits: [", "not YAML"),
+        ("schema_version: 1\nlimits: []", "limits: List should have at least 1 item"),
+        ("schema_version: 2\nlimits: [{figure: a, at_most: 1}]", "schema_version"),
+        ("schema_version: 1\nlimits: [{figure: a}]", "give exactly one of at_least"),
+        ("schema_version: 1\nlimits: [{figure: a, at_most: 1, at_least: 0}]", "not at_least, at_most"),
+        ("schema_version: 1\nlimits: [{figure: a, may_fall_by: 1, bound: low}]", "leave out bound: low"),
+        ("schema_version: 1\nlimits: [{figure: a, at_most: .nan}]", "finite"),
+        ("schema_version: 1\nlimits: [{figure: a, atmost: 1}]", "limits.0.atmost"),
+    ],
+)
+def test_a_malformed_limits_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    file = tmp_path / "limits.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as caught:
+        release_gate.read_limits(file)
+    assert said in str(caught.value) and len(str(caught.value).splitlines()) == 1
+    with pytest.raises(DataError, match="cannot be read"):
+        release_gate.read_limits(tmp_path / "none.yaml")
+
+
+def test_the_command_says_what_fails_and_how_it_ends(tmp_path: Path) -> None:
+    good = [store(tmp_path, f"{kind}.json", make()) for kind, make in MAKERS.items()]
+    base = store(tmp_path, "old.json", stored_results.drift("old"))
+    result = runner.invoke(app, ["gate", *good, "--baseline", base], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert "ship b: " in result.output and "0 failed" in result.output
+    assert "not judged: latency.int8.threads_1.inference_p50_ms: not in the baseline" in result.output
+
+    bad = store(tmp_path, "bad.json", stored_results.drift(difference=-0.02))
+    result = runner.invoke(app, ["gate", bad])
+    assert result.exit_code == 1 and "do not ship b" in result.output
+    failed = [line for line in result.output.splitlines() if line.startswith("failed: ")]
+    assert failed == [
+        "failed: drift.ham10000.int8.auc_difference: -0.02 [-0.022, -0.018], n=100, low end must be at least -0.005 "
+        "(no variant may be inferior to float32 by more than the margin)"
+    ]
+    document = json.loads(runner.invoke(app, ["gate", bad, "--json"]).stdout)
+    assert GateReport.model_validate(document).ship is False
+
+
+def test_schemas_are_published() -> None:
+    for kind in ("gate", "limits", "report"):
+        document = json.loads(runner.invoke(app, ["schema", kind], catch_exceptions=False).stdout)
+        assert document["properties"]["schema_version"]["const"] == 1

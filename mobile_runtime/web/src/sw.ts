@@ -4,6 +4,8 @@ declare const VERSION: string;
 declare const FILES: string[];
 const worker = self as unknown as ServiceWorkerGlobalScope;
 const CACHE = `skintriage-app-${VERSION}`;
+const PAGE = new URL("./", worker.location.href).href;
+const OWN = new Set(FILES.map((file) => new URL(file, PAGE).href));
 
 async function install(): Promise<void> {
   const cache = await caches.open(CACHE);
@@ -22,7 +24,7 @@ worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(activate()));
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
-  if (request.method !== "GET") return;
-  const key = request.mode === "navigate" ? "./" : request;
+  const key = request.mode === "navigate" ? PAGE : request.url;
+  if (request.method !== "GET" || !OWN.has(key)) return;
   event.respondWith(caches.match(key, { cacheName: CACHE }).then((found) => found ?? fetch(request)));
 });

@@ -57,7 +57,9 @@ function showReliability({ point }: Assessment): void {
     }),
   ]);
   byId("basis").textContent = fill(texts.reliability.basis, {
-    malignant: sensitivity.n, benign: specificity.n, dataset: point.dataset,
+    malignant: sensitivity.n.toLocaleString(texts.lang),
+    benign: specificity.n.toLocaleString(texts.lang),
+    dataset: point.dataset,
   });
 }
 

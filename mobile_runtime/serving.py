@@ -68,7 +68,7 @@ def collect(bundle: Bundle, app: Path = APP) -> dict[str, Page]:
         raise ServingError(f"{app}: the page is not there; build it with `npm run build` in mobile_runtime/web")
     variant = bundle.variant()
     if variant.runtime != "litert":
-        raise BundleError(f"{bundle.path}: default variant {variant.name} is for {variant.runtime}; the page runs LiteRT models")
+        raise BundleError(f"{bundle.path}: default variant {variant.name} is for {variant.runtime}; the page runs LiteRT")
     pages = {f"/{file.name}": _page(file.name, file.read_bytes()) for file in sorted(app.iterdir()) if file.is_file()}
     pages["/"] = pages["/index.html"]
     pages[f"/bundle/{variant.path}"] = _page(variant.path, bundle.model_bytes(variant))

@@ -1,8 +1,8 @@
-/** Builds app/ from src/: `npm run build`. The same sources give the same bytes. */
+/** Builds app/ from src/: `npm run build`, or another folder if one is named. The same sources give the same bytes. */
 
 import { createHash } from "node:crypto";
 import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { gzipSync } from "node:zlib";
 
@@ -10,7 +10,7 @@ import { build } from "esbuild";
 
 const here = dirname(fileURLToPath(import.meta.url));
 const source = join(here, "src");
-const app = join(here, "app");
+const app = resolve(process.argv[2] ?? join(here, "app"));
 const packages = join(here, "node_modules");
 const runtime = join(packages, "@litertjs", "core", "wasm");
 const texts = JSON.parse(readFileSync(join(source, "texts", "en.json"), "utf8"));
@@ -33,7 +33,7 @@ const options = {
 };
 
 rmSync(app, { recursive: true, force: true });
-mkdirSync(app);
+mkdirSync(app, { recursive: true });
 await build({ ...options, entryPoints: ["src/main.ts", "src/style.css"] });
 for (const name of ["index.html", "app.webmanifest"]) writeFileSync(join(app, name), filled(name));
 for (const name of readdirSync(join(source, "icons"))) copyFileSync(join(source, "icons", name), join(app, name));

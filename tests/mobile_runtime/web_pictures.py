@@ -1,4 +1,4 @@
-"""Pictures for the browser tests of the page, with Python's verdicts on them: `python -m tests.mobile_runtime.web_pictures OUT`."""
+"""Pictures for the page's browser tests, with Python's verdicts: `python -m tests.mobile_runtime.web_pictures OUT`."""
 
 from __future__ import annotations
 

@@ -16,8 +16,12 @@ export interface Loaded {
 }
 
 async function kept(key: string): Promise<Uint8Array<ArrayBuffer> | null> {
-  const response = await caches.match(key, { cacheName: CACHE });
-  return response ? new Uint8Array(await response.arrayBuffer()) : null;
+  try {
+    const response = await caches.match(key, { cacheName: CACHE });
+    return response ? new Uint8Array(await response.arrayBuffer()) : null;
+  } catch {
+    return null;
+  }
 }
 
 async function fetched(path: string): Promise<Uint8Array<ArrayBuffer>> {

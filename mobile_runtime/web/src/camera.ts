@@ -13,7 +13,8 @@ const FAULTS: Record<string, CameraFault> = {
 };
 
 export class Camera {
-  private stream: MediaStream | null = null;
+  /** What is running now, another one after each start; null when the camera is off. */
+  stream: MediaStream | null = null;
 
   /** `onEnded` is called when the system takes the camera away. */
   constructor(private readonly video: HTMLVideoElement, private readonly onEnded: () => void) {}

@@ -117,9 +117,10 @@ function closeCamera(message = ""): void {
 }
 
 async function guideCamera(): Promise<void> {
-  while (camera.running) {
+  const { stream } = camera;
+  while (stream && camera.stream === stream) {
     const frame = await camera.frame();
-    if (frame && camera.running) guideTo(normalize(frame), texts.capture.good);
+    if (frame && camera.stream === stream) guideTo(normalize(frame), texts.capture.good);
     frame?.close();
     await new Promise((resolve) => setTimeout(resolve, GUIDE_EVERY_MS));
   }
@@ -167,15 +168,20 @@ function startOver(): void {
   byId("capture-title").focus();
 }
 
-/** Run what a button asks for; an error that nothing below expects must not look like a verdict. */
+/** Do what a control asks for, once at a time; after an error that nothing expected no verdict may stay on show. */
 function on(id: string, event: string, action: () => unknown): void {
-  byId(id).addEventListener(event, () => {
-    void Promise.resolve()
-      .then(action)
-      .catch((error: unknown) => {
-        startOver();
-        fault(messageOf(error));
-      });
+  let busy = false;
+  byId(id).addEventListener(event, async () => {
+    if (busy) return;
+    busy = true;
+    try {
+      await action();
+    } catch (error) {
+      startOver();
+      fault(messageOf(error));
+    } finally {
+      busy = false;
+    }
   });
 }
 
@@ -199,7 +205,7 @@ async function start(): Promise<void> {
     describe(loaded);
     captureMode("start");
   } catch (error) {
-    byId("failure-text").textContent = messageOf(error);
+    byId("failure-text").textContent = isSecureContext ? messageOf(error) : texts.load.insecure;
     show("failure");
     byId("failure-title").focus();
   } finally {

@@ -67,7 +67,7 @@ function showScore({ malignancy, point }: Assessment): void {
   const score = malignancy ?? 0;
   byId("meter-fill").style.width = `${score * 100}%`;
   byId("meter-mark").style.insetInlineStart = `${point.threshold * 100}%`;
-  byId("score").textContent = fill(texts.score.line, { score: score.toFixed(2), threshold: point.threshold.toFixed(2) });
+  byId("score").textContent = fill(texts.score.line, { score: score.toFixed(3), threshold: point.threshold.toFixed(3) });
 }
 
 function showDetails(assessment: Assessment, manifest: Manifest, milliseconds: number): void {

@@ -201,9 +201,12 @@ test("a camera that is not allowed, and none at all", async () => {
   assert.equal((await assess(absent, "low_concern.png")).decision, expected["low_concern.png"].decision);
 });
 
-test("off line after the first visit", async () => {
+test("installable, and off line after the first visit", async () => {
   const page = await openPage();
   await page.evaluate(() => navigator.serviceWorker.ready);
+  const devtools = await page.context().newCDPSession(page);
+  const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
+  assert.deepEqual(installabilityErrors, []);
   relay.close();
   await page.reload();
   await page.locator("#camera").waitFor(LOAD);
@@ -224,6 +227,16 @@ test("a model that is not the released one is refused, and taken once it is mend
   delete relay.damage[path];
   await page.click("#retry");
   await page.locator("#camera").waitFor(LOAD);
+
+  // What was kept on the device may be damaged too.
+  await page.evaluate(async () => {
+    const cache = await caches.open("skintriage-bundle");
+    const model = (await cache.keys()).find(({ url }) => url.includes("sha256"));
+    await cache.put(model, new Response(new Uint8Array(1000)));
+  });
+  await page.reload();
+  await page.locator("#camera").waitFor(LOAD);
+  assert.equal((await assess(page, "refer.png")).decision, expected["refer.png"].decision);
 });
 
 test("pictures that cannot be used say why", async () => {

@@ -14,6 +14,7 @@ from mobile_runtime.errors import (
     DataError,
     EngineError,
     MissingExtraError,
+    ServingError,
     SkintriageError,
     TaxonomyError,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "MissingExtraError",
     "Plane",
     "Prediction",
+    "ServingError",
     "SkintriageError",
     "TaxonomyError",
     "TriagePipeline",

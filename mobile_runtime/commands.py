@@ -1,8 +1,10 @@
-"""`python -m mobile_runtime`: assess, info, verify, demo."""
+"""`python -m mobile_runtime`: assess, info, verify, demo, serve."""
 
 from __future__ import annotations
 
 import json
+import sys
+import webbrowser
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -22,6 +24,7 @@ from mobile_runtime.decision import Decision
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.replay import STAGES, Check, Replay, replay
+from mobile_runtime.serving import PageServer, collect
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -151,6 +154,30 @@ def verify(
     if failure is not None:
         print_error(f"golden vectors differ, first at {failure.describe()}")
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: skintriage serve --port 8000 --open")
+def serve(
+    port: Annotated[int, typer.Option(help="Port on this machine; 0 takes a free one.")] = 8000,
+    bundle: BundleOption = None,
+    browse: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve the point-of-care page on this machine, until interrupted.
+
+    Pictures are taken, judged and forgotten in the browser; this machine's server cannot receive any. For an Android phone
+    on a cable: `adb reverse tcp:8000 tcp:8000`, then http://localhost:8000/ on the phone.
+    """
+    loaded = Bundle.load(bundle)
+    with PageServer(collect(loaded), port) as server:
+        if as_json:
+            print_json({"url": server.url, "bundle": loaded.id})
+            sys.stdout.flush()
+        else:
+            out.print(f"{server.url}  {loaded.id}  stop with Ctrl+C", soft_wrap=True, highlight=False)
+        if browse:
+            webbrowser.open(server.url)
+        server.serve_forever()
 
 
 def _assess_one(

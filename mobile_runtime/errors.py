@@ -17,6 +17,10 @@ class EngineError(SkintriageError):
     """An inference engine is missing or refused the model."""
 
 
+class ServingError(SkintriageError):
+    """The page is not built, or cannot be served where it was to be."""
+
+
 class TaxonomyError(SkintriageError):
     """The taxonomy is malformed, or a label or node is not in it."""
 

@@ -1,0 +1,138 @@
+/** The part of a bundle's manifest.json that a port reads; field by field the same as mobile_runtime/manifest.py. */
+
+import { SCHEMA_VERSION } from "./constants.js";
+import { BundleError } from "./errors.js";
+
+export interface Estimate {
+  value: number;
+  low: number;
+  high: number;
+  n: number;
+}
+
+export interface OperatingPoint {
+  threshold: number;
+  aim: string;
+  sensitivity: Estimate;
+  specificity: Estimate;
+  dataset: string;
+}
+
+export interface QualityLimits {
+  sharpness_min: number;
+  brightness_min: number;
+  brightness_max: number;
+  clipped_max: number;
+  glare_max: number;
+  contrast_min: number;
+  region_px_min: number;
+}
+
+export interface Variant {
+  name: string;
+  runtime: "litert" | "onnx" | "coreml";
+  precision: string;
+  path: string;
+  size_bytes: number;
+  input_name: string;
+  outputs: { probabilities: string; scores: string; outlier?: string };
+  operating_points: Record<string, OperatingPoint>;
+  abstention: { limit: number } | null;
+}
+
+export interface FileEntry {
+  path: string;
+  sha256: string;
+  size_bytes: number;
+}
+
+export interface Manifest {
+  schema_version: number;
+  name: string;
+  version: string;
+  intended_use: string;
+  limitations: string[];
+  licence: string;
+  input: { size: number; dtype: "uint8"; layout: "NHWC"; colour: "RGB"; resample: "pillow-bilinear-antialias" };
+  classes: { label: string; name: string; node: string }[];
+  scores: { name: string; weights: number[] }[];
+  default_variant: string;
+  default_operating_point: string;
+  quality: QualityLimits;
+  variants: Record<string, Variant>;
+  files: FileEntry[];
+}
+
+const INPUT = { dtype: "uint8", layout: "NHWC", colour: "RGB", resample: "pillow-bilinear-antialias" } as const;
+const LIMITS: (keyof QualityLimits)[] = [
+  "sharpness_min", "brightness_min", "brightness_max", "clipped_max", "glare_max", "contrast_min", "region_px_min",
+];
+
+/**
+ * Parse the text of a manifest.json.
+ *
+ * A limit that is missing would compare as false and wave every picture through, so each number that a verdict rests on is
+ * looked at here.
+ *
+ * @throws BundleError no JSON, another schema version, another kind of input, or a field is missing.
+ */
+export function parseManifest(text: string): Manifest {
+  let manifest: Manifest;
+  try {
+    manifest = JSON.parse(text) as Manifest;
+  } catch (error) {
+    throw new BundleError("malformed", `manifest.json is not JSON: ${String(error)}`);
+  }
+  if (manifest?.schema_version !== SCHEMA_VERSION) {
+    throw new BundleError("schema", `schema version ${manifest?.schema_version}, this port reads ${SCHEMA_VERSION}`);
+  }
+  const number = (where: string, value: unknown): void => {
+    if (typeof value !== "number" || !Number.isFinite(value)) throw new Error(`${where} is no number`);
+  };
+  try {
+    number("input.size", manifest.input.size);
+    for (const [name, value] of Object.entries(INPUT)) {
+      if (manifest.input[name as keyof typeof INPUT] !== value) throw new Error(`input.${name} is not ${value}`);
+    }
+    for (const name of LIMITS) number(`quality.${name}`, manifest.quality[name]);
+    for (const variant of Object.values(manifest.variants)) {
+      for (const [name, point] of Object.entries(variant.operating_points)) {
+        number(`${variant.name}.${name}.threshold`, point.threshold);
+        for (const estimate of [point.sensitivity, point.specificity]) {
+          for (const field of ["value", "low", "high"] as const) number(`${variant.name}.${name}.${field}`, estimate[field]);
+        }
+      }
+      if (!(manifest.default_operating_point in variant.operating_points)) throw new Error(`${variant.name} lacks the default point`);
+      if (variant.abstention) number(`${variant.name}.abstention.limit`, variant.abstention.limit);
+    }
+    if (!manifest.variants[manifest.default_variant]) throw new Error("default_variant is not among the variants");
+    if (!manifest.scores.some((score) => score.name === "malignancy")) throw new Error("scores has no malignancy");
+    if (!manifest.classes.length || !manifest.files.length) throw new Error("classes or files is empty");
+  } catch (error) {
+    throw new BundleError("malformed", `manifest.json: ${(error as Error).message}`);
+  }
+  return manifest;
+}
+
+/** The variant of a name, or the default one. */
+export function variantOf(manifest: Manifest, name = manifest.default_variant): Variant {
+  const variant = manifest.variants[name];
+  if (!variant) throw new BundleError("missing", `no variant ${name}; there are ${Object.keys(manifest.variants).join(", ")}`);
+  return variant;
+}
+
+/**
+ * Check the bytes of a file of the bundle against the manifest.
+ *
+ * @throws BundleError not listed, or another size or SHA-256.
+ */
+export async function verifyFile(manifest: Manifest, path: string, data: Uint8Array<ArrayBuffer>): Promise<void> {
+  const entry = manifest.files.find((file) => file.path === path);
+  if (!entry) throw new BundleError("missing", `${path}: not in the manifest`);
+  if (data.length !== entry.size_bytes) {
+    throw new BundleError("altered", `${path}: ${data.length} bytes, the manifest says ${entry.size_bytes}`);
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", data));
+  const found = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  if (found !== entry.sha256) throw new BundleError("altered", `${path}: SHA-256 differs from the manifest`);
+}

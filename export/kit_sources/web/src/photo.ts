@@ -1,0 +1,103 @@
+/** Photographs and video frames in a browser: the browser decodes, turns upright and converts to sRGB; alpha goes on white. */
+
+import { MAX_BYTES } from "./constants.js";
+import { CaptureError } from "./errors.js";
+import { centreSquare, checkBox, checkSize, type Box, type Capture, Resampler } from "./resample.js";
+
+const BAND_PIXELS = 1 << 20;
+const HEIC_BRANDS = ["heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"];
+
+const ascii = (data: Uint8Array, from: number, to: number): string => String.fromCharCode(...data.subarray(from, to));
+
+function lastIndexOf(data: Uint8Array, ...bytes: number[]): number {
+  let at = data.length - bytes.length;
+  while (at >= 0 && !bytes.every((byte, offset) => data[at + offset] === byte)) at--;
+  return at;
+}
+
+/** Where a JPEG's first scan starts; -1 if none is found. A thumbnail in the EXIF segment does not count. */
+function firstScan(data: Uint8Array): number {
+  let at = 2;
+  while (at + 4 <= data.length && data[at] === 0xff) {
+    if (data[at + 1] === 0xda) return at;
+    at += data[at + 1] === 0xff ? 1 : 2 + data[at + 2]! * 256 + data[at + 3]!;
+  }
+  return -1;
+}
+
+/**
+ * Accept JPEG, PNG, WebP and HEIC whose end is there: browsers show a picture that was cut off with a grey rest.
+ *
+ * @throws CaptureError another format, truncated, empty or over 64 MiB.
+ */
+export function checkFile(data: Uint8Array): void {
+  if (!data.length) throw new CaptureError("unreadable", "the file is empty");
+  if (data.length > MAX_BYTES) throw new CaptureError("too_many_bytes", `${data.length} bytes, the limit is ${MAX_BYTES}`);
+  let complete = true;
+  if (data[0] === 0xff && data[1] === 0xd8 && data[2] === 0xff) {
+    const scan = firstScan(data);
+    complete = scan >= 0 && lastIndexOf(data, 0xff, 0xd9) > scan;
+  } else if (ascii(data, 0, 8) === "\x89PNG\r\n\x1a\n") {
+    complete = lastIndexOf(data, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82) > 0;
+  } else if (ascii(data, 0, 4) === "RIFF" && ascii(data, 8, 12) === "WEBP") {
+    complete = data.length >= 8 + new DataView(data.buffer, data.byteOffset).getUint32(4, true);
+  } else if (ascii(data, 4, 8) !== "ftyp" || !HEIC_BRANDS.some((brand) => ascii(data, 8, 256).includes(brand))) {
+    throw new CaptureError("format", "not a JPEG, PNG, WebP or HEIC image");
+  }
+  if (!complete) throw new CaptureError("truncated", "the end of the image is missing");
+}
+
+/** An upright photograph; `close` it when done. */
+export async function openPhoto(file: Blob): Promise<ImageBitmap> {
+  if (file.size > MAX_BYTES) throw new CaptureError("too_many_bytes", `${file.size} bytes, the limit is ${MAX_BYTES}`);
+  let bitmap: ImageBitmap;
+  try {
+    checkFile(new Uint8Array(await file.arrayBuffer()));
+    bitmap = await createImageBitmap(file, { imageOrientation: "from-image", premultiplyAlpha: "default" });
+  } catch (error) {
+    if (error instanceof CaptureError) throw error;
+    throw new CaptureError("unreadable", `the browser cannot decode it (${(error as Error).message})`);
+  }
+  checkSize(bitmap.width, bitmap.height);
+  return bitmap;
+}
+
+/** Rows of a drawable's region as RGBA on white, at one canvas pixel per source pixel. */
+function* bands(source: CanvasImageSource, { left, top, right, bottom }: Box): Generator<ImageData> {
+  const width = right - left;
+  const height = Math.min(bottom - top, Math.max(1, Math.floor(BAND_PIXELS / width)));
+  const canvas = new OffscreenCanvas(width, height);
+  // In main memory: every pixel is read back, and graphics memory may round on the way.
+  const context = canvas.getContext("2d", { willReadFrequently: true, colorSpace: "srgb" });
+  if (!context) throw new CaptureError("unreadable", "the browser gives no canvas");
+  context.imageSmoothingEnabled = false;
+  for (let y = top; y < bottom; y += height) {
+    const rows = Math.min(height, bottom - y);
+    context.fillStyle = "#fff";
+    context.fillRect(0, 0, width, rows);
+    context.drawImage(source, left, y, width, rows, 0, 0, width, rows);
+    yield context.getImageData(0, 0, width, rows);
+  }
+}
+
+/** Capture normalization of a photograph or of a video's present frame, of the given size in pixels. */
+export function normalizeDrawable(source: CanvasImageSource, width: number, height: number, size: number, box?: Box): Capture {
+  checkSize(width, height);
+  const region = box ? checkBox(box, width, height) : centreSquare(width, height);
+  const resampler = new Resampler(region.right - region.left, region.bottom - region.top, size);
+  for (const { width: columns, height: rows, data } of bands(source, region)) {
+    resampler.push({ width: columns, height: rows, channels: 4, data });
+  }
+  return { image: resampler.finish(), regionPx: Math.min(region.right - region.left, region.bottom - region.top) };
+}
+
+/** All pixels of a photograph, for comparing decoders; a large one takes four bytes a pixel. */
+export function readPixels(source: ImageBitmap): Uint8Array {
+  const { width, height } = source;
+  const rgb = new Uint8Array(width * height * 3);
+  let at = 0;
+  for (const { data } of bands(source, { left: 0, top: 0, right: width, bottom: height })) {
+    for (let i = 0; i < data.length; i += 4) rgb.set(data.subarray(i, i + 3), (at += 3) - 3);
+  }
+  return rgb;
+}

@@ -1,0 +1,65 @@
+/** From the model's input to a verdict: mobile_runtime/pipeline.py. */
+
+import type { Decision } from "./constants.js";
+import { decide } from "./decision.js";
+import type { Engine } from "./engine.js";
+import { BundleError } from "./errors.js";
+import { variantOf, type Manifest, type OperatingPoint } from "./manifest.js";
+import { judge, type Quality } from "./quality.js";
+import type { Capture } from "./resample.js";
+
+/** The verdict on one image; scores are null when the image must be retaken. */
+export interface Assessment {
+  decision: Decision;
+  malignancy: number | null;
+  cancer: number | null;
+  /** Class label -> probability; empty when the image must be retaken. */
+  probabilities: Record<string, number>;
+  outlier: number | null;
+  quality: Quality;
+  operatingPoint: string;
+  point: OperatingPoint;
+}
+
+/** Capture to assessment with one variant, which `engine` runs. */
+export class TriagePipeline {
+  constructor(readonly manifest: Manifest, private readonly engine: Pick<Engine, "run">, private readonly variantName?: string) {}
+
+  /** S, pixels a side of the model's input. */
+  get inputSize(): number {
+    return this.manifest.input.size;
+  }
+
+  /** Quality alone, for guiding while the camera runs. */
+  judge(capture: Capture): Quality {
+    return judge(capture.image, this.inputSize, this.manifest.quality, capture.regionPx);
+  }
+
+  /** The verdict on a capture; the model is not asked about a poor picture. */
+  async assess(capture: Capture, operatingPoint = this.manifest.default_operating_point): Promise<Assessment> {
+    const variant = variantOf(this.manifest, this.variantName);
+    const point = variant.operating_points[operatingPoint];
+    if (!point) throw new BundleError("missing", `no operating point ${operatingPoint}`);
+    const quality = this.judge(capture);
+    const basis = { quality, operatingPoint, point };
+    if (quality.reasons.length) {
+      return { ...basis, decision: "retake", malignancy: null, cancer: null, probabilities: {}, outlier: null };
+    }
+    const outputs = await this.engine.run(capture.image);
+    const { classes, scores } = this.manifest;
+    if (outputs.probabilities.length !== classes.length || !outputs.probabilities.every(Number.isFinite)) {
+      throw new BundleError("refused", `variant ${variant.name} gave scores that are not numbers`);
+    }
+    const score = (name: string): number | undefined => outputs.scores[scores.findIndex((spec) => spec.name === name)];
+    const malignancy = score("malignancy") ?? Number.NaN;
+    const outlier = outputs.outlier ? outputs.outlier[0]! : null;
+    return {
+      ...basis,
+      decision: decide(quality.reasons, malignancy, point.threshold, outlier, variant.abstention?.limit ?? null),
+      malignancy,
+      cancer: score("cancer") ?? null,
+      probabilities: Object.fromEntries(classes.map(({ label }, index) => [label, outputs.probabilities[index]!])),
+      outlier,
+    };
+  }
+}

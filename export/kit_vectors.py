@@ -142,9 +142,7 @@ def _capture(bundle: Bundle, image: Pixels, size: int, box: Box | None) -> dict[
     }
 
 
-def _burst_draws(
-    bundle: Bundle, variant: Variant, point: str, generator: np.random.Generator
-) -> list[list[dict[str, Any]]]:
+def _burst_draws(bundle: Bundle, variant: Variant, point: str, generator: np.random.Generator) -> list[list[dict[str, Any]]]:
     """Bursts of 1 to 6 frames, each above or below the threshold, poor or an outlier with some chance."""
     threshold = variant.operating_points[point].threshold
     limit = variant.abstention.limit if variant.abstention else None

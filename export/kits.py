@@ -47,7 +47,7 @@ class Platform:
 
 PLATFORMS = {
     "android": Platform(("litert",), "src/main/assets/skintriage", "src/conformance/assets/skintriage"),
-    "ios": Platform(("coreml",), "Sources/Skintriage/Resources", "Tests/SkintriageTests/Resources"),
+    "ios": Platform(("coreml",), "Sources/Skintriage/Model", "Tests/SkintriageTests/Vectors"),
 }
 
 
@@ -91,7 +91,7 @@ def write_kit(bundle: Bundle, platform: str, out: Path, variants: Sequence[str] 
     kit = Kit(platform, bundle.id, names, tuple(name for name in bundle.variants if name not in names))
     bundle.verify()
     with build_folder(out) as folder:
-        _write_sources(SOURCES / platform, folder, {"c": constants(), "m": bundle.manifest, "kit": kit, "chosen": chosen})
+        write_sources(SOURCES / platform, folder, {"c": constants(), "m": bundle.manifest, "kit": kit, "chosen": chosen})
         for path in _taken(bundle, chosen):
             place = folder / (target.vectors if path.startswith("golden/") else target.assets) / path
             place.parent.mkdir(parents=True, exist_ok=True)
@@ -99,6 +99,24 @@ def write_kit(bundle: Bundle, platform: str, out: Path, variants: Sequence[str] 
         write_json(folder / target.vectors / PORT, port_vectors(bundle, chosen[0]))
         write_json(folder / KIT, asdict(kit))
     return kit
+
+
+def write_sources(source: Path, folder: Path, context: dict[str, Any]) -> None:
+    """Render or copy every file of a folder of sources; a name that a template needs and `context` lacks is an error."""
+    # Not HTML: what is rendered is code, and strings go through `literal`.
+    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
+    environment.filters["literal"] = literal
+    for file in sorted(source.rglob("*")):
+        path = file.relative_to(source)
+        if not file.is_file() or not _LEFT_OUT.isdisjoint(path.parts):
+            continue
+        place = folder / path
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if file.suffix == ".j2":
+            text = environment.from_string(file.read_text(encoding="utf-8")).render(context)
+            place.with_suffix("").write_text(text.rstrip() + "\n", encoding="utf-8")
+        else:
+            shutil.copyfile(file, place)
 
 
 def literal(text: str) -> str:
@@ -145,20 +163,3 @@ def _taken(bundle: Bundle, chosen: list[Variant]) -> Iterator[str]:
         wanted = any(entry.path == variant.path or entry.path.startswith(f"{variant.path}/") for variant in chosen)
         if wanted or entry.role in ("golden", "card", "licence"):
             yield entry.path
-
-
-def _write_sources(source: Path, folder: Path, context: dict[str, Any]) -> None:
-    # Not HTML: what is rendered is code, and strings go through `literal`.
-    environment = Environment(undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, autoescape=False)  # noqa: S701
-    environment.filters["literal"] = literal
-    for file in sorted(source.rglob("*")):
-        path = file.relative_to(source)
-        if not file.is_file() or not _LEFT_OUT.isdisjoint(path.parts):
-            continue
-        place = folder / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if file.suffix == ".j2":
-            text = environment.from_string(file.read_text(encoding="utf-8")).render(context)
-            place.with_suffix("").write_text(text.rstrip() + "\n", encoding="utf-8")
-        else:
-            shutil.copyfile(file, place)

@@ -191,10 +191,14 @@ public final class Conformance {
                 check("decision", what, found.code().equals(expected.get(row)));
                 Recorded playback = new Recorded(array(fields.get("prepared")).image(), outputs);
                 Triage triage = new Triage(bundle, form, playback, entry.getKey());
-                Assessment assessed = triage.assess(array(fields.get("upright")).image(), null);
-                boolean scored = assessed.malignancy != null && assessed.malignancy == malignancy;
-                boolean agrees = assessed.decision.code().equals(expected.get(row));
-                check("pipeline", what, agrees && scored == (assessed.decision != Decision.RETAKE));
+                try {
+                    Assessment assessed = triage.assess(array(fields.get("upright")).image(), null);
+                    boolean scored = assessed.malignancy != null && assessed.malignancy == malignancy;
+                    boolean agrees = assessed.decision.code().equals(expected.get(row));
+                    check("pipeline", what, agrees && scored == (assessed.decision != Decision.RETAKE));
+                } catch (TriageException error) {
+                    check("pipeline", what + ": " + error.getMessage(), false);
+                }
             }
         }
     }

@@ -1,7 +1,8 @@
-"""`python -m export`: bundle, rebuild, golden, sign."""
+"""`python -m export`: bundle, rebuild, golden, sign, kit."""
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -10,6 +11,7 @@ from rich.table import Table
 
 from export.assembly import assemble
 from export.golden import add_golden
+from export.kits import PLATFORMS, write_kit
 from export.outliers import load_outliers, save_outliers
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
@@ -104,6 +106,26 @@ def sign(
         print_json({"signature": str(written)})
     else:
         out.print(f"{written}: signed; check with `skintriage verify {folder} --key PUBLIC_KEY`", soft_wrap=True)
+
+
+@app.command(epilog="Example: python -m export kit --platform android dist/bundle kits/android")
+def kit(
+    bundle_folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle; its golden vectors are needed.")],
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="The kit's folder; an earlier kit there is replaced.")],
+    platform: Annotated[str, typer.Option(help=f"One of {', '.join(PLATFORMS)}.")],
+    variant: Annotated[
+        Optional[list[str]], typer.Option(help="Take this variant's model; may be repeated, the first is the kit's default.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write a folder for an app: model, manifest, golden vectors, typed code, conformance test and a guide."""
+    made = write_kit(Bundle.load(bundle_folder), platform, folder, variant)
+    if as_json:
+        print_json(asdict(made))
+        return
+    out.print(f"{folder}: {platform} kit of {made.bundle} with {', '.join(made.variants)}; see its README.md", soft_wrap=True)
+    if made.left_out:
+        out.print(f"left out: {', '.join(made.left_out)}", soft_wrap=True)
 
 
 def _report(made: Bundle, as_json: bool) -> None:

@@ -28,6 +28,9 @@ COEFFICIENTS: dict[tuple[Matrix, Range], tuple[int, int, int, int, int, int]] = 
     ("bt709", "limited"): (16, 76309, 117489, -13975, -34925, 138438),
 }
 
+_FRACTION_BITS = 16
+_CHROMA_ZERO = 128
+
 # Rows converted at a time: int32 intermediates of a strip stay in the cache, which is about twice as fast.
 _STRIP = 32
 
@@ -277,15 +280,15 @@ def _yuv_to_rgb(
     rgb = np.empty((height, width, 3), np.uint8)
     for top in range(0, height, _STRIP):
         block = y[top : top + _STRIP].astype(np.int32)
-        bright = ((block - offset) * luma + 32768).reshape(-1, 2, width // 2, 2)
+        bright = ((block - offset) * luma + (1 << (_FRACTION_BITS - 1))).reshape(-1, 2, width // 2, 2)
         rows = slice(top // 2, top // 2 + len(bright))
-        red_difference, blue_difference = v[rows].astype(np.int32) - 128, u[rows].astype(np.int32) - 128
+        red_difference, blue_difference = (plane[rows].astype(np.int32) - _CHROMA_ZERO for plane in (v, u))
         chroma = (
             v_red * red_difference,
             u_green * blue_difference + v_green * red_difference,
             u_blue * blue_difference,
         )
         for channel, part in enumerate(chroma):
-            value = np.clip((bright + part[:, None, :, None]) >> 16, 0, 255)
+            value = np.clip((bright + part[:, None, :, None]) >> _FRACTION_BITS, 0, 255)
             rgb[top : top + len(block), :, channel] = value.reshape(len(block), width)
     return rgb

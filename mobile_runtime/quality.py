@@ -23,7 +23,9 @@ ADVICE = {
 }
 """Reason code -> advice to show. Codes are stable."""
 
+_LUMA, _LUMA_BITS = (77, 150, 29), 8
 _BLOCK = 8
+_NOISE = 8.0
 _WHITE, _GLARE_FLOOR, _GLARE_TINT, _GLARE_STEP = 250, 200, 40, 48
 
 
@@ -58,7 +60,9 @@ class Quality:
 def luma(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.int64]:
     """Integer luma (77 R + 150 G + 29 B + 128) >> 8 of a uint8 RGB image, 0..255."""
     rgb = image.astype(np.int64)
-    weighted: npt.NDArray[np.int64] = (77 * rgb[..., 0] + 150 * rgb[..., 1] + 29 * rgb[..., 2] + 128) >> 8
+    red, green, blue = _LUMA
+    rounding = 1 << (_LUMA_BITS - 1)
+    weighted: npt.NDArray[np.int64] = (red * rgb[..., 0] + green * rgb[..., 1] + blue * rgb[..., 2] + rounding) >> _LUMA_BITS
     return weighted
 
 
@@ -86,7 +90,7 @@ def measure(image: npt.NDArray[np.uint8]) -> Quality:
     bright = (low >= _GLARE_FLOOR) & (high - low <= _GLARE_TINT) & (y * y.size >= int(y.sum()) + _GLARE_STEP * y.size)
     blocks = _block_sums(y, _BLOCK)
     return Quality(
-        sharpness=edges / (_deviation(y) + 8.0),
+        sharpness=edges / (_deviation(y) + _NOISE),
         brightness=int(y.sum()) / (255.0 * y.size),
         clipped=int((low >= _WHITE).sum()) / y.size,
         glare=int(bright.sum()) / y.size,

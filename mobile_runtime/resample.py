@@ -16,6 +16,9 @@ MIN_SIDE = 16
 
 MAX_TARGET = 4096
 
+WEIGHT_BITS = 22
+"""Binary places of a resampling weight. This is Pillow's own constant: it is here for ports, changing it changes nothing."""
+
 
 def centre_square(width: int, height: int) -> Box:
     """The largest centred square; the odd pixel, if any, is left at the right or bottom."""

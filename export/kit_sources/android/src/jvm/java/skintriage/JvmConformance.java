@@ -1,0 +1,68 @@
+package skintriage;
+
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+import javax.imageio.ImageIO;
+
+/** The conformance test on a desktop JVM: everything but LiteRT and Android's decoders. Exit status 1 on a mismatch. */
+public final class JvmConformance {
+    private JvmConformance() {}
+
+    /** Two arguments: the folders of the kit's assets and of its golden vectors. */
+    public static void main(String[] arguments) throws IOException {
+        if (arguments.length != 2) {
+            System.err.println("give the folders src/main/assets/skintriage and src/conformance/assets/skintriage");
+            System.exit(2);
+        }
+        Bundle bundle = new Bundle(files(arguments[0]));
+        System.out.println(bundle.id + ", input " + bundle.manifest.inputSize + " pixels a side");
+        Conformance replay = new Conformance(bundle, files(arguments[1]), JvmConformance::decode, null, null);
+        System.exit(replay.run(System.out) == 0 ? 0 : 1);
+    }
+
+    private static Bundle.Files files(String folder) {
+        Path root = Paths.get(folder);
+        return path -> Files.readAllBytes(root.resolve(path));
+    }
+
+    private static RgbImage decode(byte[] file) throws IOException {
+        boolean jpeg = file[0] == (byte) 0xff;
+        BufferedImage image = ImageIO.read(new ByteArrayInputStream(file));
+        if (image == null || image.getType() == BufferedImage.TYPE_USHORT_GRAY) {
+            return null; // ImageIO has no WebP, and takes 16-bit grey for linear light
+        }
+        int[] argb = image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
+        return RgbImage.fromArgb(argb, image.getWidth(), image.getHeight()).upright(jpeg ? orientation(file) : 1);
+    }
+
+    /** EXIF orientation of a JPEG; 1 where there is none. */
+    private static int orientation(byte[] file) {
+        ByteBuffer segments = ByteBuffer.wrap(file);
+        for (int at = 2; at + 18 < file.length && segments.getShort(at) != (short) 0xffda; ) {
+            if (segments.getShort(at) == (short) 0xffe1 && segments.getInt(at + 4) == 0x45786966) {
+                segments.position(at + 10);
+                return firstOrientation(segments.slice());
+            }
+            at += 2 + (segments.getShort(at + 2) & 0xffff);
+        }
+        return 1;
+    }
+
+    private static int firstOrientation(ByteBuffer tiff) {
+        tiff.order(tiff.get(0) == 'I' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
+        int directory = tiff.getInt(4);
+        for (int i = 0; i < tiff.getShort(directory); i++) {
+            int entry = directory + 2 + 12 * i;
+            if (tiff.getShort(entry) == 0x0112) {
+                return tiff.getShort(entry + 8);
+            }
+        }
+        return 1;
+    }
+}

@@ -1,0 +1,124 @@
+package skintriage;
+
+import java.util.ArrayList;
+import java.util.Collections;
+import java.util.List;
+
+/** Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean. */
+public final class Quality {
+    public final double sharpness;
+    public final double brightness;
+    public final double clipped;
+    public final double glare;
+    public final double contrast;
+    /** Null if unknown. */
+    public final Integer regionPx;
+    /** Every limit that is not kept; empty for a good image. */
+    public final List<Reason> reasons;
+
+    Quality(double sharpness, double brightness, double clipped, double glare, double contrast, Integer regionPx,
+            List<Reason> reasons) {
+        this.sharpness = sharpness;
+        this.brightness = brightness;
+        this.clipped = clipped;
+        this.glare = glare;
+        this.contrast = contrast;
+        this.regionPx = regionPx;
+        this.reasons = Collections.unmodifiableList(reasons);
+    }
+
+    /** Measures a prepared image and names the limits that it does not keep; a null regionPx skips that limit. */
+    public static Quality judge(RgbImage image, Integer regionPx, Manifest.QualityLimits limits) {
+        int side = image.width;
+        int n = side * side;
+        long[] luma = new long[n];
+        long total = 0;
+        long white = 0;
+        for (int i = 0; i < n; i++) {
+            luma[i] = luma(image.rgb, 3 * i);
+            total += luma[i];
+            white += low(image.rgb, 3 * i) >= Constants.WHITE ? 1 : 0;
+        }
+        long bright = 0;
+        for (int i = 0; i < n; i++) {
+            int low = low(image.rgb, 3 * i);
+            boolean tinted = high(image.rgb, 3 * i) - low > Constants.GLARE_TINT;
+            boolean above = luma[i] * n >= total + (long) Constants.GLARE_STEP * n;
+            bright += low >= Constants.GLARE_FLOOR && !tinted && above ? 1 : 0;
+        }
+        double detail = Math.sqrt(laplacian(blockSums(luma, side, 2), side / 2));
+        double sharpness = detail / (deviation(luma) + Constants.NOISE);
+        double brightness = total / (255.0 * n);
+        double clipped = (double) white / n;
+        double glare = (double) bright / n;
+        double contrast =
+                deviation(blockSums(luma, side, Constants.BLOCK)) / (255.0 * Constants.BLOCK * Constants.BLOCK);
+        List<Reason> reasons = new ArrayList<>();
+        add(reasons, Reason.TOO_SMALL, regionPx != null && regionPx < limits.regionPxMin);
+        add(reasons, Reason.TOO_DARK, brightness < limits.brightnessMin);
+        add(reasons, Reason.TOO_BRIGHT, brightness > limits.brightnessMax);
+        add(reasons, Reason.CLIPPED, clipped > limits.clippedMax);
+        add(reasons, Reason.GLARE, glare > limits.glareMax);
+        add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin);
+        add(reasons, Reason.UNIFORM, contrast < limits.contrastMin);
+        return new Quality(sharpness, brightness, clipped, glare, contrast, regionPx, reasons);
+    }
+
+    private static void add(List<Reason> reasons, Reason reason, boolean found) {
+        if (found) {
+            reasons.add(reason);
+        }
+    }
+
+    private static int luma(byte[] rgb, int at) {
+        int weighted = Constants.LUMA_RED * (rgb[at] & 0xff)
+                + Constants.LUMA_GREEN * (rgb[at + 1] & 0xff)
+                + Constants.LUMA_BLUE * (rgb[at + 2] & 0xff);
+        return (weighted + (1 << (Constants.LUMA_BITS - 1))) >> Constants.LUMA_BITS;
+    }
+
+    private static int low(byte[] rgb, int at) {
+        return Math.min(rgb[at] & 0xff, Math.min(rgb[at + 1] & 0xff, rgb[at + 2] & 0xff));
+    }
+
+    private static int high(byte[] rgb, int at) {
+        return Math.max(rgb[at] & 0xff, Math.max(rgb[at + 1] & 0xff, rgb[at + 2] & 0xff));
+    }
+
+    /** Population standard deviation from integer sums. */
+    private static double deviation(long[] values) {
+        long n = values.length;
+        long total = 0;
+        long squares = 0;
+        for (long value : values) {
+            total += value;
+            squares += value * value;
+        }
+        return Math.sqrt((double) (n * squares - total * total) / (n * n));
+    }
+
+    /** Sums over blocks; rows and columns that do not fill a block are left out. */
+    private static long[] blockSums(long[] values, int side, int block) {
+        int blocks = side / block;
+        long[] sums = new long[blocks * blocks];
+        for (int y = 0; y < blocks * block; y++) {
+            for (int x = 0; x < blocks * block; x++) {
+                sums[y / block * blocks + x / block] += values[y * side + x];
+            }
+        }
+        return sums;
+    }
+
+    /** Mean square of the 4-neighbour Laplacian of 2 x 2 means, which are given as sums. */
+    private static double laplacian(long[] pairs, int side) {
+        long squares = 0;
+        for (int y = 1; y < side - 1; y++) {
+            for (int x = 1; x < side - 1; x++) {
+                int at = y * side + x;
+                long value = 4 * pairs[at] - pairs[at - side] - pairs[at + side] - pairs[at - 1] - pairs[at + 1];
+                squares += value * value;
+            }
+        }
+        return (double) squares / (16L * (side - 2) * (side - 2));
+    }
+}

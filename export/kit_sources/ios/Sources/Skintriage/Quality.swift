@@ -1,0 +1,97 @@
+/// Why a picture is to be retaken, in the order in which reasons are reported.
+public enum Reason: String, CaseIterable {
+    case tooSmall = "too_small"
+    case tooDark = "too_dark"
+    case tooBright = "too_bright"
+    case clipped
+    case glare
+    case blurred
+    case uniform
+
+    /// The sentence to show.
+    public var advice: String { Constants.advice[rawValue] ?? rawValue }
+}
+
+/// Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean.
+public struct Quality {
+    public let sharpness, brightness, clipped, glare, contrast: Double
+    /// Nil if unknown.
+    public let regionPx: Int?
+    /// Every limit that is not kept; empty for a good image.
+    public let reasons: [Reason]
+
+    /// Measures a prepared image and names the limits that it does not keep; a nil regionPx skips that limit.
+    public static func judge(_ image: RgbImage, regionPx: Int?, limits: Manifest.QualityLimits) -> Quality {
+        let side = image.width
+        let n = side * side
+        var luma = [Int](repeating: 0, count: n)
+        var (total, white) = (0, 0)
+        for i in 0..<n {
+            let (red, green, blue) = (Int(image.rgb[3 * i]), Int(image.rgb[3 * i + 1]), Int(image.rgb[3 * i + 2]))
+            let weighted = Constants.lumaRed * red + Constants.lumaGreen * green + Constants.lumaBlue * blue
+            luma[i] = (weighted + (1 << (Constants.lumaBits - 1))) >> Constants.lumaBits
+            total += luma[i]
+            white += min(red, green, blue) >= Constants.white ? 1 : 0
+        }
+        var bright = 0
+        for i in 0..<n {
+            let channels = image.rgb[(3 * i)..<(3 * i + 3)].map { Int($0) }
+            let (low, high) = (channels.min()!, channels.max()!)
+            let above = luma[i] * n >= total + Constants.glareStep * n
+            bright += low >= Constants.glareFloor && high - low <= Constants.glareTint && above ? 1 : 0
+        }
+        let detail = laplacian(blockSums(luma, side: side, block: 2), side: side / 2).squareRoot()
+        let sharpness = detail / (deviation(luma) + Constants.noise)
+        let brightness = Double(total) / (255.0 * Double(n))
+        let clipped = Double(white) / Double(n)
+        let glare = Double(bright) / Double(n)
+        let blocks = blockSums(luma, side: side, block: Constants.block)
+        let contrast = deviation(blocks) / (255.0 * Double(Constants.block * Constants.block))
+        let faults: [(Reason, Bool)] = [
+            (.tooSmall, regionPx.map { $0 < limits.regionPxMin } ?? false),
+            (.tooDark, brightness < limits.brightnessMin),
+            (.tooBright, brightness > limits.brightnessMax),
+            (.clipped, clipped > limits.clippedMax),
+            (.glare, glare > limits.glareMax),
+            (.blurred, sharpness < limits.sharpnessMin),
+            (.uniform, contrast < limits.contrastMin),
+        ]
+        return Quality(
+            sharpness: sharpness, brightness: brightness, clipped: clipped, glare: glare, contrast: contrast,
+            regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
+        )
+    }
+
+    /// Population standard deviation from integer sums.
+    private static func deviation(_ values: [Int]) -> Double {
+        let n = values.count
+        let total = values.reduce(0, +)
+        let squares = values.reduce(0) { $0 + $1 * $1 }
+        return (Double(n * squares - total * total) / Double(n * n)).squareRoot()
+    }
+
+    /// Sums over blocks; rows and columns that do not fill a block are left out.
+    private static func blockSums(_ values: [Int], side: Int, block: Int) -> [Int] {
+        let blocks = side / block
+        var sums = [Int](repeating: 0, count: blocks * blocks)
+        for y in 0..<(blocks * block) {
+            for x in 0..<(blocks * block) {
+                sums[y / block * blocks + x / block] += values[y * side + x]
+            }
+        }
+        return sums
+    }
+
+    /// Mean square of the 4-neighbour Laplacian of 2 x 2 means, which are given as sums.
+    private static func laplacian(_ pairs: [Int], side: Int) -> Double {
+        var squares = 0
+        for y in 1..<(side - 1) {
+            for x in 1..<(side - 1) {
+                let at = y * side + x
+                let value = 4 * pairs[at] - pairs[at - side] - pairs[at + side] - pairs[at - 1] - pairs[at + 1]
+                squares += value * value
+            }
+        }
+        return Double(squares) / Double(16 * (side - 2) * (side - 2))
+    }
+}

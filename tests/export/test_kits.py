@@ -1,0 +1,347 @@
+"""App kits: written whole or not at all, constants straight from Python, and a port that gives Python's answers on a JVM."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+pytest.importorskip("jinja2")
+
+from export import kits
+from export.commands import app
+from export.errors import ExportError
+from export.kit_constants import constants
+from export.kits import PLATFORMS, SOURCES, literal, write_kit
+from mobile_runtime import Bundle, BundleError, burst, frames, quality, resample
+from mobile_runtime.bundle import DEFAULT_BUNDLE
+
+STUBS = Path(__file__).parent / "litert_stubs"
+PORTS = sorted(file for platform in ("android", "ios") for file in (SOURCES / platform).rglob("*") if file.is_file())
+jvm = pytest.mark.skipif(not (shutil.which("javac") and shutil.which("java")), reason="the Android port needs javac and java")
+
+
+@pytest.fixture(scope="module")
+def android_kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Android kit of the default bundle. Read it, never change it."""
+    folder = tmp_path_factory.mktemp("kits") / "android"
+    write_kit(Bundle.load(), "android", folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def classes(android_kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The kit's Java for Java 8, without its LiteRT class."""
+    folder = tmp_path_factory.mktemp("classes")
+    compile_java(folder, [file for file in (android_kit / "src").rglob("*.java") if file.name != "LiteRtEngine.java"])
+    return folder
+
+
+def compile_java(folder: Path, files: list[Path]) -> None:
+    words = ["javac", "--release", "8", "-encoding", "UTF-8", "-Xlint:all", "-Xlint:-options", "-Werror", "-d", str(folder)]
+    done = subprocess.run([*words, *map(str, files)], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def conformance(classes: Path, kit: Path) -> subprocess.CompletedProcess[str]:
+    words = ["java", "-cp", str(classes), "skintriage.JvmConformance"]
+    folders = [str(kit / PLATFORMS["android"].assets), str(kit / PLATFORMS["android"].vectors)]
+    return subprocess.run([*words, *folders], capture_output=True, text=True)
+
+
+def stages(output: str) -> dict[str, tuple[int, int]]:
+    """Stage -> cases and mismatches, of what the conformance test prints."""
+    found = re.findall(r"^(\w+) +(\d+) cases, (\d+) mismatches", output, re.MULTILINE)
+    return {stage: (int(cases), int(mismatches)) for stage, cases, mismatches in found}
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+@jvm
+def test_java_gives_python_answers(android_kit: Path, classes: Path) -> None:
+    done = conformance(classes, android_kit)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = stages(done.stdout)
+    bundle = Bundle.load()
+    golden = json.loads((bundle.path / "golden/golden.json").read_text(encoding="utf-8"))
+    points = sum(len(variant["decisions"]) for variant in golden["variants"].values())
+    rules = sum(len(variant["rules"]) for variant in golden["variants"].values())
+    count = len(golden["cases"])
+    assert found["upright"][0] >= count - 2  # ImageIO has no WebP and another idea of 16-bit grey
+    assert found["prepared"] == found["quality"] == (count, 0)
+    assert found["pipeline"] == (points * count, 0)
+    assert found["decision"] == (points * count + rules, 0)
+    assert found["port"][0] > 100
+    assert found["port"][1] == 0
+    assert bundle.id in done.stdout
+
+
+def alter_array(kit: Path, path: str) -> None:
+    file = kit / PLATFORMS["android"].vectors / path
+    array = np.load(file)
+    array.flat[array.size // 2] += np.asarray(1, array.dtype)
+    np.save(file, array)
+
+
+def alter_json(kit: Path, path: str, change: Callable[[Any], None]) -> None:
+    file = kit / PLATFORMS["android"].vectors / path
+    document = json.loads(file.read_text(encoding="utf-8"))
+    change(document)
+    file.write_text(json.dumps(document), encoding="utf-8")
+
+
+def other_decision(golden: Any) -> None:
+    decisions = golden["variants"]["static_wi8_ai8"]["decisions"]["rule_out"]
+    decisions[1] = "low_concern" if decisions[1] != "low_concern" else "refer"
+
+
+def other_rule(golden: Any) -> None:
+    rule = golden["variants"]["static_wi8_ai8"]["rules"][0]
+    rule["decision"] = "low_concern" if rule["decision"] == "refer" else "refer"
+
+
+ALTERATIONS: dict[str, tuple[str, Callable[[Path], None]]] = {
+    "frame": ("upright", lambda kit: alter_array(kit, "golden/frame_nv12.upright.npy")),
+    "prepared pixel": ("prepared", lambda kit: alter_array(kit, "golden/png.prepared.npy")),
+    "quality": (
+        "quality",
+        lambda kit: alter_json(
+            kit, "golden/golden.json", lambda golden: golden["cases"][0]["quality"].update(sharpness=0.2727)
+        ),
+    ),
+    "decision": ("decision", lambda kit: alter_json(kit, "golden/golden.json", other_decision)),
+    "rule": ("decision", lambda kit: alter_json(kit, "golden/golden.json", other_rule)),
+    "burst": (
+        "port",
+        lambda kit: alter_json(kit, "port.json", lambda port: port["bursts"][0]["verdict"].update(usable=9)),
+    ),
+}
+
+
+@jvm
+@pytest.mark.parametrize("altered", ALTERATIONS)
+def test_java_conformance_sees_one_altered_value(altered: str, android_kit: Path, classes: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(android_kit, tmp_path / "own"))
+    stage, alter = ALTERATIONS[altered]
+    alter(own)
+    done = conformance(classes, own)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert stages(done.stdout)[stage][1] >= 1
+    assert "does not conform" in done.stdout
+
+
+@jvm
+def test_java_refuses_an_altered_manifest_or_model(android_kit: Path, classes: Path, tmp_path: Path) -> None:
+    own = Path(shutil.copytree(android_kit, tmp_path / "own"))
+    file = own / PLATFORMS["android"].assets / "manifest.json"
+    text = file.read_text(encoding="utf-8")
+    file.write_text(text.replace('"schema_version": 1', '"schema_version": 2'), encoding="utf-8")
+    done = conformance(classes, own)
+    assert done.returncode != 0
+    assert "schema version 2" in done.stderr
+    file.write_text(text.replace('"schema_version": 1', '"schema_version": 1, "schema_version": 1'), encoding="utf-8")
+    assert "is there twice" in conformance(classes, own).stderr
+
+
+@jvm
+def test_litert_class_hands_buffers_over(android_kit: Path, tmp_path: Path) -> None:
+    """Against stand-ins of LiteRT's classes: it shows that the class compiles and fills its buffers, not that LiteRT runs."""
+    importing = [file.name for file in PORTS if "org.tensorflow.lite" in file.read_text(encoding="utf-8")]
+    assert importing == ["README.md.j2", "LiteRtEngine.java"]
+    compile_java(tmp_path, [*(android_kit / "src/main").rglob("*.java"), *STUBS.rglob("*.java")])
+    assets = android_kit / PLATFORMS["android"].assets
+    words = ["java", "-cp", str(tmp_path), "EngineProbe", str(assets)]
+    done = subprocess.run([*words, "static_wi8_ai8"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    manifest = Bundle.load().manifest
+    assert set(done.stdout.splitlines()) == {
+        "outlier 1 200.0",
+        f"probabilities {len(manifest.classes)} 201.0",
+        f"scores {len(manifest.scores)} 202.0",
+    }
+    own = Path(shutil.copytree(assets, tmp_path / "own"))
+    (own / manifest.variants["static_wi8_ai8"].path).write_bytes(b"something else")
+    words[-1] = str(own)
+    done = subprocess.run([*words, "static_wi8_ai8"], capture_output=True, text=True)
+    assert "differs from the manifest" in done.stderr
+
+
+def test_kit_holds_the_bundle_unchanged(android_kit: Path) -> None:
+    bundle = Bundle.load()
+    target = PLATFORMS["android"]
+    assert json.loads((android_kit / "kit.json").read_text(encoding="utf-8")) == {
+        "platform": "android",
+        "bundle": bundle.id,
+        "variants": ["static_wi8_ai8"],
+        "left_out": [name for name in bundle.variants if name != "static_wi8_ai8"],
+    }
+    for path in ("manifest.json", "LICENCE-WEIGHTS.txt", "model_card.md", bundle.variants["static_wi8_ai8"].path):
+        assert (android_kit / target.assets / path).read_bytes() == (bundle.path / path).read_bytes()
+    golden = {path: data for path, data in contents(bundle.path).items() if path.startswith("golden/")}
+    assert {path: data for path, data in contents(android_kit / target.vectors).items() if path != "port.json"} == golden
+    assert bundle.id in (android_kit / "README.md").read_text(encoding="utf-8")
+    assert not [path for path in contents(android_kit) if path.endswith(".j2")]
+
+
+def generated(folder: Path, platform: str) -> str:
+    file = {"android": "src/main/java/skintriage/Constants.java", "ios": "Sources/Skintriage/Constants.swift"}[platform]
+    kits.write_sources((SOURCES / platform / file).parent, folder, {"c": constants()})
+    return (folder / Path(file).name).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("platform", ["android", "ios"])
+def test_constants_come_from_python(platform: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = generated(tmp_path / "before", platform)
+    weights = {"android": "WEIGHT_BITS = ", "ios": "weightBits = "}[platform]
+    monkeypatch.setattr(resample, "MIN_SIDE", 76543)
+    monkeypatch.setattr(resample, "WEIGHT_BITS", 17)
+    monkeypatch.setattr(quality, "_GLARE_STEP", 76544)
+    monkeypatch.setattr(burst, "MAX_DISSENT", 0.76545)
+    monkeypatch.setitem(frames.COEFFICIENTS, ("bt709", "full"), (0, 76546, 1, 2, 3, 4))
+    monkeypatch.setitem(quality.ADVICE, "blurred", 'Say "hold still".')
+    after = generated(tmp_path / "after", platform)
+    for changed in ("76543", f"{weights}17", "76544", "0.76545", "76546", '"Say \\"hold still\\"."'):
+        assert changed in after
+        assert changed not in before
+    assert len(before.splitlines()) == len(after.splitlines())
+
+
+def numbers(value: Any) -> set[float]:
+    if isinstance(value, dict):
+        return set().union(*map(numbers, value.values()))
+    if isinstance(value, list | tuple):
+        return set().union(*map(numbers, value))
+    return {float(value)} if isinstance(value, int | float) else set()
+
+
+def sentences(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        return set().union(*map(sentences, value.values()))
+    return {value} if isinstance(value, str) else set()
+
+
+def test_ports_hold_no_copies_of_constants() -> None:
+    # Halves, quarters, bytes' bits and the like also stand for themselves in code.
+    ordinary = {0.0, 0.25, 0.5, 1.0, 8.0, 16.0}
+    known = numbers(constants()) - ordinary
+    assert {22.0, 91881.0, 77.0, 128.0} <= known
+    for file in PORTS:
+        # Only code that the app runs: the readme's snippets and the tests' readers have numbers of their own.
+        if file.suffix not in (".java", ".swift") or not {"main", "Sources"} & set(file.parts):
+            continue
+        text = file.read_text(encoding="utf-8")
+        code = re.sub(r"//.*", "", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
+        literals = {float(word) for word in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?![\w.])", code.replace("_", ""))}
+        assert not literals & known, file.name
+        assert not [sentence for sentence in sentences(constants()) if sentence in text and " " in sentence], file.name
+
+
+def test_input_size_is_nowhere_in_the_sources() -> None:
+    for file in PORTS:
+        assert not re.search(r"\b(128|144)\b", file.read_text(encoding="utf-8")), file.name
+
+
+def test_ios_needs_a_core_ml_variant(tmp_path: Path) -> None:
+    bundle = Bundle.load()
+    if any(variant.runtime == "coreml" for variant in bundle.variants.values()):
+        pytest.skip("the default bundle has a Core ML variant")
+    with pytest.raises(ExportError, match="no variant for coreml, which ios needs; `make bundle`"):
+        write_kit(bundle, "ios", tmp_path / "kit")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_unknown_platform_and_variant(tmp_path: Path) -> None:
+    bundle = Bundle.load()
+    with pytest.raises(ExportError, match="no kit for platform 'symbian'; there are android, ios"):
+        write_kit(bundle, "symbian", tmp_path / "kit")
+    with pytest.raises(BundleError, match="no variant 'float128'"):
+        write_kit(bundle, "android", tmp_path / "kit", ["float128"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_only_kits_are_overwritten(tmp_path: Path) -> None:
+    bundle = Bundle.load()
+    mine = tmp_path / "mine"
+    mine.mkdir()
+    write_kit(bundle, "android", mine)  # an empty folder holds nothing to lose
+    (mine / "stale").write_text("of an earlier kit", encoding="utf-8")
+    write_kit(bundle, "android", mine)
+    assert not (mine / "stale").exists()
+    (mine / "kit.json").unlink()
+    before = contents(mine)
+    with pytest.raises(ExportError, match="something else than a kit"):
+        write_kit(bundle, "android", mine)
+    assert contents(mine) == before
+    file = tmp_path / "file"
+    file.write_text("mine", encoding="utf-8")
+    (tmp_path / "link").symlink_to(mine)
+    for taken in (file, tmp_path / "link", DEFAULT_BUNDLE):
+        with pytest.raises(ExportError, match="something else than a kit"):
+            write_kit(bundle, "android", taken)
+
+
+def test_nothing_is_left_of_a_kit_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise BundleError("no vectors")
+
+    write_kit(Bundle.load(), "android", tmp_path / "kit")
+    before = contents(tmp_path)
+    monkeypatch.setattr(kits, "port_vectors", broken)
+    for name in ("kit", "new"):
+        with pytest.raises(BundleError, match="no vectors"):
+            write_kit(Bundle.load(), "android", tmp_path / name)
+    assert contents(tmp_path) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["kit"]
+
+
+def test_literals() -> None:
+    assert literal('a "b" \\ \u00e9') == '"a \\"b\\" \\\\ \u00e9"'
+    for text in ("$name", "two\nlines"):
+        with pytest.raises(ExportError, match="string constant"):
+            literal(text)
+
+
+def test_command(tmp_path: Path) -> None:
+    words = ["kit", "--platform", "android", str(DEFAULT_BUNDLE), str(tmp_path / "kit"), "--json"]
+    found = CliRunner().invoke(app, words)
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["variants"] == ["static_wi8_ai8"]
+    assert (tmp_path / "kit" / "kit.json").is_file()
+
+
+@pytest.mark.slow
+def test_kits_of_a_bundle_with_every_variant(tiny_bundle: Path, tmp_path: Path) -> None:
+    bundle = Bundle.load(tiny_bundle)
+    made = write_kit(bundle, "ios", tmp_path / "ios")
+    assert made.variants == ("float16_coreml",)
+    model = tmp_path / "ios" / PLATFORMS["ios"].assets / bundle.variants["float16_coreml"].path
+    assert contents(model) == contents(tiny_bundle / bundle.variants["float16_coreml"].path)
+    assert "was not compiled" in (tmp_path / "ios" / "README.md").read_text(encoding="utf-8")
+    made = write_kit(bundle, "android", tmp_path / "android", ["float32", "static_wi8_ai8"])
+    assert made.variants == ("float32", "static_wi8_ai8")
+    assert sorted(path.name for path in (tmp_path / "android" / PLATFORMS["android"].assets / "models").iterdir()) == [
+        "float32.tflite",
+        "static_wi8_ai8.tflite",
+    ]
+    with pytest.raises(ExportError, match="float32_onnx is for onnx, not for android"):
+        write_kit(bundle, "android", tmp_path / "other", ["float32_onnx"])
+
+
+@jvm
+@pytest.mark.slow
+def test_java_gives_python_answers_for_every_variant(tiny_bundle: Path, classes: Path, tmp_path: Path) -> None:
+    write_kit(Bundle.load(tiny_bundle), "android", tmp_path / "kit")
+    done = conformance(classes, tmp_path / "kit")
+    assert done.returncode == 0, done.stdout + done.stderr
+    # The input's size is read from the manifest: this network's is another than the default bundle's.
+    assert f"input {Bundle.load(tiny_bundle).manifest.input.size} pixels" in done.stdout

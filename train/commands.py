@@ -1,4 +1,4 @@
-"""`python -m train`: data, fit."""
+"""`python -m train`: data, fit, weights."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from train.datasets import Columns, Example, read_examples, read_table, write_sy
 from train.fitting import fit as run_fit
 from train.recipe import load_recipe
 from train.splits import SPLITS, load_split, save_split, split_examples
+from train.weights import convert_weights
 
 app = typer.Typer(no_args_is_help=True, help="Read data sets, split them, and fit classifiers.")
 data_app = typer.Typer(no_args_is_help=True, help="Look at data sets, split them, draw synthetic ones.")
@@ -70,6 +71,23 @@ def fit(
         print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint), "epochs": plan.epochs})
     else:
         out.print(f"wrote {checkpoint}; figures in {run / 'metrics.json'}")
+
+
+@app.command(
+    epilog="Example: python -m train weights efficientnet-lite2.pth efficientnet_lite2.safetensors --backbone efficientnet_lite2"
+)
+def weights(
+    source: Annotated[Path, typer.Argument(help="PyTorch state dict of another implementation.")],
+    target: Annotated[Path, typer.Argument(help="safetensors file to write.")],
+    backbone: Annotated[str, typer.Option(help="timm model whose naming it takes.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Bring weights of the same network into timm's naming, for `fit --init`."""
+    count = convert_weights(source, backbone, target)
+    if as_json:
+        print_json({"path": str(target), "sha256": sha256(target), "tensors": count})
+    else:
+        out.print(f"wrote {target}: {count} tensors", soft_wrap=True)
 
 
 @data_app.command("show", epilog="Example: python -m train data show --data DIR")

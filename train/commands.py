@@ -74,7 +74,7 @@ def fit(
 
 
 @app.command(
-    epilog="Example: python -m train weights efficientnet-lite2.pth efficientnet_lite2.safetensors --backbone efficientnet_lite2"
+    epilog="Example: python -m train weights lite2.pth lite2.safetensors --backbone efficientnet_lite2"
 )
 def weights(
     source: Annotated[Path, typer.Argument(help="PyTorch state dict of another implementation.")],

@@ -1,4 +1,4 @@
-"""`python -m train`: fit, and the commands of the other nouns."""
+"""`python -m train`: fit, weights, and the commands of the other nouns."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from train.recipe import load_recipe
 from train.report_commands import evaluate, explain
 from train.splits import load_split
 from train.tree_commands import show_partition, taxonomy
+from train.weights import convert_weights
 
 app = typer.Typer(no_args_is_help=True, help="Read data sets, split them, fit classifiers and judge them.")
 app.add_typer(data_app, name="data")
@@ -97,3 +98,18 @@ def fit(
         print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint), "epochs": plan.epochs})
     else:
         out.print(f"wrote {checkpoint}; figures in {run / 'metrics.json'}")
+
+
+@app.command(epilog="Example: python -m train weights lite2.pth lite2.safetensors --backbone efficientnet_lite2")
+def weights(
+    source: Annotated[Path, typer.Argument(help="PyTorch state dict of another implementation.")],
+    target: Annotated[Path, typer.Argument(help="safetensors file to write.")],
+    backbone: Annotated[str, typer.Option(help="timm model whose naming it takes.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Bring weights of the same network into timm's naming, for `fit --init`."""
+    count = convert_weights(source, backbone, target)
+    if as_json:
+        print_json({"path": str(target), "sha256": sha256(target), "tensors": count})
+    else:
+        out.print(f"wrote {target}: {count} tensors", soft_wrap=True)

@@ -48,7 +48,8 @@ def roc_chart(task: Task) -> str:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
         axes.plot(*np.array(task.curve).T, color=BLUE, linewidth=1.8, label="network")
         if task.readers:
-            axes.scatter(*zip(*task.readers.points, strict=True), s=22, color=ORANGE, label="readers", zorder=3)
+            specificity_lost, sensitivity = np.array(task.readers.points).T
+            axes.scatter(specificity_lost, sensitivity, s=22, color=ORANGE, label="readers", zorder=3)
             axes.legend(loc="lower right", frameon=False)
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         return as_svg(figure)

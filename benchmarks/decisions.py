@@ -104,7 +104,7 @@ def outcomes(judged: Judged, prevalence: float) -> dict[Policy, Outcomes] | None
         policy: _outcomes(
             *(_shares(sent, malignant, benign, groups)),
             *(_shares(reassured, malignant, benign, groups)),
-            *(_shares(~sent & ~reassured, malignant, benign, groups)),
+            None if policy == "referred" else _shares(~sent & ~reassured, malignant, benign, groups),
             prevalence,
         )
         for policy, sent in policies.items()
@@ -122,11 +122,12 @@ def _outcomes(
     over: Estimate,
     missed: Estimate,
     reassured: Estimate,
-    open_malignant: Estimate,
-    open_benign: Estimate,
+    unanswered: tuple[Estimate, Estimate] | None,
     prevalence: float,
 ) -> Outcomes:
     ill, well = 1000 * prevalence, 1000 * (1 - prevalence)
+    # Where every picture without a verdict is sent on, nobody is left over: that is no measurement.
+    nobody = Estimate(value=0, low=0, high=0, n=found.n + over.n)
     ppv = share_of((ill, found), (well, over))
     needed = None
     if ppv is not None and ppv.value > 0:
@@ -136,7 +137,7 @@ def _outcomes(
         missed_per_1000=weighted_sum([(ill, missed)]),
         over_referred_per_1000=weighted_sum([(well, over)]),
         referred_per_1000=weighted_sum([(ill, found), (well, over)]),
-        unanswered_per_1000=weighted_sum([(ill, open_malignant), (well, open_benign)]),
+        unanswered_per_1000=weighted_sum([(ill, unanswered[0]), (well, unanswered[1])]) if unanswered else nobody,
         number_needed_to_refer=needed,
         ppv=ppv,
         npv=share_of((well, reassured), (ill, missed)),
@@ -245,8 +246,8 @@ def notes_of(judged: Judged, prevalence: float, curve: list[NetBenefit]) -> list
     notes = [
         "One image stands for one patient. Outcomes combine the sensitivity and specificity of this data set with a "
         f"prevalence of {prevalence:.1%}; the share of malignant images here is not used.",
-        f"{unanswered} of {total} images get no verdict (retake or abstain): `set aside` counts them as neither reassured "
-        "nor referred, `referred` as sent to a clinician. They are never counted as reassured.",
+        f"{unanswered} of {total} images get no verdict (retake or abstain): 'set aside' counts them as neither reassured "
+        "nor referred, 'referred' as sent to a clinician. They are never counted as reassured.",
     ]
     if not malignant or not benign:
         only = "malignant" if malignant else "benign" if benign else "undecided"

@@ -71,6 +71,11 @@ def subgroup(judged: Judged, columns: Sequence[str], cuts: Mapping[str, Sequence
     return found
 
 
+def cut_names(edges: Sequence[float]) -> list[str]:
+    """Names of the groups that rising edges make, lowest first."""
+    return [f"< {edges[0]:g}", *(f"{low:g} to < {high:g}" for low, high in pairwise(edges)), f">= {edges[-1]:g}"]
+
+
 def notes_of(found: Mapping[str, Subgrouping], floor: int) -> list[str]:
     """Groups that are not reported, by name, and what a gap means."""
     notes = []
@@ -97,7 +102,7 @@ def _named(column: str, values: Sequence[str], edges: Sequence[float] | None) ->
     if None in present:
         odd = next(value for value, number in zip(values, numbers, strict=True) if value and number is None)
         raise DataError(f"column {column!r} is to be cut but holds {odd!r}; leave out --cut {column}, or mend the column")
-    labels = [f"< {edges[0]:g}", *(f"{low:g} to < {high:g}" for low, high in pairwise(edges)), f">= {edges[-1]:g}"]
+    labels = cut_names(edges)
     return np.array([BLANK if n is None else labels[int(np.searchsorted(edges, n, side="right"))] for n in numbers])
 
 

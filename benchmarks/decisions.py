@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.decision_results import CoveragePoint, Diagnosis, NetBenefit, NumberNeeded, Outcomes
-from benchmarks.labelled import LabelledSet, Truth
-from benchmarks.options import notes_of_gaps
+from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
 from benchmarks.proportions import proportion, share_of, weighted_sum
 from benchmarks.scoring import Prepared, Scored
 from benchmarks.statistics import auc

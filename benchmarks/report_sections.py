@@ -178,6 +178,12 @@ def _decisions(report: DecisionsReport) -> Section:
         ]
         rows.append(("best less worst", worst))
         tables.append(Table(f"By {column}", ["sensitivity", "specificity", "malignancy AUC"], rows))
+    for name, points in sorted(report.coverage.items(), reverse=True):
+        rows = [
+            (f"{point.coverage:.0%}", [_share(point.missed), _share(point.wrong), _value(point.auc_malignancy)])
+            for point in points
+        ]
+        tables.append(Table(f"Images kept, by {name}", ["malignant, not referred", "decided wrongly", "malignancy AUC"], rows))
     if report.coverage:
         pictures.append(_coverage(report))
     return Section(

@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.decision_results import Group, GroupGap, Subgrouping
 from benchmarks.decisions import Judged
+from benchmarks.labelled import LabelledSet
 from benchmarks.proportions import proportion, weighted_sum
 from benchmarks.statistics import Gap, auc
 from mobile_runtime.decision import Decision
@@ -42,6 +43,14 @@ def parse_cuts(texts: Sequence[str]) -> dict[str, list[float]]:
     return cuts
 
 
+def check(labelled: LabelledSet, columns: Sequence[str], cuts: Mapping[str, Sequence[float]]) -> None:
+    """Raises DataError when a cut is of no such column or of one without numbers, or a column of many numbers has no cut."""
+    if idle := [name for name in cuts if name not in columns]:
+        raise DataError(f"--cut {', '.join(idle)}: not among the subgroups; add --subgroup {idle[0]}")
+    for column in columns:
+        _named(column, [image.values[column] for image in labelled.images], cuts.get(column))
+
+
 def subgroup(judged: Judged, columns: Sequence[str], cuts: Mapping[str, Sequence[float]], floor: int) -> dict[str, Subgrouping]:
     """Figures of the groups of each column.
 
@@ -52,10 +61,9 @@ def subgroup(judged: Judged, columns: Sequence[str], cuts: Mapping[str, Sequence
         floor: fewest images for a group, and for each figure the fewest images that bear on it.
 
     Raises:
-        DataError: a cut is of no such column or of one without numbers, or a column of many numbers has no cut.
+        DataError: see `check`.
     """
-    if idle := [name for name in cuts if name not in columns]:
-        raise DataError(f"--cut {', '.join(idle)}: not among the subgroups; add --subgroup {idle[0]}")
+    check(judged.labelled, columns, cuts)
     found = {}
     for column in columns:
         values = [image.values[column] for image in judged.labelled.images]

@@ -148,7 +148,7 @@ def decision_curve(judged: Judged, prevalence: float) -> list[NetBenefit]:
 
     Net benefit = prevalence * sensitivity - (1 - prevalence) * (1 - specificity) * odds of the threshold probability. The
     scores are moved from the data set's share of malignant images to the stated prevalence first (Saerens et al. 2002, Neural
-    Comput 14:21, eq. 4); the locked operating point keeps its threshold, and its verdict counts as referral only where it
+    Comput 14:21); the locked operating point keeps its threshold, and its verdict counts as referral only where it
     is `refer`.
     """
     malignant, benign, groups = judged.truth.malignant, judged.benign, judged.truth.groups

@@ -17,7 +17,7 @@ from benchmarks.decision_results import DecisionsReport
 from benchmarks.environment import environment
 from benchmarks.gates import measure_gates
 from benchmarks.gates_results import GatesReport
-from benchmarks.labelled import LabelledSet, draw, read_labelled
+from benchmarks.labelled import LabelledSet, draw, notes_of_gaps, read_labelled
 from benchmarks.options import (
     AllowMissingOption,
     BundleOption,
@@ -37,7 +37,6 @@ from benchmarks.options import (
     command_line,
     dataset_facts,
     exit_if_unreadable,
-    notes_of_gaps,
     prepare_images,
     progress,
     show,
@@ -168,6 +167,7 @@ def decisions(
         columns,
         allow_missing,
     )
+    subgroups.check(labelled, columns, cuts)
     prepared = prepare_images(labelled, pipeline)
     with progress("run the variant", len(prepared.labelled)) as advance:
         scored = scoring.predict(pipeline, prepared, advance)
@@ -194,7 +194,8 @@ def decisions(
     )
     if file is not None:
         write_json(file, report.model_dump(mode="json"))
-    show(report, as_json, tables.outcomes_table, tables.diagnoses_table, tables.subgroups_table)
+    shown = [tables.outcomes_table, tables.diagnoses_table, *([tables.subgroups_table] if columns else [])]
+    show(report, as_json, *shown)
     exit_if_unreadable(prepared.unreadable, len(labelled))
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from benchmarks.figures import Frame, Points, series_style
 
 Range = tuple[float, float]
+_RIGHT = 30
+"""Room for half of the last tick's text."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +38,13 @@ def lines(
     """Curves in the order of their styles.
 
     Args:
-        curves: name -> points; what leaves the y axis's range is cut at its edge.
+        curves: name -> points; those outside the y axis's range are left out.
         x: horizontal axis.
         y: vertical axis.
         title: for screen readers.
         bands: name -> low and high end at each of the curve's points, shaded.
     """
-    frame = Frame((x.low, x.high), (y.low, y.high), height=340)
+    frame = Frame((x.low, x.high), (y.low, y.high), height=340, right=_RIGHT)
     body = frame.x_ticks(x.ticks(), x.title) + frame.y_ticks(y.ticks(), y.title)
 
     def inside(value: float) -> float:
@@ -50,18 +52,19 @@ def lines(
 
     for index, (name, points) in enumerate(curves.items()):
         style = series_style(index)
+        kept = [place for place, (_, value) in enumerate(points) if y.low <= value <= y.high]
         if bands and name in bands:
-            upper = [(at, inside(high)) for (at, _), (_, high) in zip(points, bands[name], strict=True)]
-            lower = [(at, inside(low)) for (at, _), (low, _) in zip(points, bands[name], strict=True)]
-            places = " ".join(f"{frame.x(at):.1f},{frame.y(value):.1f}" for at, value in [*upper, *reversed(lower)])
+            upper = [(points[place][0], inside(bands[name][place][1])) for place in kept]
+            lower = [(points[place][0], inside(bands[name][place][0])) for place in reversed(kept)]
+            places = " ".join(f"{frame.x(at):.1f},{frame.y(value):.1f}" for at, value in [*upper, *lower])
             body += f'<polygon class="band {style}" points="{places}"/>'
-        body += frame.line([(at, inside(value)) for at, value in points], f"series {style}")
+        body += frame.line([points[place] for place in kept], f"series {style}")
     return frame.wrap(body, title)
 
 
 def intervals(rows: Mapping[str, tuple[float, float, float]], x: Axis, title: str) -> str:
     """One value with its interval a row, its name above it."""
-    frame = Frame((x.low, x.high), (0, len(rows)), height=70 + 40 * len(rows), left=16)
+    frame = Frame((x.low, x.high), (0, len(rows)), height=70 + 40 * len(rows), left=16, right=_RIGHT)
     body = frame.x_ticks(x.ticks(), x.title)
     for row, (name, (value, low, high)) in enumerate(rows.items()):
         height = len(rows) - row - 0.68
@@ -74,7 +77,7 @@ def intervals(rows: Mapping[str, tuple[float, float, float]], x: Axis, title: st
 
 def bars(rows: Mapping[str, float], x: Axis, title: str) -> str:
     """One bar from zero a row, its name above it."""
-    frame = Frame((x.low, x.high), (0, len(rows)), height=70 + 40 * len(rows), left=16)
+    frame = Frame((x.low, x.high), (0, len(rows)), height=70 + 40 * len(rows), left=16, right=_RIGHT)
     body = frame.x_ticks(x.ticks(), x.title)
     for row, (name, value) in enumerate(rows.items()):
         top, bottom = frame.y(len(rows) - row - 0.5), frame.y(len(rows) - row - 0.9)

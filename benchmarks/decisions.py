@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.decision_results import CoveragePoint, Diagnosis, NetBenefit, NumberNeeded, Outcomes
-from benchmarks.labelled import LabelledSet, Truth
-from benchmarks.options import notes_of_gaps
+from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
 from benchmarks.proportions import proportion, share_of, weighted_sum
 from benchmarks.scoring import Prepared, Scored
 from benchmarks.statistics import auc
@@ -104,7 +103,7 @@ def outcomes(judged: Judged, prevalence: float) -> dict[Policy, Outcomes] | None
         policy: _outcomes(
             *(_shares(sent, malignant, benign, groups)),
             *(_shares(reassured, malignant, benign, groups)),
-            *(_shares(~sent & ~reassured, malignant, benign, groups)),
+            None if policy == "referred" else _shares(~sent & ~reassured, malignant, benign, groups),
             prevalence,
         )
         for policy, sent in policies.items()
@@ -122,11 +121,12 @@ def _outcomes(
     over: Estimate,
     missed: Estimate,
     reassured: Estimate,
-    open_malignant: Estimate,
-    open_benign: Estimate,
+    unanswered: tuple[Estimate, Estimate] | None,
     prevalence: float,
 ) -> Outcomes:
     ill, well = 1000 * prevalence, 1000 * (1 - prevalence)
+    # Where every picture without a verdict is sent on, nobody is left over: that is no measurement.
+    nobody = Estimate(value=0, low=0, high=0, n=found.n + over.n)
     ppv = share_of((ill, found), (well, over))
     needed = None
     if ppv is not None and ppv.value > 0:
@@ -136,7 +136,7 @@ def _outcomes(
         missed_per_1000=weighted_sum([(ill, missed)]),
         over_referred_per_1000=weighted_sum([(well, over)]),
         referred_per_1000=weighted_sum([(ill, found), (well, over)]),
-        unanswered_per_1000=weighted_sum([(ill, open_malignant), (well, open_benign)]),
+        unanswered_per_1000=weighted_sum([(ill, unanswered[0]), (well, unanswered[1])]) if unanswered else nobody,
         number_needed_to_refer=needed,
         ppv=ppv,
         npv=share_of((well, reassured), (ill, missed)),
@@ -148,7 +148,7 @@ def decision_curve(judged: Judged, prevalence: float) -> list[NetBenefit]:
 
     Net benefit = prevalence * sensitivity - (1 - prevalence) * (1 - specificity) * odds of the threshold probability. The
     scores are moved from the data set's share of malignant images to the stated prevalence first (Saerens et al. 2002, Neural
-    Comput 14:21, eq. 4); the locked operating point keeps its threshold, and its verdict counts as referral only where it
+    Comput 14:21); the locked operating point keeps its threshold, and its verdict counts as referral only where it
     is `refer`.
     """
     malignant, benign, groups = judged.truth.malignant, judged.benign, judged.truth.groups
@@ -245,8 +245,8 @@ def notes_of(judged: Judged, prevalence: float, curve: list[NetBenefit]) -> list
     notes = [
         "One image stands for one patient. Outcomes combine the sensitivity and specificity of this data set with a "
         f"prevalence of {prevalence:.1%}; the share of malignant images here is not used.",
-        f"{unanswered} of {total} images get no verdict (retake or abstain): `set aside` counts them as neither reassured "
-        "nor referred, `referred` as sent to a clinician. They are never counted as reassured.",
+        f"{unanswered} of {total} images get no verdict (retake or abstain): 'set aside' counts them as neither reassured "
+        "nor referred, 'referred' as sent to a clinician. They are never counted as reassured.",
     ]
     if not malignant or not benign:
         only = "malignant" if malignant else "benign" if benign else "undecided"

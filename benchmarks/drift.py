@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import agreement, statistics
-from benchmarks.labelled import LabelledSet, Truth
-from benchmarks.options import notes_of_gaps
+from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
 from benchmarks.results import Differences, VariantDrift, Verdict
 from benchmarks.scoring import Scored
 from benchmarks.statistics import Gap, Measure

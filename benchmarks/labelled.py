@@ -271,3 +271,13 @@ def name_few(names: Sequence[str]) -> str:
     """The first few names for a message."""
     more = len(names) - _SHOWN
     return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+
+
+def notes_of_gaps(labelled: LabelledSet) -> list[str]:
+    """Rows without an image and images without a row, for a stored result."""
+    notes = []
+    if labelled.missing:
+        notes.append(f"{len(labelled.missing)} label rows have no image and were left out: {name_few(labelled.missing)}.")
+    if labelled.unlabelled:
+        notes.append(f"{len(labelled.unlabelled)} images have no label row and took no part: {name_few(labelled.unlabelled)}.")
+    return notes

@@ -20,6 +20,7 @@ from benchmarks.results import DatasetFacts, Part, Unreadable
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256
+from mobile_runtime.pipeline import TriagePipeline
 
 BundleOption = Annotated[
     Optional[Path], typer.Option("--bundle", help="Bundle folder; the one that ships with the runtime if left out.")
@@ -83,17 +84,7 @@ def warn_of_gaps(labelled: LabelledSet) -> None:
             err.print(f"[yellow]warning:[/] {len(names)} {what}: {escape(name_few(names))}", soft_wrap=True)
 
 
-def notes_of_gaps(labelled: LabelledSet) -> list[str]:
-    """The same for a stored result."""
-    notes = []
-    if labelled.missing:
-        notes.append(f"{len(labelled.missing)} label rows have no image and were left out: {name_few(labelled.missing)}.")
-    if labelled.unlabelled:
-        notes.append(f"{len(labelled.unlabelled)} images have no label row and took no part: {name_few(labelled.unlabelled)}.")
-    return notes
-
-
-def prepare_images(labelled: LabelledSet, pipeline: scoring.TriagePipeline) -> scoring.Prepared:
+def prepare_images(labelled: LabelledSet, pipeline: TriagePipeline) -> scoring.Prepared:
     """Capture normalization with a progress bar; what cannot be read is named on standard error."""
     with progress("prepare images", len(labelled)) as advance:
         prepared = scoring.prepare(labelled, pipeline, advance)

@@ -14,6 +14,7 @@ from benchmarks.results import DatasetFacts, DriftReport, LatencyReport, Latency
 from benchmarks.robustness_results import Condition, RobustnessReport
 from benchmarks.statistics import Gap
 from benchmarks.stored import Result
+from benchmarks.subgroups import cut_names
 from mobile_runtime.manifest import Estimate
 
 Cell = tuple[str, str]
@@ -73,7 +74,7 @@ def _on(data: DatasetFacts) -> str:
 
 def _machine(result: Result) -> str:
     machine = result.environment
-    return f"{machine.evidence}: {machine.cpu}, {machine.cores} cores, {machine.system}, {machine.python}"
+    return f"{machine.evidence.capitalize()}: {machine.cpu}, {machine.cores} cores, {machine.system}, {machine.python}"
 
 
 def _share(found: Estimate | None) -> Cell:
@@ -97,7 +98,8 @@ def _count(found: Estimate | NumberNeeded | None) -> Cell:
 
 def _drift(report: DriftReport) -> Section:
     rows = []
-    for name, drift in report.variants.items():
+    # Stored JSON has sorted keys: what has an order gets it back here.
+    for name, drift in sorted(report.variants.items(), key=lambda item: item[0] != report.reference):
         point, n = drift.operating_points[report.operating_point], drift.auc_malignancy.n if drift.auc_malignancy else None
         gap = drift.differences.auc_malignancy_bootstrap if drift.differences else None
         verdict = wording.outcome(drift.verdict.outcome) if drift.verdict else "reference"
@@ -109,7 +111,7 @@ def _drift(report: DriftReport) -> Section:
             _share(point.specificity),
             (f"{len(drift.flips)} of {point.agreement.n}", f"{point.refer_lost_malignant} malignant no longer referred"),
             (wording.share(drift.ece_malignancy, 3), f"before recalibration {before}, n={n}"),
-            (verdict, f"margin {report.margin}"),
+            (verdict, f"margin {report.margin}" if drift.verdict else ""),
         ]
         rows.append((f"{name}, {wording.megabytes(drift.size_bytes)}", cells))
     columns = ["malignancy AUC", "difference", "sensitivity", "specificity", "flips", "ECE", "verdict"]
@@ -146,25 +148,28 @@ def _decisions(report: DecisionsReport) -> Section:
     }
     tables, pictures = [], []
     if report.outcomes:
+        ordered = [report.outcomes["set_aside"], report.outcomes["referred"]]
         rows = [
-            (title, [(_share if name in ("ppv", "npv") else _count)(getattr(each, name)) for each in report.outcomes.values()])
+            (title, [(_share if name in ("ppv", "npv") else _count)(getattr(each, name)) for each in ordered])
             for name, title in titles.items()
         ]
-        policies = [f"no verdict: {policy.replace('_', ' ')}" for policy in report.outcomes]
+        policies = ["no verdict: set aside", "no verdict: referred"]
         tables.append(Table(f"1,000 patients of whom {1000 * report.prevalence:g} have cancer", policies, rows))
         pictures.append(_net_benefit(report))
     kinds = {True: "malignant", False: "benign", None: "open"}
+    diagnoses = dict(sorted(report.diagnoses.items(), key=lambda item: item[1].malignant is not True))
     rows = [
         (f"{label} ({kinds[each.malignant]})", [_share(each.referred), _share(each.low_concern), (str(each.unanswered), "")])
-        for label, each in report.diagnoses.items()
+        for label, each in diagnoses.items()
     ]
     tables.append(Table("Diagnoses", ["referred", "low concern", "no verdict"], rows))
-    named = {f"{label} ({each.images})": each.referred for label, each in report.diagnoses.items()}
+    named = {f"{label} ({each.images})": each.referred for label, each in diagnoses.items()}
     pictures.append(_forest(named, "referred", "Share of each diagnosis that is referred, with 95 % intervals."))
     for column, grouping in report.subgroups.items():
+        named_first = [name for name in cut_names(grouping.edges) if name in grouping.groups] if grouping.edges else []
         rows = [
             (f"{name} ({group.images})", [_share(group.sensitivity), _share(group.specificity), _value(group.auc_malignancy)])
-            for name, group in grouping.groups.items()
+            for name, group in [(name, grouping.groups[name]) for name in dict.fromkeys([*named_first, *grouping.groups])]
         ]
         gaps = [grouping.gaps[name] for name in ("sensitivity", "specificity", "auc_malignancy")]
         cells = [_change(gap.difference) if gap else (wording.NONE, "") for gap in gaps]
@@ -173,6 +178,12 @@ def _decisions(report: DecisionsReport) -> Section:
         ]
         rows.append(("best less worst", worst))
         tables.append(Table(f"By {column}", ["sensitivity", "specificity", "malignancy AUC"], rows))
+    for name, points in sorted(report.coverage.items(), reverse=True):
+        rows = [
+            (f"{point.coverage:.0%}", [_share(point.missed), _share(point.wrong), _value(point.auc_malignancy)])
+            for point in points
+        ]
+        tables.append(Table(f"Images kept, by {name}", ["malignant, not referred", "decided wrongly", "malignancy AUC"], rows))
     if report.coverage:
         pictures.append(_coverage(report))
     return Section(
@@ -208,7 +219,7 @@ def _net_benefit(report: DecisionsReport) -> Chart:
 def _coverage(report: DecisionsReport) -> Chart:
     missed = {
         f"by {name}": [(point.coverage, point.missed.value) for point in reversed(points) if point.missed]
-        for name, points in report.coverage.items()
+        for name, points in sorted(report.coverage.items(), reverse=True)
     }
     top = max([0.05, *(value for points in missed.values() for _, value in points)])
     y = Axis("malignant and not referred", 0, math.ceil(top * 20) / 20, 0.05 if top <= 0.25 else 0.25, percent=True)
@@ -252,7 +263,9 @@ def _robustness(report: RobustnessReport) -> Section:
             for name in names[start : start + 5]
         }
         if all(curves.values()):
-            svg = charts.lines(curves, Axis("severity", 1, 5, 1), Axis("malignancy AUC", 0.4, 1, 0.1), "AUC by severity")
+            low = math.floor(10 * min(value for points in curves.values() for _, value in points)) / 10
+            y = Axis("malignancy AUC", min(low, 0.9), 1, 0.1)
+            svg = charts.lines(curves, Axis("severity", 1, 5, 1), y, "AUC by severity")
             pictures.append(
                 Chart(svg, f"Malignancy AUC by severity, n={report.dataset.images}; the table has intervals.", list(curves))
             )

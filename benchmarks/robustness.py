@@ -187,7 +187,7 @@ def _failures(found: Replay) -> set[tuple[str, str]]:
 def notes_of(faults: dict[str, Faulted]) -> list[str]:
     """What a reader must know: what the figures are of, and which mistakes go unnoticed."""
     notes = [
-        "Flips and losses compare the score with the locked threshold, the gates aside; `turned away` says what the gates do.",
+        "Flips and losses compare the score with the locked threshold, the gates aside; 'turned away' says what the gates do.",
         "Leaving normalization out is no fault here: the graph scales raw bytes itself.",
     ]
     if all(fault.golden is None for fault in faults.values()):

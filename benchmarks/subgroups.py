@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.decision_results import Group, GroupGap, Subgrouping
 from benchmarks.decisions import Judged
+from benchmarks.labelled import LabelledSet
 from benchmarks.proportions import proportion, weighted_sum
 from benchmarks.statistics import Gap, auc
 from mobile_runtime.decision import Decision
@@ -42,6 +43,14 @@ def parse_cuts(texts: Sequence[str]) -> dict[str, list[float]]:
     return cuts
 
 
+def check(labelled: LabelledSet, columns: Sequence[str], cuts: Mapping[str, Sequence[float]]) -> None:
+    """Raises DataError when a cut is of no such column or of one without numbers, or a column of many numbers has no cut."""
+    if idle := [name for name in cuts if name not in columns]:
+        raise DataError(f"--cut {', '.join(idle)}: not among the subgroups; add --subgroup {idle[0]}")
+    for column in columns:
+        _named(column, [image.values[column] for image in labelled.images], cuts.get(column))
+
+
 def subgroup(judged: Judged, columns: Sequence[str], cuts: Mapping[str, Sequence[float]], floor: int) -> dict[str, Subgrouping]:
     """Figures of the groups of each column.
 
@@ -52,10 +61,9 @@ def subgroup(judged: Judged, columns: Sequence[str], cuts: Mapping[str, Sequence
         floor: fewest images for a group, and for each figure the fewest images that bear on it.
 
     Raises:
-        DataError: a cut is of no such column or of one without numbers, or a column of many numbers has no cut.
+        DataError: see `check`.
     """
-    if idle := [name for name in cuts if name not in columns]:
-        raise DataError(f"--cut {', '.join(idle)}: not among the subgroups; add --subgroup {idle[0]}")
+    check(judged.labelled, columns, cuts)
     found = {}
     for column in columns:
         values = [image.values[column] for image in judged.labelled.images]
@@ -69,6 +77,11 @@ def subgroup(judged: Judged, columns: Sequence[str], cuts: Mapping[str, Sequence
             gaps={figure: _gap({name: getattr(group, figure) for name, group in groups.items()}) for figure in FIGURES},
         )
     return found
+
+
+def cut_names(edges: Sequence[float]) -> list[str]:
+    """Names of the groups that rising edges make, lowest first."""
+    return [f"< {edges[0]:g}", *(f"{low:g} to < {high:g}" for low, high in pairwise(edges)), f">= {edges[-1]:g}"]
 
 
 def notes_of(found: Mapping[str, Subgrouping], floor: int) -> list[str]:
@@ -97,7 +110,7 @@ def _named(column: str, values: Sequence[str], edges: Sequence[float] | None) ->
     if None in present:
         odd = next(value for value, number in zip(values, numbers, strict=True) if value and number is None)
         raise DataError(f"column {column!r} is to be cut but holds {odd!r}; leave out --cut {column}, or mend the column")
-    labels = [f"< {edges[0]:g}", *(f"{low:g} to < {high:g}" for low, high in pairwise(edges)), f">= {edges[-1]:g}"]
+    labels = cut_names(edges)
     return np.array([BLANK if n is None else labels[int(np.searchsorted(edges, n, side="right"))] for n in numbers])
 
 

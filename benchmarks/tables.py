@@ -90,8 +90,11 @@ def outcomes_table(report: DecisionsReport) -> Table:
         pad_edge=False,
     )
     table.add_column("outcome", overflow="fold")
-    for policy in report.outcomes or {}:
-        table.add_column(f"no verdict: {policy.replace('_', ' ')}", justify="right")
+    for heading in ("no verdict: set aside", "no verdict: referred"):
+        table.add_column(heading, justify="right")
+    if report.outcomes is None:
+        table.add_row("undefined: one class only", wording.NONE, wording.NONE)
+        return table
     rows = {
         "missed cancers (false reassurance)": "missed_per_1000",
         "referred without cancer": "over_referred_per_1000",
@@ -103,7 +106,7 @@ def outcomes_table(report: DecisionsReport) -> Table:
     }
     for title, name in rows.items():
         write = wording.with_interval if name in ("ppv", "npv") else wording.count
-        table.add_row(title, *(escape(write(getattr(outcome, name))) for outcome in (report.outcomes or {}).values()))
+        table.add_row(title, *(escape(write(getattr(outcome, name))) for outcome in report.outcomes.values()))
     return table
 
 

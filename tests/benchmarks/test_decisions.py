@@ -53,7 +53,7 @@ def test_1000_patients_add_up() -> None:
     assert aside.npv is not None and aside.npv.value == pytest.approx(540 / 550)
     assert aside.number_needed_to_refer is not None and aside.number_needed_to_refer.value == pytest.approx(295 / 70)
     # Whoever gets no verdict is sent on: nobody is left over, and nobody more is missed.
-    assert referred.unanswered_per_1000.value == 0
+    assert referred.unanswered_per_1000.value == referred.unanswered_per_1000.high == 0
     assert referred.missed_per_1000 == aside.missed_per_1000 and referred.npv == aside.npv
     assert referred.over_referred_per_1000.value == pytest.approx(900 * 8 / 20)
     for policy in found.values():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Sequence
 from html import escape
 
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from train.evaluation import Calibration, Level, Task
+from train.evaluation import Calibration, Level, Task, height
 
 INK, BLUE, ORANGE, GREY = "#1a1a1a", "#0b5fa5", "#c2500a", "#8a8a8a"
 STYLE = {
@@ -48,8 +49,9 @@ def roc_chart(task: Task) -> str:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, linestyle=":")
         axes.plot(*np.array(task.curve).T, color=BLUE, linewidth=1.8, label="network")
         if task.readers:
-            specificity_lost, sensitivity = np.array(task.readers.points).T
-            axes.scatter(specificity_lost, sensitivity, s=22, color=ORANGE, label="readers", zorder=3)
+            faces = [ORANGE if height(task.curve, x) > y else "none" for x, y in task.readers.points]
+            x, y = np.array(task.readers.points).T
+            axes.scatter(x, y, s=22, facecolors=faces, edgecolors=ORANGE, label="readers", zorder=3)
             axes.legend(loc="lower right", frameon=False)
         axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(-0.01, 1.01), ylim=(-0.01, 1.01))
         return as_svg(figure)
@@ -59,7 +61,7 @@ def confusion_chart(level: Level, names: Sequence[str]) -> str:
     """Confusion matrix, each row as shares of its label's images; the numbers are images."""
     counts = np.array(level.confusion)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    side = 2.6 + 0.42 * len(names)
+    side = 3.0 + 0.42 * len(names)
     with mpl.rc_context(STYLE):
         figure = new_figure(side + 1.4, side)
         axes = figure.add_subplot()
@@ -68,9 +70,9 @@ def confusion_chart(level: Level, names: Sequence[str]) -> str:
             if count:
                 colour = "white" if shares[row, column] > 0.5 else INK
                 axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=8)
-        ticks = range(len(names))
-        axes.set_xticks(ticks, names, rotation=40, ha="right")
-        axes.set_yticks(ticks, names)
+        ticks, wrapped = range(len(names)), [textwrap.fill(name, 30) for name in names]
+        axes.set_xticks(ticks, wrapped, rotation=40, ha="right", rotation_mode="anchor", fontsize=8)
+        axes.set_yticks(ticks, wrapped, fontsize=8)
         axes.set(xlabel="answer", ylabel="label")
         return as_svg(figure)
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import typer
 from rich.progress import track
-from rich.table import Table
+from rich.table import Column, Table
 
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
@@ -157,7 +157,8 @@ def audit_data(
             }
         )
     else:
-        table = Table("first", "second", "labels", "parts", "bits", "cosine")
+        keys = (Column(name, overflow="fold") for name in ("first", "second"))
+        table = Table(*keys, "labels", "parts", "bits", "cosine")
         for pair in found.leaks:
             shown = row(pair)
             bits = "" if pair.distance is None else str(pair.distance)

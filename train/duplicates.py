@@ -13,9 +13,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from rich.progress import track
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from mobile_runtime.console import err
 from train.datasets import Example
 from train.splits import Split, check_split
 
@@ -92,10 +94,10 @@ def perceptual_hash(image: npt.NDArray[np.uint8]) -> Floats:
 def _matches(rows: Floats, columns: Floats, least: float) -> Iterator[tuple[int, int, float]]:
     """Pairs i < j with a dot product of at least `least`, by blocks."""
     for start in range(0, len(rows), _CHUNK):
-        products = rows[start : start + _CHUNK] @ columns.T
+        products = rows[start : start + _CHUNK] @ columns[start:].T
         for i, j in np.argwhere(products >= least).tolist():
-            if start + i < j:
-                yield start + i, j, float(products[i, j])
+            if i < j:
+                yield start + i, start + j, float(products[i, j])
 
 
 def same_hash(hashes: Floats, max_distance: int = MAX_DISTANCE) -> list[Pair]:
@@ -107,7 +109,7 @@ def same_hash(hashes: Floats, max_distance: int = MAX_DISTANCE) -> list[Pair]:
     """
     plain = np.ascontiguousarray(hashes[:, 0])
     nearest: dict[tuple[int, int], int] = {}
-    for position in range(hashes.shape[1]):
+    for position in track(range(hashes.shape[1]), "compare", transient=True, console=err):
         turned = np.ascontiguousarray(hashes[:, position])
         # Half a bit of room for rounding.
         for i, j, product in _matches(plain, turned, HASH_BITS - 2 * max_distance - 0.5):

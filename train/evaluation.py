@@ -31,6 +31,7 @@ Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 Point = tuple[float, float]
+AMONG = {None: "", "photograph": " among the photographs", "dermoscopy": " among the dermoscopy images"}
 CARCINOMAS = ("basal_cell_carcinoma", "squamous_cell_carcinoma")
 
 
@@ -250,13 +251,10 @@ def _task(
     counts = {"positives": int(positive.sum()), "negatives": int(negative.sum())}
     measure = auc(positive[chosen], malignancy[chosen])
     if measure is None:
-        kind = (
-            f" among the {task.only} images" if task.only == "dermoscopy" else (" among the photographs" if task.only else "")
-        )
         pairs = ((task.positive, positive), (task.negative, negative))
-        missing = " and ".join(" or ".join(taxonomy.names[n] for n in nodes) for nodes, there in pairs if not there.any())
+        missing = " nor ".join(" or ".join(taxonomy.names[n] for n in nodes) for nodes, there in pairs if not there.any())
         told = Readers(points=points, under_curve=None) if points else None
-        return Task(title=task.title, **counts, absent=f"no {missing}{kind}", auc=None, curve=[], readers=told)
+        return Task(title=task.title, **counts, absent=f"no {missing}{AMONG[task.only]}", auc=None, curve=[], readers=told)
     curve = roc_points(positive[chosen], malignancy[chosen])
     under = sum(height(curve, x) > y for x, y in points)
     told = Readers(points=points, under_curve=wilson(under, len(points))) if points else None

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobile_runtime.statistics import auc, midranks, wilson
+from mobile_runtime.statistics import ReliabilityBin, auc, midranks, reliability, wilson
 
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=30))
@@ -34,3 +34,11 @@ def test_wilson_of_a_textbook_case() -> None:
     assert found is not None
     assert (found.low, found.high) == (pytest.approx(0.2553, abs=5e-5), pytest.approx(0.3662, abs=5e-5))
     assert wilson(0, 0) is None
+
+
+def test_reliability_by_hand() -> None:
+    truth = np.array([True, False, True, True])
+    # Bins of one half; 0.5 belongs to the upper one, 1.0 to the last.
+    bins = reliability(truth, np.array([0.25, 0.125, 0.5, 1.0]), bins=2)
+    assert bins == (ReliabilityBin(0.1875, 0.5, 2), ReliabilityBin(0.75, 1.0, 2))
+    assert reliability(np.array([], bool), np.array([])) == ()

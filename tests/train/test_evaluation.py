@@ -94,7 +94,7 @@ def test_tasks_whose_classes_are_absent_say_so() -> None:
     carcinoma, photographs, dermoscopy = (report.tasks[name] for name in ("carcinoma", "melanoma", "dermoscopy"))
     assert carcinoma.absent == "no Seborrheic keratosis"
     assert (carcinoma.positives, carcinoma.negatives, carcinoma.auc, carcinoma.curve) == (1, 0, None, [])
-    assert photographs.absent == "no Melanoma and Melanocytic nevus among the photographs"
+    assert photographs.absent == "no Melanoma nor Melanocytic nevus among the photographs"
     assert dermoscopy.absent is None
     assert dermoscopy.auc is not None
     assert dermoscopy.auc.value == 1

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -266,6 +267,15 @@ def test_unknown_platform_and_variant(tmp_path: Path) -> None:
         write_kit(bundle, "symbian", tmp_path / "kit")
     with pytest.raises(BundleError, match="no variant 'float128'"):
         write_kit(bundle, "android", tmp_path / "kit", ["float128"])
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bundle_without_golden_vectors(tmp_path: Path) -> None:
+    bundle = Bundle.load()
+    kept = [entry for entry in bundle.manifest.files if entry.role != "golden"]
+    bare = replace(bundle, manifest=bundle.manifest.model_copy(update={"files": kept}))
+    with pytest.raises(BundleError, match="no golden vectors; make them with `python -m export golden`"):
+        write_kit(bare, "android", tmp_path / "kit")
     assert list(tmp_path.iterdir()) == []
 
 

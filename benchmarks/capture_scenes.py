@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from benchmarks import colour_profiles as profiles
+from mobile_runtime import colour_profiles as profiles
 from mobile_runtime.capture import ImageInput, acquire
 from mobile_runtime.frames import Buffer, CameraFrame, Matrix, Plane, Range
 from mobile_runtime.synthetic import lesion

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
-from benchmarks.colour_profiles import DISPLAY_P3, rgb_profile
+from mobile_runtime.colour_profiles import DISPLAY_P3, rgb_profile
 from mobile_runtime.synthetic import lesion
 
 Mutation = Callable[[random.Random, bytes], bytes]

@@ -10,12 +10,16 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from mobile_runtime import colour_profiles
 from mobile_runtime.golden import FrameSpec, PlaneSpec
 from mobile_runtime.synthetic import lesion
 
 Pixels = npt.NDArray[np.uint8]
 LOSSY_TOLERANCE = 8
 """Levels of 255 by which JPEG decoders may differ: fast DCTs and smoothed chroma were measured at up to 6."""
+
+PROFILE_TOLERANCE = 2
+"""Levels of 255 by which colour management may round differently; to read P3 as sRGB is off by more."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,15 @@ def draw_sources(side: int) -> list[Source]:
         Source("webp_dark", "lossless WebP, far too dark", "webp", _encode(small // 8, "WEBP", lossless=True)),
         Source("png_checkers", "one-pixel checkers: a resize without antialiasing shows", "png", _encode(checkers, "PNG")),
         Source("png_uniform", "one colour", "png", _encode(np.full((64, 64, 3), 170, np.uint8), "PNG")),
+        Source("png_display_p3", "PNG in Display P3, as iPhones save it", "png", _p3_png(vessel), PROFILE_TOLERANCE),
         _bgra("frame_bgra", "BGRA with padded rows, to be turned by 180 degrees", small[:, :-2]),
         _nv12("frame_nv12", "NV12, BT.709 limited range, padded rows, mirrored", nv12),
     ]
+
+
+def _p3_png(image: Pixels) -> bytes:
+    profile = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3)
+    return _encode(colour_profiles.encode(image, colour_profiles.DISPLAY_P3), "PNG", icc_profile=profile)
 
 
 def _padded(image: Pixels, right: int = 0, bottom: int = 0) -> Pixels:

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from mobile_runtime import colour_profiles
 from benchmarks.capture_scenes import stored, to_yuv
+from mobile_runtime import colour_profiles
 from mobile_runtime.capture import Capture, acquire
 from mobile_runtime.frames import CameraFrame, Plane
 from mobile_runtime.replay import OWN, Port

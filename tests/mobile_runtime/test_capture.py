@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mobile_runtime import colour_profiles
 from benchmarks.capture_routes import difference
 from benchmarks.capture_scenes import MEAN_LIMIT, SIZE, Route, camera_frames, encode, exif, routes, scene, stored
+from mobile_runtime import colour_profiles
 from mobile_runtime.capture import acquire, prepare
 from mobile_runtime.errors import CaptureError
 

@@ -16,9 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
-from mobile_runtime import colour_profiles
 from benchmarks.capture_scenes import encode, exif, scene, stored
-from mobile_runtime import decoding
+from mobile_runtime import colour_profiles, decoding
 from mobile_runtime.decoding import decode, open_upright, read_bytes
 from mobile_runtime.errors import CaptureError
 

@@ -96,6 +96,15 @@ async function shoot(page, name) {
   if (process.env.SHOTS) await page.screenshot({ path: join(process.env.SHOTS, `${name}.png`), fullPage: true });
 }
 
+/** Of all requests that anything in the browser made, none carries more than a short address. */
+function nothingWasSent() {
+  for (const { method, url, bytes } of relay.requests) {
+    assert.equal(method, "GET", url);
+    assert.equal(bytes, 0, url);
+    assert.ok(url.length < 100 && !url.includes("?"), url);
+  }
+}
+
 /** The largest difference of any score between the page's assessment and Python's. */
 function scoreDifference(found, wanted) {
   const labels = Object.keys(wanted.probabilities);
@@ -159,11 +168,7 @@ test("no picture leaves the device", async () => {
   await assess(page, "12mp.jpg");
   assert.deepEqual(elsewhere, []);
   assert.ok(relay.requests.length > 5);
-  for (const { method, url, bytes } of relay.requests) {
-    assert.equal(method, "GET", url);
-    assert.equal(bytes, 0, url);
-    assert.ok(url.length < 100 && !url.includes("?"), url);
-  }
+  nothingWasSent();
   const kept = await page.evaluate(async () => {
     const names = await caches.keys();
     const keys = await Promise.all(names.map(async (name) => (await (await caches.open(name)).keys()).map(({ url }) => url)));
@@ -186,6 +191,7 @@ test("the camera: guidance, the shutter, a verdict", async () => {
   assert.ok(["refer", "low_concern", "abstain", "retake"].includes(found.decision));
   assert.equal(found.quality.region_px, 480);
   assert.equal(await page.evaluate(() => document.querySelector("video").srcObject), null);
+  nothingWasSent();
   console.log(`camera: ${found.decision}, ${Math.round(found.milliseconds)} ms from shutter to verdict`);
   assert.deepEqual(page.complaints, []);
 });

@@ -6,30 +6,32 @@ data (an AUC with one class only) is None, not NaN.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 from scipy.stats import binomtest
 
 from mobile_runtime.statistics import (
-    Z95,
     Bools,
     Floats,
+    Gap,
     Integers,
     Measure,
+    Outcome,
     Scores,
     auc,
     balanced_accuracy,
+    expected_calibration_error,
     mean_of,
+    non_inferiority,
+    paired_difference,
     wilson,
 )
 
 __all__ = [
     "Gap",
     "Measure",
+    "Outcome",
     "auc",
     "balanced_accuracy",
     "bootstrap_auc",
@@ -42,40 +44,7 @@ __all__ = [
     "wilson",
 ]
 
-Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
 _CHUNK = 128
-
-
-class Gap(BaseModel):
-    """A paired difference, new minus reference, with its 95 % interval.
-
-    Attributes:
-        p_value: two-sided; None for the bootstrap.
-        resamples: bootstrap resamples that held both classes; None for DeLong.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    value: float
-    low: float
-    high: float
-    p_value: float | None = None
-    resamples: int | None = None
-
-
-def paired_difference(measure: Measure, reference: Measure, groups: Integers) -> Gap:
-    """`measure` minus `reference` over the same examples, with DeLong's interval and p-value (see `auc`).
-
-    Two scores that order every pair alike differ by exactly nothing: interval 0..0, p = 1.
-    """
-    value = measure.value - reference.value
-    gap = Measure(value, measure.influence - reference.influence, min(measure.support, reference.support))
-    deviation = math.sqrt(gap.variance(groups))
-    if deviation < 1e-12:
-        return Gap(value=value, low=value, high=value, p_value=1.0)
-    p_value = math.erfc(abs(value) / deviation / math.sqrt(2))
-    half = Z95 * deviation
-    return Gap(value=value, low=value - half, high=value + half, p_value=p_value)
 
 
 def bootstrap_auc(
@@ -144,35 +113,3 @@ def mcnemar(only_first: int, only_second: int) -> float:
     """Exact two-sided p-value of McNemar's test from the two discordant counts; 1 when nothing is discordant."""
     discordant = only_first + only_second
     return float(binomtest(only_first, discordant, 0.5).pvalue) if discordant else 1.0
-
-
-def expected_calibration_error(truth: Bools, probabilities: Scores, bins: int = 15) -> float | None:
-    """Mean gap between predicted and observed frequency over equal-width bins (Guo et al. 2017, section 2), 0..1.
-
-    Args:
-        truth: bool [N].
-        probabilities: float [N], 0..1.
-        bins: number of bins; the last one holds 1.0.
-
-    Returns:
-        None without examples.
-    """
-    if not len(truth):
-        return None
-    values = np.asarray(probabilities, dtype=np.float64)
-    index = np.minimum((values * bins).astype(np.int64), bins - 1)
-    gaps = np.bincount(index, weights=values - truth, minlength=bins)
-    return float(np.abs(gaps).sum() / len(truth))
-
-
-def non_inferiority(difference: Gap | None, margin: float) -> Outcome:
-    """Judge a difference (new minus reference) against a margin > 0.
-
-    non-inferior: the whole 95 % interval lies above -margin. inferior: all of it lies below. inconclusive: it holds
-    -margin. undetermined: there is no difference to judge.
-    """
-    if difference is None:
-        return "undetermined"
-    if difference.low > -margin:
-        return "non-inferior"
-    return "inferior" if difference.high < -margin else "inconclusive"

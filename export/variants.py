@@ -24,7 +24,7 @@ from mobile_runtime.engines import Engine, LiteRTEngine, OnnxEngine
 from mobile_runtime.manifest import OperatingPoint, Runtime, Variant
 
 STATIC_VARIANT = "static_wi8_ai8"
-TFLITE_VARIANTS = ("float32", *RECIPES)
+TFLITE_VARIANTS = ("float32", "float16", "dynamic_wi8_afp32", STATIC_VARIANT)
 ONNX_VARIANT = "float32_onnx"
 STATIC_ONNX_VARIANT = "static_wi8_ai8_onnx"
 COREML_VARIANTS = tuple(coreml.RECIPES)

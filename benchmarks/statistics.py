@@ -6,30 +6,31 @@ data (an AUC with one class only) is None, not NaN.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
-from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict
 
 from mobile_runtime.statistics import (
-    Z95,
     Bools,
     Floats,
+    Gap,
     Integers,
     Measure,
+    Outcome,
     Scores,
     auc,
     balanced_accuracy,
     expected_calibration_error,
     mean_of,
+    non_inferiority,
+    paired_difference,
     wilson,
 )
 
 __all__ = [
     "Gap",
     "Measure",
+    "Outcome",
     "auc",
     "balanced_accuracy",
     "bootstrap_auc",
@@ -42,40 +43,7 @@ __all__ = [
     "wilson",
 ]
 
-Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
 _CHUNK = 128
-
-
-class Gap(BaseModel):
-    """A paired difference, new minus reference, with its 95 % interval.
-
-    Attributes:
-        p_value: two-sided; None for the bootstrap.
-        resamples: bootstrap resamples that held both classes; None for DeLong.
-    """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    value: float
-    low: float
-    high: float
-    p_value: float | None = None
-    resamples: int | None = None
-
-
-def paired_difference(measure: Measure, reference: Measure, groups: Integers) -> Gap:
-    """`measure` minus `reference` over the same examples, with DeLong's interval and p-value (see `auc`).
-
-    Two scores that order every pair alike differ by exactly nothing: interval 0..0, p = 1.
-    """
-    value = measure.value - reference.value
-    gap = Measure(value, measure.influence - reference.influence, min(measure.support, reference.support))
-    deviation = math.sqrt(gap.variance(groups))
-    if deviation < 1e-12:
-        return Gap(value=value, low=value, high=value, p_value=1.0)
-    p_value = math.erfc(abs(value) / deviation / math.sqrt(2))
-    half = Z95 * deviation
-    return Gap(value=value, low=value - half, high=value + half, p_value=p_value)
 
 
 def bootstrap_auc(
@@ -149,16 +117,3 @@ def mcnemar(only_first: int, only_second: int) -> float:
         term = term * (discordant - k) // (k + 1)
         tail += term
     return min(1.0, 2 * tail / 2**discordant)
-
-
-def non_inferiority(difference: Gap | None, margin: float) -> Outcome:
-    """Judge a difference (new minus reference) against a margin > 0.
-
-    non-inferior: the whole 95 % interval lies above -margin. inferior: all of it lies below. inconclusive: it holds
-    -margin. undetermined: there is no difference to judge.
-    """
-    if difference is None:
-        return "undetermined"
-    if difference.low > -margin:
-        return "non-inferior"
-    return "inferior" if difference.high < -margin else "inconclusive"

@@ -77,6 +77,16 @@ def graft_weights(model: bytes, quantized: bytes) -> bytes:
     return write(swept(tree))
 
 
+def convolution_weights(quantized: bytes) -> list[tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]]:
+    """Weights [O, I / groups, H, W] and biases [O] of a static int8 graph's convolutions, dequantized, in order."""
+    tree = read(quantized)
+    found = []
+    for op in _convolutions(tree):
+        order = (3, 0, 1, 2) if code(tree, op) == _OPS.DEPTHWISE_CONV_2D else (0, 3, 1, 2)
+        found.append((dequantized(tree, op.inputs[1]).transpose(order), dequantized(tree, op.inputs[2])))
+    return found
+
+
 def _convolutions(tree: Any) -> list[Any]:
     return [op for op in tree.subgraphs[0].operators if code(tree, op) in (_OPS.CONV_2D, _OPS.DEPTHWISE_CONV_2D)]
 

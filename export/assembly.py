@@ -12,22 +12,14 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import Progress
 
+from export.coreml import Metadata
 from export.deployed import AGGREGATES, deploy
 from export.errors import ExportError
 from export.golden import write_golden
 from export.model_card import write_card
 from export.outliers import OutlierModel
 from export.record import ReleaseRecord
-from export.tflite import write_tflite
-from export.variants import (
-    ALL_VARIANTS,
-    COREML_VARIANT,
-    TFLITE_VARIANTS,
-    check_parity,
-    describe,
-    write_other,
-    write_tflite_variant,
-)
+from export.variants import ALL_VARIANTS, Limits, VariantWriter, check_parity, describe
 from mobile_runtime import synthetic
 from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.bundle import MANIFEST, Bundle
@@ -69,6 +61,12 @@ def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
     return {node: abbreviations.get(node, node) for node in classes}
 
 
+def coreml_metadata(version: str, labels: Sequence[str]) -> Metadata:
+    """What Xcode shows of the Core ML variants."""
+    description = f"Skin-lesion triage. {INTENDED_USE} Input: RGB image."
+    return Metadata(description, LICENCE, version, tuple(labels))
+
+
 def assemble(
     checkpoint: Path,
     record: ReleaseRecord,
@@ -79,7 +77,7 @@ def assemble(
     base: bytes | None = None,
     only: Sequence[str] | None = None,
     images: npt.NDArray[np.uint8] | None = None,
-    parity_limits: dict[str, tuple[float, float]] | None = None,
+    parity_limits: dict[str, Limits] | None = None,
 ) -> Bundle:
     """Write a bundle; nothing is left behind when a variant is off.
 
@@ -90,7 +88,7 @@ def assemble(
         int8: the static int8 graph that was made with the record.
         out: the bundle's folder, replaced if it exists.
         base: the float32 TFLite graph at temperature 1; None converts the weights.
-        only: names of the variants to write; None writes all.
+        only: names of the variants to write; None writes all that the record knows.
         images: prepared images for the parity check; None draws synthetic ones.
         parity_limits: None takes `export.variants.PARITY_LIMITS`.
 
@@ -101,7 +99,7 @@ def assemble(
         raise ExportError(f"{checkpoint} is not the checkpoint that the release record was made for")
     if sha256_bytes(int8) != record.int8_sha256:
         raise ExportError("the static int8 model is not the one that the release record was made with")
-    names = list(only or ALL_VARIANTS)
+    names = list(only or [name for name in ALL_VARIANTS if name in record.variants])
     if unknown := [name for name in names if name not in record.variants]:
         raise ExportError(f"no variant {', '.join(unknown)}; there are {', '.join(record.variants)}")
     taxonomy = default_taxonomy()
@@ -109,26 +107,25 @@ def assemble(
     deployed = deploy(network, recipe.classes, outliers, taxonomy)
     size = recipe.input_size
     samples = parity_images(size) if images is None else images
+    labels = short_labels(recipe.classes, taxonomy)
+    writer = VariantWriter(
+        deployed,
+        size,
+        coreml_metadata(record.version, [labels[node] for node in recipe.classes]),
+        int8=int8,
+        base=base,
+        ranges=record.ranges,
+    )
     with build_folder(out) as folder, Progress(console=err, transient=True) as progress:
-        task = progress.add_task("convert", total=1 + len(names))
+        task = progress.add_task("convert", total=len(names))
         models = folder / "models"
         models.mkdir()
-        if base is None:
-            base = write_tflite(deployed, size)
-        progress.advance(task)
         variants: dict[str, Variant] = {}
         for name in names:
             progress.update(task, description=f"write {name}")
             fitted = record.variants[name]
-            if name in TFLITE_VARIANTS:
-                path = models / f"{name}.tflite"
-                path.write_bytes(write_tflite_variant(base, name, fitted.temperature, int8))
-            else:
-                path = write_other(name, deployed, fitted.temperature, size, models, LICENCE)
-            parity = {}
-            if name != COREML_VARIANT:
-                found = check_parity(name, path.read_bytes(), deployed, fitted.temperature, samples, parity_limits)
-                parity = {"largest": found.largest, "mean": found.mean, "images": float(len(samples))}
+            path = writer.write(name, fitted.temperature, models)
+            parity = check_parity(name, path, deployed, fitted.temperature, samples, parity_limits)
             files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
             variants[name] = describe(
                 name,
@@ -138,7 +135,7 @@ def assemble(
                 fitted.operating_points,
                 abstention=fitted.abstention,
                 metrics=fitted.metrics,
-                parity=parity,
+                parity=parity.to_manifest(),
             )
             progress.advance(task)
         _write_documents(folder, record, variants, recipe.classes, size, taxonomy)

@@ -1,4 +1,4 @@
-"""`python -m export`: bundle, rebuild, golden, sign, kit."""
+"""`python -m export`: bundle, rebuild, check, golden, sign, kit."""
 
 from __future__ import annotations
 
@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+from rich.markup import escape
+from rich.progress import Progress
 from rich.table import Table
 
 from export.assembly import assemble
+from export.check import Report, Row, golden_set, labelled_set
+from export.check import check as check_bundle
 from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
 from export.outliers import load_outliers, save_outliers
@@ -18,9 +22,10 @@ from export.release import ReleaseName, fit_release
 from export.signing import sign as sign_bundle
 from export.variants import STATIC_VARIANT
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.console import out, print_json
+from mobile_runtime.console import err, out, print_error, print_json
+from mobile_runtime.errors import BundleError, DataError
 from train.checkpoint import load_checkpoint, save_checkpoint
-from train.datasets import read_examples
+from train.datasets import Columns, read_examples
 from train.splits import load_split
 
 app = typer.Typer(no_args_is_help=True, help="Write and rebuild bundles from trained checkpoints.")
@@ -74,6 +79,62 @@ def rebuild(
     int8 = source.model_bytes(source.variant(STATIC_VARIANT))
     outliers = load_outliers(release / "outliers.safetensors")
     _report(assemble(release / "mobile.safetensors", record, outliers, int8, folder, only=only), as_json)
+
+
+@app.command(epilog="Example: python -m export check dist/bundle --images photos --labels labels.csv --dataset ham10000")
+def check(
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle; it need not be intact.")],
+    images: Annotated[Optional[Path], typer.Option(help="Folder of JPEG, PNG or WebP files; sub-folders count.")] = None,
+    labels: Annotated[Optional[Path], typer.Option(help="CSV with a row per image.")] = None,
+    image_column: Annotated[str, typer.Option(help="CSV column of file names; extension optional.")] = "image_id",
+    label_column: Annotated[str, typer.Option(help="CSV column of labels.")] = "dx",
+    group_column: Annotated[Optional[str], typer.Option(help="CSV column of lesions or patients.")] = None,
+    dataset: Annotated[str, typer.Option(help="Label map in the taxonomy.")] = "ham10000",
+    variant: Annotated[
+        Optional[list[str]],
+        typer.Option("--variant", help="Variant that must be there and pass; may be repeated. All if left out."),
+    ] = None,
+    operating_point: Annotated[Optional[str], typer.Option(help="Of the decisions; the bundle's default if left out.")] = None,
+    margin: Annotated[
+        Optional[float], typer.Option(min=0.0, max=1.0, help="Largest loss of AUC; each variant's own if left out.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check that every variant may ship: files, outputs on the golden images, and on labelled images if there are any.
+
+    Each variant is compared with float32 and held to the limits in the manifest. Core ML programs are evaluated in PyTorch,
+    and on macOS run by Core ML, too. The exit status is 0 when all pass, 1 when one fails, 2 when nothing could be checked.
+    """
+    if (images is None) != (labels is None):
+        raise DataError("give both --images and --labels, or neither")
+    bundle = Bundle.read(folder)
+    sets = []
+    try:
+        sets.append(golden_set(bundle))
+    except BundleError as error:
+        if images is None:
+            raise
+        print_error(error)
+    if images is not None and labels is not None:
+        sets.append(labelled_set(bundle, images, labels, Columns(image_column, label_column, group_column), dataset))
+    names = variant or list(bundle.variants)
+    with Progress(console=err, transient=True) as progress:
+        task = progress.add_task("check", total=len(names))
+
+        def advance(name: str) -> None:
+            progress.update(task, advance=1, description=f"check {name}")
+
+        report = check_bundle(bundle, sets, names, operating_point, margin, advance)
+    if as_json:
+        print_json(report.to_dict())
+    else:
+        _print_check(report)
+    failed = [row.variant for row in report.rows if not row.passed]
+    if report.problem:
+        print_error(report.problem)
+    if failed:
+        print_error(f"{len(failed)} of {len(report.rows)} checks failed: {', '.join(dict.fromkeys(failed))}")
+    raise typer.Exit(0 if report.passed else 1)
 
 
 @app.command(epilog="Example: python -m export golden dist/bundle")
@@ -135,7 +196,41 @@ def _report(made: Bundle, as_json: bool) -> None:
     table = Table("variant", "runtime", "KiB", "temperature", "largest / mean difference to PyTorch", title=made.id)
     for variant in made.variants.values():
         parity = variant.parity
-        difference = f"{parity['largest']:.2g} / {parity['mean']:.2g}" if parity else "not run here (Core ML needs macOS)"
+        difference = f"{parity['largest']:.2g} / {parity['mean']:.2g}" if parity else "not measured"
         size = f"{variant.size_bytes / 1024:.0f}"
         table.add_row(variant.name, variant.runtime, size, f"{variant.temperature:.3f}", difference)
     out.print(table)
+
+
+def _print_check(report: Report) -> None:
+    title = f"{report.bundle}, against {report.reference or 'nothing'} at {report.operating_point}"
+    table = Table("variant", "runtime", "images", "error max / mean", "top-1", "decisions", "KL", "ECE", "AUC difference", "")
+    table.title = title
+    for row in report.rows:
+        verdict = "[green]pass[/]" if row.passed else "[bold red]FAIL[/]"
+        lines = _lines(row) or [("",) * 7]
+        for index, cells in enumerate(lines):
+            first = (row.variant, escape(row.runtime), verdict) if index == 0 else ("", "", "")
+            table.add_row(first[0], first[1], *cells, first[2])
+    out.print(table)
+    for row in report.rows:
+        for reason in row.failures:
+            out.print(f"[red]{row.variant}[/] ({escape(row.runtime)}): {escape(reason)}", soft_wrap=True)
+
+
+def _lines(row: Row) -> list[tuple[str, ...]]:
+    lines: list[tuple[str, ...]] = []
+    for name, figures in row.figures.items():
+        gap = figures.auc_difference
+        lines.append(
+            (
+                f"{name} {figures.images}",
+                f"{figures.largest:.2g} / {figures.mean:.2g}",
+                f"{figures.top1:.1%}",
+                f"{figures.decisions:.1%}",
+                f"{figures.kl:.2g}",
+                "" if figures.ece is None else f"{figures.ece:.3f}",
+                "" if gap is None else f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})",
+            )
+        )
+    return lines

@@ -23,7 +23,11 @@ class VariantRecord(BaseModel):
 
 
 class ReleaseRecord(BaseModel):
-    """Fitted on validation images, measured on test images; see `export.release`."""
+    """Fitted on validation images, measured on test images; see `export.release`.
+
+    Attributes:
+        ranges: runtime -> value of its graph -> smallest and largest value on the calibration images.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -35,6 +39,7 @@ class ReleaseRecord(BaseModel):
     quality: QualityLimits
     variants: dict[str, VariantRecord]
     provenance: Provenance
+    ranges: dict[str, dict[str, tuple[float, float]]] = {}
 
 
 def save_record(record: ReleaseRecord, path: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,20 +19,14 @@ from compress.quantization import quantize
 from compress.ranges import collect_ranges
 from compress.rounding import round_weights
 from compress.temperature import fit_temperature
+from export.coreml import Metadata
 from export.deployed import deploy
 from export.figures import lock_points, measure, thresholds
 from export.outliers import OutlierModel, fit_outliers
 from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
 from export.tflite import write_tflite
-from export.variants import (
-    COREML_VARIANT,
-    ONNX_VARIANT,
-    STATIC_VARIANT,
-    TFLITE_VARIANTS,
-    run_variant,
-    write_tflite_variant,
-)
+from export.variants import ALL_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, sha256_bytes
@@ -113,8 +108,9 @@ def fit_release(
     typical = prepared_images(sample, pixels, recipe.input_size)
     parts = {name: prepared_images(split[name], pixels, recipe.input_size) for name in ("val", "test")}
     primary = primary or max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
-    with Progress(console=err, transient=True) as progress:
-        task = progress.add_task("convert", total=2 + len(TFLITE_VARIANTS))
+    names = [name for name in ALL_VARIANTS if name != ONNX_VARIANT]
+    with Progress(console=err, transient=True) as progress, tempfile.TemporaryDirectory() as folder:
+        task = progress.add_task("convert", total=3 + len(names))
         outliers = fit_outliers(_textures(network, typical), [example.dataset for example in sample])
         deployed = deploy(network, classes, outliers, taxonomy)
         base = write_tflite(deployed, recipe.input_size)
@@ -122,27 +118,32 @@ def fit_release(
         rounded = round_weights(base, list(calibration), seed)
         ranges = collect_ranges(rounded, calibration)
         int8 = quantize(rounded, STATIC_VARIANT, ranges)
+        progress.update(task, advance=1, description="calibrate")
+        writer = VariantWriter(deployed, recipe.input_size, Metadata("", "", "", classes), int8=int8, base=base)
+        writer.calibrate(calibration)
         progress.advance(task)
 
-        def write(name: str, temperature: float) -> bytes:
+        def write(name: str, temperature: float) -> Path:
+            path = writer.write(name, temperature, Path(folder))
             if name == STATIC_VARIANT:
-                return quantize(with_temperature(rounded, temperature), name, ranges)
-            return write_tflite_variant(base, name, temperature, int8)
+                path.write_bytes(quantize(with_temperature(rounded, temperature), name, ranges))
+            return path
 
         variants: dict[str, VariantRecord] = {}
-        for name in TFLITE_VARIANTS:
+        masks = label_masks(split["val"], classes, taxonomy).numpy()
+        for name in names:
             progress.update(task, description=f"fit {name}")
-            masks = label_masks(split["val"], classes, taxonomy).numpy()
             plain = run_variant(name, write(name, 1.0), parts["val"])
             temperature = fit_temperature(plain["probabilities"], masks)
-            model = write(name, temperature)
-            outputs = {part: _prediction(run_variant(name, model, images)) for part, images in parts.items()}
-            variants[name] = _record(split, outputs, primary, classes, temperature)
+            path = write(name, temperature)
+            if name == STATIC_VARIANT:
+                int8 = path.read_bytes()
+            outputs = {part: _prediction(run_variant(name, path, images)) for part, images in parts.items()}
+            how = "by evaluation in PyTorch" if runtime_of(name) == "coreml" else ""
+            variants[name] = _record(split, outputs, primary, classes, temperature, how)
             progress.advance(task)
-    # ONNX is the float32 graph, and Core ML its float16: they share what was fitted there.
+    # It is the float32 graph, and shares what was fitted there.
     variants[ONNX_VARIANT] = variants["float32"]
-    variants[COREML_VARIANT] = variants["float16"].model_copy(update={"metrics": {}})
-    int8 = write(STATIC_VARIANT, variants[STATIC_VARIANT].temperature)
     record = ReleaseRecord(
         name=title.name,
         version=title.version,
@@ -158,6 +159,7 @@ def fit_release(
             calibration_ids=[example.key for example in chosen],
             checkpoint_sha256=sha256(checkpoint),
         ),
+        ranges=writer.ranges,
     )
     return Fitted(record, outliers, base, int8)
 
@@ -211,7 +213,7 @@ def _abstention(val: Prediction, test: Prediction, rows: dict[str, list[int]]) -
 
 
 def _record(
-    split: Split, outputs: dict[str, Prediction], primary: str, classes: tuple[str, ...], temperature: float
+    split: Split, outputs: dict[str, Prediction], primary: str, classes: tuple[str, ...], temperature: float, how: str = ""
 ) -> VariantRecord:
     taxonomy = default_taxonomy()
     rows = {part: _by_dataset(split[part]) for part in ("val", "test")}
@@ -225,7 +227,7 @@ def _record(
     if sick.all() or not sick.any():
         raise DataError(f"the validation images of {primary} are all of one kind; thresholds need malignant and benign")
     cuts = thresholds(sick, malignancy)
-    points = lock_points(cuts, *known("test"), dataset=f"{primary} test split")
+    points = lock_points(cuts, *known("test"), dataset=", ".join(filter(None, (f"{primary} test split", how))))
     metrics = {
         dataset: measure(_part(outputs["test"], kept), [split["test"][i] for i in kept], classes, taxonomy, points)
         for dataset, kept in rows["test"].items()

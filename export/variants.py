@@ -1,10 +1,12 @@
-"""Every exported form of a network, from weights and a release record, checked against PyTorch."""
+"""Every exported form of a network, from weights and fitted figures, checked against PyTorch."""
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,65 +14,182 @@ import torch
 
 from compress.flatbuffer import with_temperature
 from compress.quantization import RECIPES, quantize
-from compress.rounding import graft_weights
+from compress.ranges import Ranges
+from compress.rounding import convolution_weights, graft_weights
 from export import coreml, onnx, tflite
 from export.deployed import OUTPUTS, DeployedNetwork
 from export.errors import ExportError
-from mobile_runtime.engines import LiteRTEngine, OnnxEngine
+from export.mil import MilEngine, open_coreml
+from mobile_runtime.engines import Engine, LiteRTEngine, OnnxEngine
 from mobile_runtime.manifest import OperatingPoint, Runtime, Variant
 
 STATIC_VARIANT = "static_wi8_ai8"
 TFLITE_VARIANTS = ("float32", "float16", "dynamic_wi8_afp32", STATIC_VARIANT)
 ONNX_VARIANT = "float32_onnx"
-COREML_VARIANT = "float16_coreml"
-ALL_VARIANTS = (*TFLITE_VARIANTS, ONNX_VARIANT, COREML_VARIANT)
+STATIC_ONNX_VARIANT = "static_wi8_ai8_onnx"
+COREML_VARIANTS = tuple(coreml.RECIPES)
+ALL_VARIANTS = (*TFLITE_VARIANTS, ONNX_VARIANT, STATIC_ONNX_VARIANT, *COREML_VARIANTS)
+
+
+class Limits(NamedTuple):
+    """What a variant must keep to.
+
+    Attributes:
+        largest, mean: probability difference, 0..1. Those of float variants are rounding; those of quantized ones only catch
+            broken graphs (a wrong scale or offset moves the mean by far more).
+        agreement: least share of labelled images with the decision of float32.
+        auc_loss: largest loss of malignancy AUC against float32 on labelled images, non-inferiority margin.
+    """
+
+    largest: float
+    mean: float
+    agreement: float = 0.95
+    auc_loss: float = 0.005
+
 
 PARITY_LIMITS = {
-    "float32": (1e-4, 1e-5),
-    ONNX_VARIANT: (1e-4, 1e-5),
-    "float16": (0.05, 0.005),
-    "dynamic_wi8_afp32": (0.25, 0.02),
-    "static_wi8_ai8": (0.35, 0.02),
+    "float32": Limits(1e-4, 1e-5, 0.999, 0.001),
+    ONNX_VARIANT: Limits(1e-4, 1e-5, 0.999, 0.001),
+    "float16": Limits(0.05, 0.005, 0.97),
+    "dynamic_wi8_afp32": Limits(0.25, 0.02),
+    STATIC_VARIANT: Limits(0.35, 0.02),
+    STATIC_ONNX_VARIANT: Limits(0.35, 0.02),
+    "float16_coreml": Limits(0.1, 0.01, 0.97),
+    "wi8_afp16_coreml": Limits(0.25, 0.02),
+    "wi8_ai8_coreml": Limits(0.35, 0.02),
+    "palette6_coreml": Limits(0.35, 0.02),
+    "palette4_coreml": Limits(0.8, 0.06, 0.85, 0.02),
 }
-"""Variant -> largest and mean probability difference to PyTorch that an export may have. Float limits are rounding; the
-quantized ones only catch broken graphs (a wrong scale or offset moves the mean by far more): whether a quantized variant may
-ship is decided by AUC and decisions on labelled images."""
+"""Variant -> its limits. Against PyTorch at export, against the bundle's float32 variant in `export.check`."""
 
 
 @dataclass(frozen=True)
 class Parity:
-    """Difference of a variant's probabilities to PyTorch's on the same images."""
+    """Difference of a variant's probabilities to PyTorch's on the same images, and the limits that it was held to."""
 
     largest: float
     mean: float
+    images: int
+    limits: Limits
+
+    def to_manifest(self) -> dict[str, float]:
+        """As `mobile_runtime.manifest.Variant.parity` states it."""
+        limits = {f"{name}_limit": value for name, value in self.limits._asdict().items()}
+        return {"largest": self.largest, "mean": self.mean, "images": float(self.images), **limits}
 
 
 def precision_of(name: str) -> str:
     """What a variant's numbers are, for people."""
-    return {"float32": "float32", ONNX_VARIANT: "float32", COREML_VARIANT: "float16"}.get(name) or RECIPES[name]
+    if name in coreml.RECIPES:
+        return coreml.RECIPES[name].precision
+    return "float32" if name in ("float32", ONNX_VARIANT) else RECIPES[name.removesuffix("_onnx")]
 
 
 def runtime_of(name: str) -> Runtime:
     """Which runtime opens a variant."""
-    runtimes: dict[str, Literal["onnx", "coreml"]] = {ONNX_VARIANT: "onnx", COREML_VARIANT: "coreml"}
-    return runtimes.get(name, "litert")
+    return "coreml" if name.endswith("_coreml") else "onnx" if name.endswith("_onnx") else "litert"
 
 
-def write_tflite_variant(base: bytes, name: str, temperature: float, int8: bytes) -> bytes:
-    """One TFLite variant.
+class VariantWriter:
+    """Writes any variant of a network at any temperature; what several variants share is converted once.
+
+    All variants with 8-bit weights take those of the static TFLite graph: one data-aware rounding serves every runtime.
 
     Args:
-        base: the float32 graph at temperature 1.
-        name: one of `TFLITE_VARIANTS`.
-        temperature: what to divide the logits by.
-        int8: the finished static int8 graph, which holds the rounded weights.
+        network: its temperature is changed.
+        size: S, pixels a side.
+        metadata: for Core ML.
+        base: the float32 TFLite graph at temperature 1; None converts the network when it is needed.
+        int8: the finished static int8 TFLite graph, which holds the rounded weights.
+        ranges: runtime -> activation ranges on calibration images, from `calibrate` or a release record.
     """
-    if name == STATIC_VARIANT:
-        return int8
-    if name == "float32":
-        return with_temperature(base, temperature)
-    source = base if name == "float16" else graft_weights(base, int8)
-    return quantize(with_temperature(source, temperature), name)
+
+    def __init__(
+        self,
+        network: DeployedNetwork,
+        size: int,
+        metadata: coreml.Metadata,
+        *,
+        int8: bytes,
+        base: bytes | None = None,
+        ranges: dict[str, Ranges] | None = None,
+    ) -> None:
+        self._network = network
+        self._size = size
+        self._metadata = metadata
+        self._base = base
+        self._int8 = int8
+        self.ranges = ranges or {}
+        self._compressed: dict[str, Any] = {}
+
+    @cached_property
+    def base(self) -> bytes:
+        """The float32 TFLite graph at temperature 1."""
+        self._network.temperature = 1.0
+        return self._base or tflite.write_tflite(self._network, self._size)
+
+    @cached_property
+    def _onnx(self) -> Any:
+        return onnx.convert(self._network, self._size)
+
+    @cached_property
+    def _onnx_rounded(self) -> Any:
+        return onnx.graft(self._onnx, convolution_weights(self._int8))
+
+    @cached_property
+    def _coreml(self) -> Any:
+        return coreml.convert(self._network, self._size)
+
+    @cached_property
+    def _coreml_rounded(self) -> Any:
+        return coreml.graft(self._coreml, convolution_weights(self._int8))
+
+    def calibrate(self, images: npt.NDArray[np.uint8]) -> dict[str, Ranges]:
+        """Set and return the activation ranges of ONNX and Core ML over prepared images uint8 [N, S, S, 3]."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = coreml.save(self._coreml_rounded, Path(folder) / "x.mlpackage", "float16_coreml", 1.0, self._metadata)
+            program = MilEngine(path, describe("float16_coreml", "model", 1, 1.0, {}))
+            self.ranges = {"onnx": onnx.collect_ranges(self._onnx_rounded, images), "coreml": program.ranges(images)}
+        return self.ranges
+
+    def write(self, name: str, temperature: float, folder: Path) -> Path:
+        """Write one variant into a folder.
+
+        Returns:
+            A file or, for Core ML, a folder.
+
+        Raises:
+            ExportError: a converter fails, or there are no ranges for a static variant.
+        """
+        runtime = runtime_of(name)
+        if runtime == "litert":
+            path = folder / f"{name}.tflite"
+            path.write_bytes(self._tflite(name, temperature))
+            return path
+        if "ai8" in name and runtime not in self.ranges:
+            raise ExportError(f"variant {name} needs activation ranges, which the release record lacks; make it again")
+        stem = name.removesuffix(f"_{runtime}")
+        if runtime == "onnx":
+            model = self._onnx
+            if name == STATIC_ONNX_VARIANT:
+                model = self._kept(name, lambda: onnx.quantize(self._onnx_rounded, self.ranges["onnx"]))
+            return onnx.save(model, folder / f"{stem}.onnx", temperature)
+        source = self._coreml_rounded if stem.startswith("wi8") else self._coreml
+        program = self._kept(name, lambda: coreml.compress(source, name, self.ranges.get("coreml", {})))
+        return coreml.save(program, folder / f"{stem}.mlpackage", name, temperature, self._metadata)
+
+    def _kept(self, name: str, make: Any) -> Any:
+        if name not in self._compressed:
+            self._compressed[name] = make()
+        return self._compressed[name]
+
+    def _tflite(self, name: str, temperature: float) -> bytes:
+        if name == STATIC_VARIANT:
+            return self._int8
+        if name == "float32":
+            return with_temperature(self.base, temperature)
+        source = self.base if name == "float16" else graft_weights(self.base, self._int8)
+        return quantize(with_temperature(source, temperature), name)
 
 
 def describe(
@@ -94,11 +213,22 @@ def describe(
     )
 
 
-def run_variant(name: str, model: bytes, images: npt.NDArray[np.uint8], threads: int = 2) -> dict[str, npt.NDArray[np.float32]]:
-    """Outputs of a LiteRT or ONNX variant on prepared images uint8 [N, S, S, 3]."""
+def open_model(name: str, path: Path, threads: int = 2) -> list[Engine]:
+    """What runs a variant's file here: Core ML variants are evaluated in PyTorch and on macOS run by Core ML, too.
+
+    Raises:
+        EngineError: the runtime is missing or refuses the model.
+    """
     spec = describe(name, "model", 1, 1.0, {})
-    engine = OnnxEngine(model, spec, threads) if name == ONNX_VARIANT else LiteRTEngine(model, spec, threads)
-    return engine.run(images)
+    if spec.runtime == "coreml":
+        return open_coreml(path, spec, threads)
+    engine = OnnxEngine if spec.runtime == "onnx" else LiteRTEngine
+    return [engine(path.read_bytes(), spec, threads)]
+
+
+def run_variant(name: str, path: Path, images: npt.NDArray[np.uint8], threads: int = 2) -> dict[str, npt.NDArray[np.float32]]:
+    """Outputs of a variant's file on prepared images uint8 [N, S, S, 3]; those of Core ML evaluated in PyTorch."""
+    return open_model(name, path, threads)[0].run(images)
 
 
 def torch_probabilities(network: DeployedNetwork, images: npt.NDArray[np.uint8], temperature: float) -> npt.NDArray[np.float32]:
@@ -111,32 +241,24 @@ def torch_probabilities(network: DeployedNetwork, images: npt.NDArray[np.uint8],
 
 def check_parity(
     name: str,
-    model: bytes,
+    path: Path,
     network: DeployedNetwork,
     temperature: float,
     images: npt.NDArray[np.uint8],
-    limits: dict[str, tuple[float, float]] | None = None,
+    limits: dict[str, Limits] | None = None,
 ) -> Parity:
-    """Compare a variant with PyTorch on the same images.
+    """Compare a variant with PyTorch on the same images, by every engine that can run it here; the worst one counts.
 
     Raises:
         ExportError: it is off; the message says which variant and by how much.
     """
-    difference = np.abs(run_variant(name, model, images)["probabilities"] - torch_probabilities(network, images, temperature))
-    parity = Parity(float(difference.max()), float(difference.mean()))
-    largest, mean = (limits or PARITY_LIMITS)[name]
-    if not (parity.largest <= largest and parity.mean <= mean):
+    expected = torch_probabilities(network, images, temperature)
+    found = [np.abs(engine.run(images)["probabilities"] - expected) for engine in open_model(name, path)]
+    largest, mean = max(float(d.max()) for d in found), max(float(d.mean()) for d in found)
+    parity = Parity(largest, mean, len(images), (limits or PARITY_LIMITS)[name])
+    if not (largest <= parity.limits.largest and mean <= parity.limits.mean):
         raise ExportError(
-            f"variant {name} differs from PyTorch by up to {parity.largest:.2g} (limit {largest:g}), "
-            f"{parity.mean:.2g} on average (limit {mean:g}); the export is stopped"
+            f"variant {name} differs from PyTorch by up to {largest:.2g} (limit {parity.limits.largest:g}), "
+            f"{mean:.2g} on average (limit {parity.limits.mean:g}); the export is stopped"
         )
     return parity
-
-
-def write_other(name: str, network: DeployedNetwork, temperature: float, size: int, folder: Path, licence: str) -> Path:
-    """Write the ONNX or Core ML variant into a folder."""
-    network.temperature = temperature
-    if name == ONNX_VARIANT:
-        return onnx.write_onnx(network, size, folder / "float32.onnx")
-    description = "Skin-lesion triage. Not a medical device and not a diagnosis. Input: RGB image."
-    return coreml.write_coreml(network, size, folder / "float16.mlpackage", description, licence)

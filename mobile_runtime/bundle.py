@@ -52,28 +52,34 @@ class Bundle:
             BundleError: naming the file and the reason.
             MissingExtraError: a key is given and extra `sign` is not installed.
         """
-        folder = DEFAULT_BUNDLE if path is None else Path(path)
-        if not folder.is_dir():
-            raise BundleError(f"{folder}: no such bundle folder; make one with `make bundle`")
-        file = folder / MANIFEST
-        if not file.is_file() or file.is_symlink():
-            raise BundleError(f"{folder}: no {MANIFEST}; this is not a bundle")
-        if file.stat().st_size > MAX_MANIFEST_BYTES:
-            raise BundleError(f"{file}: over {MAX_MANIFEST_BYTES} bytes; this is no manifest")
-        try:
-            data = file.read_bytes()
-        except OSError as error:
-            raise BundleError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+        folder, file, data = _read_manifest(path)
         signed = None if key is None else signed_digests(folder / SIGNATURE, Path(key))
         if signed is not None and signed.get(MANIFEST) != sha256_bytes(data):
             raise BundleError(f"{file}: not the manifest that was signed; get the bundle again")
-        manifest = _parse(file, data)
-        bundle = cls(folder, manifest, f"{manifest.name}-{manifest.version}+{sha256_bytes(data)[:12]}")
+        bundle = cls._of(folder, file, data)
         bundle._check_file_list()
         if signed is not None:
             bundle._check_signed(signed)
         if verify or signed is not None:
             bundle.verify()
+        return bundle
+
+    @classmethod
+    def read(cls, path: str | Path | None = None) -> Bundle:
+        """The manifest alone, for tools that report on each variant; everything else takes `load`.
+
+        Files are still checked against the manifest by `model_bytes` and `model_folder`.
+
+        Raises:
+            BundleError: no manifest, or one that is no good.
+        """
+        return cls._of(*_read_manifest(path))
+
+    @classmethod
+    def _of(cls, folder: Path, file: Path, data: bytes) -> Bundle:
+        manifest = _parse(file, data)
+        bundle = cls(folder, manifest, f"{manifest.name}-{manifest.version}+{sha256_bytes(data)[:12]}")
+        bundle._check_names()
         return bundle
 
     @property
@@ -119,9 +125,12 @@ class Bundle:
         """The path of a model that is a folder, every file in it checked against the manifest.
 
         Raises:
-            BundleError: a file changed.
+            BundleError: a file changed, or there is none.
         """
-        self._check_files(entry for entry in self.manifest.files if entry.path.startswith(f"{variant.path}/"))
+        entries = [entry for entry in self.manifest.files if entry.path.startswith(f"{variant.path}/")]
+        if not entries:
+            raise BundleError(f"{self.path / variant.path}: variant {variant.name} has no file in the manifest")
+        self._check_files(entries)
         return self.path / variant.path
 
     def verify(self) -> None:
@@ -152,7 +161,7 @@ class Bundle:
             if listed.get(name) != signed.get(name):
                 raise BundleError(f"{self.path / name}: not as it was signed; get the bundle again")
 
-    def _check_file_list(self) -> None:
+    def _check_names(self) -> None:
         listed = {entry.path for entry in self.manifest.files}
         if len(listed) != len(self.manifest.files):
             raise BundleError(f"{self.path / MANIFEST}: a file is listed twice")
@@ -160,6 +169,9 @@ class Bundle:
             parts = PurePosixPath(name)
             if parts.is_absolute() or ".." in parts.parts or "\\" in name or str(parts) != name:
                 raise BundleError(f"{self.path / MANIFEST}: {name!r} is not a plain relative path")
+
+    def _check_file_list(self) -> None:
+        listed = {entry.path for entry in self.manifest.files}
         try:
             present = set(_files(self.path)) - {MANIFEST, SIGNATURE}
         except OSError as error:
@@ -171,6 +183,23 @@ class Bundle:
         for variant in self.variants.values():
             if not any(name == variant.path or name.startswith(f"{variant.path}/") for name in listed):
                 raise BundleError(f"{self.path / variant.path}: variant {variant.name} has no file in the manifest")
+
+
+def _read_manifest(path: str | Path | None) -> tuple[Path, Path, bytes]:
+    """Folder, manifest file and its bytes."""
+    folder = DEFAULT_BUNDLE if path is None else Path(path)
+    if not folder.is_dir():
+        raise BundleError(f"{folder}: no such bundle folder; make one with `make bundle`")
+    file = folder / MANIFEST
+    if not file.is_file() or file.is_symlink():
+        raise BundleError(f"{folder}: no {MANIFEST}; this is not a bundle")
+    if file.stat().st_size > MAX_MANIFEST_BYTES:
+        raise BundleError(f"{file}: over {MAX_MANIFEST_BYTES} bytes; this is no manifest")
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise BundleError(f"{file}: cannot be read ({error.strerror}); check its permissions") from error
+    return folder, file, data
 
 
 def _files(root: Path) -> Iterator[str]:

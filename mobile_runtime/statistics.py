@@ -8,9 +8,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import BaseModel, ConfigDict
 
 from mobile_runtime.manifest import Estimate
 
@@ -19,6 +21,7 @@ Scores = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
+Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
 Z95 = 1.959963984540054
 
 
@@ -156,6 +159,38 @@ def reliability(truth: Bools, probabilities: Scores, bins: int = 15) -> tuple[Re
     return tuple(ReliabilityBin(float(values[m].mean()), float(truth[m].mean()), int(m.sum())) for m in members)
 
 
+class Gap(BaseModel):
+    """A paired difference, new minus reference, with its 95 % interval.
+
+    Attributes:
+        p_value: two-sided; None for the bootstrap.
+        resamples: bootstrap resamples that held both classes; None for DeLong.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    value: float
+    low: float
+    high: float
+    p_value: float | None = None
+    resamples: int | None = None
+
+
+def paired_difference(measure: Measure, reference: Measure, groups: Integers) -> Gap:
+    """`measure` minus `reference` over the same examples, with DeLong's interval and p-value (see `auc`).
+
+    Two scores that order every pair alike differ by exactly nothing: interval 0..0, p = 1.
+    """
+    value = measure.value - reference.value
+    gap = Measure(value, measure.influence - reference.influence, min(measure.support, reference.support))
+    deviation = math.sqrt(gap.variance(groups))
+    if deviation < 1e-12:
+        return Gap(value=value, low=value, high=value, p_value=1.0)
+    p_value = math.erfc(abs(value) / deviation / math.sqrt(2))
+    half = Z95 * deviation
+    return Gap(value=value, low=value - half, high=value + half, p_value=p_value)
+
+
 def expected_calibration_error(truth: Bools, probabilities: Scores, bins: int = 15) -> float | None:
     """Mean gap between predicted and observed frequency over equal-width bins (Guo et al. 2017, section 2), 0..1.
 
@@ -170,3 +205,16 @@ def expected_calibration_error(truth: Bools, probabilities: Scores, bins: int = 
     if not len(truth):
         return None
     return sum(b.n * abs(b.predicted - b.observed) for b in reliability(truth, probabilities, bins)) / len(truth)
+
+
+def non_inferiority(difference: Gap | None, margin: float) -> Outcome:
+    """Judge a difference (new minus reference) against a margin > 0.
+
+    non-inferior: the whole 95 % interval lies above -margin. inferior: all of it lies below. inconclusive: it holds
+    -margin. undetermined: there is no difference to judge.
+    """
+    if difference is None:
+        return "undetermined"
+    if difference.low > -margin:
+        return "non-inferior"
+    return "inferior" if difference.high < -margin else "inconclusive"

@@ -8,16 +8,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
+    from export.variants import Limits
     from tests.conftest import TrainedRun
 
-# A network of a few seconds' training is far less smooth under quantization than a real one.
-LOOSE_LIMITS = {
-    "float32": (1e-4, 1e-5),
-    "float32_onnx": (1e-4, 1e-5),
-    "float16": (0.05, 0.01),
-    "dynamic_wi8_afp32": (0.9, 0.1),
-    "static_wi8_ai8": (0.9, 0.1),
-}
+
+def loose_limits() -> dict[str, Limits]:
+    """A network of a few seconds' training is far less smooth under quantization than a real one."""
+    from export.variants import PARITY_LIMITS, Limits
+
+    exact = {name: limits for name, limits in PARITY_LIMITS.items() if name.startswith("float32")}
+    half = {name: Limits(0.1, 0.02, 0.8, 0.2) for name in PARITY_LIMITS if name.startswith("float16")}
+    return dict.fromkeys(PARITY_LIMITS, Limits(0.95, 0.25, 0.0, 1.0)) | half | exact
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +29,7 @@ def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_bundle(tiny_run: TrainedRun, tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of all six variants. Read it, never change it."""
+    """A bundle of all variants. Read it, never change it."""
     pytest.importorskip("litert_torch")
     from export.assembly import assemble
     from export.outliers import save_outliers
@@ -45,5 +46,5 @@ def tiny_bundle(tiny_run: TrainedRun, tiny_release: Path, tmp_path_factory: pyte
     save_record(fitted.record, tiny_release / "record.json")
     save_outliers(fitted.outliers, tiny_release / "outliers.safetensors")
     folder = tmp_path_factory.mktemp("bundles") / "tiny"
-    assemble(weights, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=LOOSE_LIMITS)
+    assemble(weights, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=loose_limits())
     return folder

@@ -16,6 +16,8 @@ PIXEL_MEAN = 128.0
 PIXEL_STD = 127.5
 """(pixel - 128) / 127.5: the [-1, 1] scaling of the ImageNet weights, moved by half a step so that a uint8 tensor with scale
 1 / 127.5 and zero point 128 holds it exactly, and an int8 graph needs no arithmetic before its first convolution."""
+PIXEL_RANGE = (-PIXEL_MEAN / PIXEL_STD, (255 - PIXEL_MEAN) / PIXEL_STD)
+"""Smallest and largest normalized pixel."""
 
 
 class LesionNetwork(nn.Module):

@@ -13,7 +13,19 @@ from mobile_runtime import Bundle, CaptureError, Decision, TriagePipeline, synth
 
 pytestmark = pytest.mark.slow
 
-VARIANTS = {"float32", "float16", "dynamic_wi8_afp32", "static_wi8_ai8", "float32_onnx", "float16_coreml"}
+VARIANTS = {
+    "float32",
+    "float16",
+    "dynamic_wi8_afp32",
+    "static_wi8_ai8",
+    "float32_onnx",
+    "static_wi8_ai8_onnx",
+    "float16_coreml",
+    "wi8_afp16_coreml",
+    "wi8_ai8_coreml",
+    "palette6_coreml",
+    "palette4_coreml",
+}
 
 
 def test_bundle_holds_every_variant(tiny_bundle: Path) -> None:
@@ -28,12 +40,16 @@ def test_bundle_holds_every_variant(tiny_bundle: Path) -> None:
     ]
     for name in ("float32", "float32_onnx"):
         assert bundle.variants[name].parity["largest"] <= 1e-4
+    for variant in bundle.variants.values():
+        assert variant.parity["images"] == 70, variant.name
+        assert set(variant.operating_points) == {"rule_out", "balanced", "rule_in"}
+    assert "by evaluation in PyTorch" in bundle.variants["wi8_afp16_coreml"].operating_points["rule_out"].dataset
     card = (tiny_bundle / "model_card.md").read_text(encoding="utf-8")
     assert "Not a medical device" in card
     assert "CC-BY-NC-4.0" in card
 
 
-@pytest.mark.parametrize("variant", sorted(VARIANTS - {"float16_coreml"}))
+@pytest.mark.parametrize("variant", sorted(name for name in VARIANTS if not name.endswith("_coreml")))
 def test_every_variant_predicts_alike(tiny_bundle: Path, variant: str) -> None:
     pipeline = TriagePipeline(tiny_bundle, variant=variant)
     images = np.stack([pipeline.prepare(synthetic.lesion(label, 50)) for label in synthetic.LABELS])
@@ -88,11 +104,12 @@ def test_rebuild_without_images_gives_the_same_models(tiny_bundle: Path, tiny_re
     from export.commands import app
 
     words = ["rebuild", "--release", str(tiny_release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "again")]
-    found = CliRunner().invoke(app, [*words, "--only", "static_wi8_ai8", "--only", "float32", "--json"])
+    found = CliRunner().invoke(
+        app, [*words, "--only", "static_wi8_ai8", "--only", "float32", "--only", "static_wi8_ai8_onnx", "--json"]
+    )
     assert found.exit_code == 0, found.output
-    for name in ("static_wi8_ai8", "float32"):
-        again = (tmp_path / "again" / "models" / f"{name}.tflite").read_bytes()
-        assert again == (tiny_bundle / "models" / f"{name}.tflite").read_bytes()
+    for name in ("static_wi8_ai8.tflite", "float32.tflite", "static_wi8_ai8.onnx"):
+        assert (tmp_path / "again" / "models" / name).read_bytes() == (tiny_bundle / "models" / name).read_bytes()
 
 
 def test_export_stops_at_a_variant_that_is_off(tiny_run: object, tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:
@@ -100,11 +117,12 @@ def test_export_stops_at_a_variant_that_is_off(tiny_run: object, tiny_release: P
     from export.errors import ExportError
     from export.outliers import load_outliers
     from export.record import load_record
+    from export.variants import Limits
 
     record = load_record(tiny_release / "record.json")
     int8 = Bundle.load(tiny_bundle).model_bytes(Bundle.load(tiny_bundle).variants["static_wi8_ai8"])
     outliers = load_outliers(tiny_release / "outliers.safetensors")
-    strict = {"float32": (0.0, 0.0)}
+    strict = {"float32": Limits(0.0, 0.0)}
     with pytest.raises(ExportError, match=r"float32 differs from PyTorch by up to .* \(limit 0\)"):
         assemble(
             tiny_release / "mobile.safetensors",

@@ -1,0 +1,247 @@
+"""Whether every variant of a bundle may ship: run on images, compared with float32, held to the limits in the manifest.
+
+A variant whose files are missing or altered, that does not open, or whose figures are over a limit is a failure with its
+reason, and the others are still checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.comparison import Figures, Outputs, Truth, broken, compare, judge, limits_of
+from export.mil import open_coreml
+from mobile_runtime.bundle import Bundle
+from mobile_runtime.capture import prepare
+from mobile_runtime.decision import operating_point
+from mobile_runtime.engines import Engine, open_engine
+from mobile_runtime.errors import BundleError, EngineError
+from mobile_runtime.golden import load_vectors, read_array
+from mobile_runtime.manifest import Variant
+from mobile_runtime.taxonomy import default_taxonomy
+from train.datasets import Columns, read_table
+from train.metrics import truths
+
+REFERENCES = ("float32", "float32_onnx")
+Advance = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Prepared images.
+
+    Attributes:
+        name: what the report calls them.
+        pixels: uint8 [N, S, S, 3].
+        truth: None without labels.
+        recorded: variant -> its outputs when the bundle was made.
+    """
+
+    name: str
+    pixels: npt.NDArray[np.uint8]
+    truth: Truth | None = None
+    recorded: dict[str, Outputs] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One variant by one engine: figures by image set, and why it fails, if it does."""
+
+    variant: str
+    runtime: str
+    figures: dict[str, Figures]
+    failures: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+
+@dataclass(frozen=True)
+class Report:
+    """The outcome; `problem` is what is wrong with the bundle's files as a whole, such as one that is not in its list."""
+
+    bundle: str
+    reference: str | None
+    operating_point: str
+    problem: str | None
+    rows: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        return self.problem is None and all(row.passed for row in self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        rows = [
+            {
+                "variant": row.variant,
+                "runtime": row.runtime,
+                "passed": row.passed,
+                "failures": list(row.failures),
+                "figures": {name: figures.to_dict() for name, figures in row.figures.items()},
+            }
+            for row in self.rows
+        ]
+        names = ("bundle", "reference", "operating_point", "problem", "passed")
+        return {"schema_version": 1, "variants": rows} | {name: getattr(self, name) for name in names}
+
+
+def golden_set(bundle: Bundle) -> ImageSet:
+    """The synthetic images of a bundle's golden vectors.
+
+    Raises:
+        BundleError: there are none, or they are malformed.
+    """
+    vectors = load_vectors(bundle)
+    listed = {entry.path for entry in bundle.manifest.files}
+    size = bundle.manifest.input.size
+    prepared = []
+    for case in vectors.cases:
+        image = read_array(bundle.path, case.prepared, listed)
+        if image.dtype != np.uint8 or image.shape != (size, size, 3):
+            raise BundleError(f"{bundle.path / case.prepared}: {image.dtype} {list(image.shape)}; get the bundle again")
+        prepared.append(image)
+    recorded = {}
+    for name in REFERENCES:
+        recordings = vectors.variants[name].recordings if name in vectors.variants else []
+        if recordings and recordings[0].variant == name:
+            recorded[name] = {role: read_array(bundle.path, path, listed) for role, path in recordings[0].outputs.items()}
+    return ImageSet("golden", np.stack(prepared), recorded=recorded)
+
+
+def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, dataset: str) -> ImageSet:
+    """A folder of images, sub-folders included, and a CSV of labels.
+
+    Raises:
+        DataError: a column, file or image is missing; see `train.datasets.read_table`.
+        TaxonomyError: an unknown data set or label.
+        CaptureError: an image cannot be read.
+    """
+    taxonomy = default_taxonomy()
+    folders = [images, *sorted(path for path in images.rglob("*") if path.is_dir())]
+    examples = read_table(labels, folders, dataset, columns, taxonomy)
+    pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
+    groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
+    return ImageSet(dataset, pixels, Truth(truths(examples, "malignancy", taxonomy), groups))
+
+
+def check(
+    bundle: Bundle,
+    sets: Sequence[ImageSet],
+    names: Sequence[str] = (),
+    point: str | None = None,
+    margin: float | None = None,
+    advance: Advance = lambda name: None,
+) -> Report:
+    """Check variants of a bundle that need not be intact (`Bundle.read`).
+
+    Args:
+        bundle: the bundle.
+        sets: what to run the variants on.
+        names: variants that must be there and pass; none for all.
+        point: operating point of the decisions; None takes the bundle's default.
+        margin: largest loss of AUC; None takes each variant's own.
+        advance: called with the name of each variant before it is run.
+
+    Raises:
+        BundleError: a variant has no such operating point.
+    """
+    try:
+        Bundle.load(bundle.path)
+        problem = None
+    except BundleError as error:
+        problem = str(error)
+    point = point or bundle.manifest.default_operating_point
+    for variant in bundle.variants.values():
+        operating_point(variant, point)
+    runs: dict[str, list[_Run]] = {}
+
+    def run(name: str) -> list[_Run]:
+        if name not in runs:
+            advance(name)
+            runs[name] = _run(bundle, name, sets)
+        return runs[name]
+
+    reference = next(
+        (found for name in REFERENCES if name in bundle.variants for found in run(name) if not found.failure), None
+    )
+    rows = []
+    for name in names or bundle.variants:
+        for found in run(name):
+            figures: dict[str, Figures] = {}
+            failures = [found.failure] if found.failure else []
+            if not failures and reference is None:
+                failures.append(f"no variant {' or '.join(REFERENCES)} that works, to compare it with")
+            elif not failures and reference is not None:
+                figures, failures = _compare(bundle, point, found, reference, sets, margin)
+            rows.append(Row(name, found.runtime, figures, tuple(failures)))
+    return Report(bundle.id, reference.variant.name if reference else None, point, problem, tuple(rows))
+
+
+@dataclass(frozen=True)
+class _Run:
+    variant: Variant
+    runtime: str
+    outputs: dict[str, Outputs]
+    failure: str = ""
+
+
+def _run(bundle: Bundle, name: str, sets: Sequence[ImageSet]) -> list[_Run]:
+    """A variant's outputs by image set, from every engine that can run it here."""
+    try:
+        variant = bundle.variant(name)
+    except BundleError as error:
+        return [_Run(bundle.variant(), "", {}, str(error))]
+    try:
+        engines = _open(bundle, variant)
+    except (BundleError, EngineError) as error:
+        return [_Run(variant, variant.runtime, {}, str(error))]
+    runs = []
+    for engine in engines:
+        try:
+            outputs = {images.name: engine.run(images.pixels) for images in sets}
+            reasons = {key: broken(values, len(bundle.manifest.classes)) for key, values in outputs.items()}
+            failure = next((f"{key}: {reason}" for key, reason in reasons.items() if reason), "")
+        except EngineError as error:
+            outputs, failure = {}, str(error)
+        runs.append(_Run(variant, engine.name, outputs, failure))
+    return runs
+
+
+def _open(bundle: Bundle, variant: Variant) -> list[Engine]:
+    if variant.runtime == "coreml":
+        return open_coreml(bundle.model_folder(variant), variant)
+    return [open_engine(bundle, variant)]
+
+
+def _compare(
+    bundle: Bundle, point: str, found: _Run, reference: _Run, sets: Sequence[ImageSet], margin: float | None
+) -> tuple[dict[str, Figures], list[str]]:
+    limits = limits_of(found.variant)
+    figures: dict[str, Figures] = {}
+    failures: list[str] = []
+    for images in sets:
+        # What float32 gave when the bundle was made, so that float32 itself is checked, too.
+        expected = images.recorded.get(reference.variant.name) or reference.outputs[images.name]
+        figures[images.name] = compare(
+            bundle.manifest,
+            point,
+            (found.variant, found.outputs[images.name]),
+            (reference.variant, expected),
+            images.truth,
+        )
+        if limits is None:
+            continue
+        if margin is not None:
+            limits = limits._replace(auc_loss=margin)
+        missed = judge(figures[images.name], limits, labelled=images.truth is not None)
+        failures += [f"{images.name}: {reason}" for reason in missed]
+    if limits is None:
+        failures.append("the manifest states no limits for it; rebuild the bundle")
+    return figures, failures

@@ -1,0 +1,166 @@
+"""How far a variant's outputs are from float32's, and whether that is within the variant's limits."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from export.variants import PARITY_LIMITS, Limits
+from mobile_runtime.golden import decide_rule
+from mobile_runtime.manifest import Manifest, Variant
+from mobile_runtime.statistics import Gap, auc, expected_calibration_error, non_inferiority, paired_difference
+
+Outputs = dict[str, npt.NDArray[np.float32]]
+SMALLEST = 1e-6
+"""Probabilities below are taken as this one for the divergence: float16 has none under 6e-8, and gives 0 instead."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What labels say of N images.
+
+    Attributes:
+        malignant: float32 [N], 1 or 0; NaN where a label leaves it open.
+        groups: int64 [N], number of the lesion or patient.
+    """
+
+    malignant: npt.NDArray[np.float32]
+    groups: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Figures:
+    """A variant against float32 on the same images.
+
+    Attributes:
+        images: N.
+        largest, mean: absolute difference of class probabilities, 0..1.
+        top1: share of images with the same likeliest class.
+        decisions: share of images with the same decision (refer, low concern, abstain), each at its own limits.
+        kl: mean Kullback-Leibler divergence from float32's probabilities, nats.
+        ece: expected calibration error of malignancy, 0..1, and `ece_reference` that of float32; None without labels.
+        auc_difference: malignancy AUC minus float32's with its paired 95 % interval (DeLong, images of a lesion or patient
+            taken as one); None without labels of both kinds.
+    """
+
+    images: int
+    largest: float
+    mean: float
+    top1: float
+    decisions: float
+    kl: float
+    ece: float | None = None
+    ece_reference: float | None = None
+    auc_difference: Gap | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON types."""
+        gap = self.auc_difference
+        return asdict(self) | {"auc_difference": None if gap is None else gap.model_dump(mode="json")}
+
+
+def malignancy(manifest: Manifest, outputs: Outputs) -> npt.NDArray[np.float32]:
+    """The malignancy score, float32 [N]."""
+    return outputs["scores"][:, [score.name for score in manifest.scores].index("malignancy")]
+
+
+def decisions(manifest: Manifest, variant: Variant, point: str, outputs: Outputs) -> npt.NDArray[np.str_]:
+    """The decision on each image whose quality is taken as good, [N]."""
+    outliers = outputs["outlier"].reshape(-1) if "outlier" in outputs else [None] * len(outputs["scores"])
+    scores = malignancy(manifest, outputs)
+    return np.array(
+        [
+            decide_rule(variant, point, [], float(score), None if outlier is None else float(outlier)).value
+            for score, outlier in zip(scores, outliers, strict=True)
+        ]
+    )
+
+
+def compare(
+    manifest: Manifest,
+    point: str,
+    found: tuple[Variant, Outputs],
+    reference: tuple[Variant, Outputs],
+    truth: Truth | None = None,
+) -> Figures:
+    """Figures of a variant against the reference, both on the same N images.
+
+    Args:
+        manifest: of their bundle.
+        point: name of the operating point.
+        found: the variant and its outputs.
+        reference: the float32 variant and its outputs.
+        truth: labels, if there are any.
+    """
+    new, old = (outputs["probabilities"].astype(np.float64) for _, outputs in (found, reference))
+    difference = np.abs(new - old)
+    logs = [np.log(np.maximum(p, SMALLEST)) for p in (new, old)]
+    same = decisions(manifest, found[0], point, found[1]) == decisions(manifest, reference[0], point, reference[1])
+    calibration: list[float | None] = [None, None]
+    gap = None
+    if truth is not None:
+        known = ~np.isnan(truth.malignant)
+        sick = truth.malignant[known] == 1
+        scores = [malignancy(manifest, outputs)[known] for _, outputs in (found, reference)]
+        calibration = [expected_calibration_error(sick, score) for score in scores]
+        ours, theirs = (auc(sick, score) for score in scores)
+        if ours is not None and theirs is not None:
+            groups = np.unique(truth.groups[known], return_inverse=True)[1].astype(np.int64)
+            gap = paired_difference(ours, theirs, groups)
+    return Figures(
+        images=len(new),
+        largest=float(difference.max()),
+        mean=float(difference.mean()),
+        top1=float((new.argmax(1) == old.argmax(1)).mean()),
+        decisions=float(same.mean()),
+        kl=float((old * (logs[1] - logs[0])).sum(1).mean()),
+        ece=calibration[0],
+        ece_reference=calibration[1],
+        auc_difference=gap,
+    )
+
+
+def limits_of(variant: Variant) -> Limits | None:
+    """The limits that the manifest states; those of this version for a bundle from before it stated any."""
+    stated = {name: variant.parity.get(f"{name}_limit") for name in Limits._fields}
+    if None not in stated.values():
+        return Limits(**{name: value for name, value in stated.items() if value is not None})
+    return PARITY_LIMITS.get(variant.name)
+
+
+def broken(outputs: Outputs, classes: int) -> str | None:
+    """Why outputs are none of a working classifier; None if they are."""
+    probabilities = outputs["probabilities"]
+    if probabilities.shape[1:] != (classes,):
+        return f"{list(probabilities.shape[1:])} probabilities instead of {classes}"
+    for role, values in outputs.items():
+        if not np.isfinite(values).all():
+            return f"{role} are not finite numbers on {int((~np.isfinite(values)).any(axis=1).sum())} images"
+    # float16 rounds each of them by up to 2.5e-4.
+    if (worst := float(np.abs(probabilities.sum(1) - 1).max())) > 0.01:
+        return f"probabilities do not sum to 1 (off by {worst:.2g})"
+    return None
+
+
+def judge(figures: Figures, limits: Limits, labelled: bool) -> list[str]:
+    """Every limit that is missed, in words.
+
+    The largest error is judged on images without labels only: the more images, the larger it gets. Labelled images must give
+    the agreement, and show that the AUC is not lower by more than the margin: too few images to show it is a failure.
+    """
+    failures = []
+    if not labelled and not figures.largest <= limits.largest:
+        failures.append(f"largest probability error {figures.largest:.2g}, limit {limits.largest:g}")
+    if not figures.mean <= limits.mean:
+        failures.append(f"mean probability error {figures.mean:.2g}, limit {limits.mean:g}")
+    if labelled and figures.decisions < limits.agreement:
+        failures.append(f"same decision on {figures.decisions:.1%} of images, limit {limits.agreement:.1%}")
+    outcome = non_inferiority(figures.auc_difference, limits.auc_loss)
+    if labelled and outcome != "non-inferior":
+        gap = figures.auc_difference
+        interval = "no images of both kinds" if gap is None else f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})"
+        failures.append(f"malignancy AUC against float32 is {outcome} at a margin of {limits.auc_loss:g}: {interval}")
+    return failures

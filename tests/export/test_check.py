@@ -1,0 +1,187 @@
+"""The release gate on a real small bundle: whole, damaged, and with a variant that is not what it should be."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from export.commands import app
+from mobile_runtime import Bundle, BundleError, DataError
+from mobile_runtime.bundle import MANIFEST
+from mobile_runtime.files import sha256
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def own(tiny_bundle: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "own"))
+
+
+def run(folder: Path, *words: str) -> Result:
+    return CliRunner().invoke(app, ["check", str(folder), *words])
+
+
+def report(folder: Path, *words: str) -> tuple[int, dict[str, Any], dict[str, list[str]]]:
+    """Exit status, document, and variant -> its failures."""
+    found = run(folder, *words, "--json")
+    assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
+    document = json.loads(found.stdout)
+    return found.exit_code, document, {row["variant"]: row["failures"] for row in document["variants"]}
+
+
+def only(*names: str) -> list[str]:
+    return [word for name in names for word in ("--variant", name)]
+
+
+def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
+    """Change the manifest and make its list of files true again."""
+    document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    change(document)
+    for entry in document["files"]:
+        file = folder / entry["path"]
+        entry |= {"sha256": sha256(file), "size_bytes": file.stat().st_size}
+    (folder / MANIFEST).write_text(json.dumps(document), encoding="utf-8")
+
+
+def test_a_whole_bundle_passes(tiny_bundle: Path) -> None:
+    status, document, failures = report(tiny_bundle)
+    assert status == 0, failures
+    assert document["passed"]
+    assert document["problem"] is None
+    assert document["reference"] == "float32"
+    assert set(failures) == set(Bundle.load(tiny_bundle).variants)
+    rows = {row["variant"]: row for row in document["variants"]}
+    assert "not Core ML" in rows["palette4_coreml"]["runtime"]
+    for row in rows.values():
+        figures = row["figures"]["golden"]
+        assert figures["images"] == 12
+        assert figures["auc_difference"] is None
+    # Float forms of one network are alike; float32 itself against what it gave when the bundle was made.
+    assert rows["float32"]["figures"]["golden"]["largest"] < 1e-4
+    assert rows["float32_onnx"]["figures"]["golden"]["largest"] < 1e-4
+
+
+def test_labelled_images(tiny_bundle: Path, synthetic_data: Path) -> None:
+    words = ["--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv")]
+    names = ("float32", "float32_onnx", "palette6_coreml")
+    status, document, failures = report(tiny_bundle, *words, "--group-column", "lesion_id", *only(*names))
+    assert status == 0, failures
+    for row in document["variants"]:
+        figures = row["figures"]["ham10000"]
+        assert figures["images"] == 112
+        assert 0 <= figures["ece"] <= 1
+        gap = figures["auc_difference"]
+        assert gap["low"] <= gap["value"] <= gap["high"]
+        assert figures["ece_reference"] == document["variants"][0]["figures"]["ham10000"]["ece"]
+    # float32_onnx is held to a thousandth; at no margin at all a difference of nothing is not shown to be none.
+    status, _, failures = report(tiny_bundle, *words, "--margin", "0", *only("float32"))
+    assert status == 1
+    assert "inconclusive at a margin of 0" in failures["float32"][0]
+
+
+@pytest.mark.parametrize("name", ["static_wi8_ai8", "static_wi8_ai8_onnx", "palette4_coreml"])
+def test_a_corrupt_variant_fails_and_the_others_are_checked(own: Path, name: str) -> None:
+    path = own / Bundle.load(own).variants[name].path
+    file = path if path.is_file() else next(path.rglob("weight.bin"))
+    data = bytearray(file.read_bytes())
+    data[len(data) // 2] ^= 1
+    file.write_bytes(bytes(data))
+    status, document, failures = report(own, *only("float32", "float16", name))
+    assert status == 1
+    assert "SHA-256 differs" in document["problem"]
+    assert "SHA-256 differs" in failures[name][0]
+    assert failures["float32"] == failures["float16"] == []
+
+
+def test_a_missing_variant_fails(own: Path) -> None:
+    (own / "models" / "float16.tflite").unlink()
+    shutil.rmtree(own / "models" / "float16.mlpackage")
+    status, document, failures = report(own, *only("float32", "float16", "float16_coreml", "static_wi8_ai9"))
+    assert status == 1
+    assert "missing" in document["problem"]
+    assert "cannot be read" in failures["float16"][0]
+    assert "cannot be read" in failures["float16_coreml"][0]
+    assert "no variant 'static_wi8_ai9'" in failures["static_wi8_ai9"][0]
+    assert failures["float32"] == []
+    found = run(own, *only("float32", "float16"))
+    assert found.exit_code == 1
+    assert "FAIL" in found.output
+
+
+def test_a_file_that_is_not_listed_fails_the_bundle(own: Path) -> None:
+    (own / "models" / "float16.mlpackage" / "extra.bin").write_bytes(b"x")
+    status, document, failures = report(own, *only("float32"))
+    assert status == 1
+    assert "not listed in the manifest" in document["problem"]
+    assert failures["float32"] == []
+
+
+def test_intact_files_with_wrong_numbers_fail(own: Path) -> None:
+    """float16 replaced by the float32 graph at a temperature that makes it sure of everything, and hashes to match."""
+    from compress.flatbuffer import with_temperature
+
+    model = (own / "models" / "float32.tflite").read_bytes()
+    (own / "models" / "float16.tflite").write_bytes(with_temperature(model, 0.01))
+    edit(own, lambda document: None)
+    status, document, failures = report(own, *only("float32", "float16"))
+    assert status == 1
+    assert document["problem"] is None
+    assert any("probability error" in reason for reason in failures["float16"])
+    assert failures["float32"] == []
+
+
+def test_a_changed_float32_fails_by_its_recording(own: Path) -> None:
+    from compress.flatbuffer import with_temperature
+
+    file = own / "models" / "float32.tflite"
+    file.write_bytes(with_temperature(file.read_bytes(), 0.01))
+    edit(own, lambda document: None)
+    status, _, failures = report(own, *only("float32"))
+    assert status == 1
+    assert "largest probability error" in failures["float32"][0]
+
+
+def test_without_float32_onnx_takes_its_place(own: Path) -> None:
+    (own / "models" / "float32.tflite").unlink()
+    status, document, failures = report(own, *only("float32", "float16"))
+    assert status == 1
+    assert document["reference"] == "float32_onnx"
+    assert failures["float32"] != []
+    assert failures["float16"] == []
+
+
+def test_nothing_to_compare_with_fails_everything(own: Path) -> None:
+    for name in ("float32.tflite", "float32.onnx"):
+        (own / "models" / name).unlink()
+    status, document, failures = report(own, *only("float16"))
+    assert status == 1
+    assert document["reference"] is None
+    assert "no variant float32 or float32_onnx that works" in failures["float16"][0]
+
+
+def test_what_cannot_be_checked_at_all_is_an_error(own: Path, tmp_path: Path, synthetic_data: Path) -> None:
+    assert isinstance(run(tmp_path).exception, BundleError)
+    found = run(own, "--images", str(synthetic_data))
+    assert isinstance(found.exception, DataError)
+    assert "both --images and --labels" in str(found.exception)
+    assert isinstance(run(own, "--operating-point", "none").exception, BundleError)
+    (own / "golden" / "golden.json").write_text("{}", encoding="utf-8")
+    assert isinstance(run(own).exception, BundleError)
+
+
+def test_damaged_golden_images_fail_though_labelled_ones_pass(own: Path, synthetic_data: Path) -> None:
+    np.save(own / "golden" / "png.prepared.npy", np.zeros((3, 3, 3), np.uint8))
+    words = ["--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv")]
+    status, document, failures = report(own, *words, *only("float32"))
+    assert status == 1
+    assert document["problem"] is not None
+    assert failures["float32"] == []

@@ -24,8 +24,9 @@ export interface CameraFrame {
 type Samples = (x: number, y: number, channel?: number) => number;
 
 function samples(plane: Plane | undefined, rows: number, columns: number, channels: number): Samples {
-  const needed = plane ? (rows - 1) * plane.rowStride + (columns - 1) * plane.pixelStride + channels : Infinity;
-  if (!plane || plane.pixelStride < channels || plane.rowStride < (columns - 1) * plane.pixelStride + channels || plane.data.length < needed) {
+  const rowBytes = plane ? (columns - 1) * plane.pixelStride + channels : Infinity;
+  const fits = plane && plane.pixelStride >= channels && plane.rowStride >= rowBytes;
+  if (!fits || plane.data.length < (rows - 1) * plane.rowStride + rowBytes) {
     throw new CaptureError("frame", `a plane is missing, or too short for ${columns}x${rows} and its strides`);
   }
   const { data, rowStride, pixelStride } = plane;
@@ -34,7 +35,9 @@ function samples(plane: Plane | undefined, rows: number, columns: number, channe
 
 function chroma(frame: CameraFrame): { u: Samples; v: Samples } {
   const [columns, rows] = [frame.width / 2, frame.height / 2];
-  if (frame.layout === "yuv_420_888") return { u: samples(frame.planes[1], rows, columns, 1), v: samples(frame.planes[2], rows, columns, 1) };
+  if (frame.layout === "yuv_420_888") {
+    return { u: samples(frame.planes[1], rows, columns, 1), v: samples(frame.planes[2], rows, columns, 1) };
+  }
   const luma = frame.planes[0]!;
   const rest = { data: luma.data.subarray(luma.rowStride * frame.height), rowStride: luma.rowStride, pixelStride: 2 };
   const pairs = samples(frame.planes[1] ?? rest, rows, columns, 2);

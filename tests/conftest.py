@@ -49,10 +49,6 @@ class TrainedRun:
         return self.folder / "model.safetensors"
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "browser: needs Node and Chromium; run by `-m browser` only")
-
-
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """Decoded images go into a folder of this session, never into the user's cache."""

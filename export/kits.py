@@ -49,6 +49,7 @@ class Platform:
 PLATFORMS = {
     "android": Platform(("litert",), "src/main/assets/skintriage", "src/conformance/assets/skintriage"),
     "ios": Platform(("coreml",), "Sources/Skintriage/Model", "Tests/SkintriageTests/Vectors"),
+    "web": Platform(("litert",), "bundle", "bundle"),
 }
 
 

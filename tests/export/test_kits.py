@@ -252,6 +252,14 @@ def test_input_size_is_nowhere_in_the_sources() -> None:
         assert not re.search(r"\b(128|144)\b", file.read_text(encoding="utf-8")), file.name
 
 
+def test_web_kit_holds_the_port_and_the_bundle(tmp_path: Path) -> None:
+    bundle = Bundle.load()
+    write_kit(bundle, "web", tmp_path / "kit")
+    assert (tmp_path / "kit" / "src" / "pipeline.ts").is_file()
+    for name in ("manifest.json", bundle.variant(None).path, "golden/golden.json"):
+        assert (tmp_path / "kit" / "bundle" / name).read_bytes() == (bundle.path / name).read_bytes()
+
+
 def test_ios_needs_a_core_ml_variant(tmp_path: Path) -> None:
     bundle = Bundle.load()
     if any(variant.runtime == "coreml" for variant in bundle.variants.values()):

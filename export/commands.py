@@ -44,6 +44,9 @@ def bundle(
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = ReleaseName().version,
     calibration_images: Annotated[int, typer.Option(min=32, help="Images that fix activation ranges.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the calibration draw.")] = 0,
+    evaluate_coreml: Annotated[
+        bool, typer.Option("--evaluate-coreml", help="Measure every Core ML form by evaluating it, palettes too: minutes each.")
+    ] = False,
     record_to: Annotated[
         Optional[Path], typer.Option("--record", help="Also write half-precision weights and release record here.")
     ] = None,
@@ -57,7 +60,9 @@ def bundle(
     kept = save_checkpoint(network, recipe, (record_to or run) / "mobile.safetensors", half=True)
     split = load_split(run / "splits.csv", read_examples(data))
     title = ReleaseName(name, version)
-    fitted = fit_release(kept, split, title=title, calibration_images=calibration_images, seed=seed)
+    fitted = fit_release(
+        kept, split, title=title, calibration_images=calibration_images, evaluate_coreml=evaluate_coreml, seed=seed
+    )
     save_record(fitted.record, (record_to or run) / "record.json")
     save_outliers(fitted.outliers, (record_to or run) / "outliers.safetensors")
     _report(assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base), as_json)

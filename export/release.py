@@ -26,7 +26,7 @@ from export.outliers import OutlierModel, fit_outliers
 from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
 from export.tflite import write_tflite
-from export.variants import ALL_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
+from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, sha256_bytes
@@ -43,6 +43,12 @@ from train.network import LesionNetwork
 from train.splits import Split
 
 SAMPLE_PER_DATASET = 1500
+COREML_COUNTERPARTS = {
+    "float16_coreml": "float16",
+    "wi8_afp16_coreml": "dynamic_wi8_afp32",
+    "wi8_ai8_coreml": STATIC_VARIANT,
+}
+"""Core ML form -> TFLite form with the same weights and nearly the same arithmetic; palettes have none."""
 REFUSAL_AIM = 0.02
 
 
@@ -81,6 +87,7 @@ def fit_release(
     title: ReleaseName = ReleaseName(),
     calibration_images: int = 256,
     primary: str | None = None,
+    evaluate_coreml: bool = False,
     seed: int = 0,
     cache: Path | None = None,
 ) -> Fitted:
@@ -92,6 +99,8 @@ def fit_release(
         title: name and version of the bundle.
         calibration_images: size of the calibration set, drawn from the training split.
         primary: data set whose validation images choose the thresholds; None takes the largest.
+        evaluate_coreml: fit and measure every Core ML form by evaluating its program, some minutes each; else those of
+            `COREML_COUNTERPARTS` take over what was fitted for the TFLite form of the same numbers, and the rest are left out.
         seed: of the calibration draw.
         cache: folder of decoded images.
 
@@ -108,7 +117,8 @@ def fit_release(
     typical = prepared_images(sample, pixels, recipe.input_size)
     parts = {name: prepared_images(split[name], pixels, recipe.input_size) for name in ("val", "test")}
     primary = primary or max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
-    names = [name for name in ALL_VARIANTS if name != ONNX_VARIANT]
+    left_out = {ONNX_VARIANT, *(() if evaluate_coreml else COREML_VARIANTS)}
+    names = [name for name in ALL_VARIANTS if name not in left_out]
     with Progress(console=err, transient=True) as progress, tempfile.TemporaryDirectory() as folder:
         task = progress.add_task("convert", total=3 + len(names))
         outliers = fit_outliers(_textures(network, typical), [example.dataset for example in sample])
@@ -144,6 +154,8 @@ def fit_release(
             progress.advance(task)
     # It is the float32 graph, and shares what was fitted there.
     variants[ONNX_VARIANT] = variants["float32"]
+    if not evaluate_coreml:
+        variants |= {name: _shared(variants[other], other) for name, other in COREML_COUNTERPARTS.items()}
     record = ReleaseRecord(
         name=title.name,
         version=title.version,
@@ -162,6 +174,15 @@ def fit_release(
         ranges=writer.ranges,
     )
     return Fitted(record, outliers, base, int8)
+
+
+def _shared(fitted: VariantRecord, source: str) -> VariantRecord:
+    """What was fitted for one form, for another of the same numbers that was not measured itself."""
+    points = {
+        name: point.model_copy(update={"dataset": f"{point.dataset}, measured on {source}"})
+        for name, point in fitted.operating_points.items()
+    }
+    return fitted.model_copy(update={"operating_points": points, "metrics": {}})
 
 
 def _sample(train: Sequence[Example], per_dataset: int, seed: int) -> list[Example]:

@@ -42,7 +42,7 @@ def tiny_bundle(tiny_run: TrainedRun, tiny_release: Path, tmp_path_factory: pyte
     network, recipe = load_checkpoint(tiny_run.checkpoint)
     weights = save_checkpoint(network, recipe, tiny_release / "mobile.safetensors", half=True)
     split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
-    fitted = fit_release(weights, split, calibration_images=32, cache=tiny_run.cache)
+    fitted = fit_release(weights, split, calibration_images=32, evaluate_coreml=True, cache=tiny_run.cache)
     save_record(fitted.record, tiny_release / "record.json")
     save_outliers(fitted.outliers, tiny_release / "outliers.safetensors")
     folder = tmp_path_factory.mktemp("bundles") / "tiny"

@@ -1,0 +1,204 @@
+"""The README's tables of measured figures, written from stored results: `python -m benchmarks.readme`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from benchmarks.figure_list import Figure, figures_of
+from benchmarks.stored import read_result
+from mobile_runtime.bundle import Bundle
+from mobile_runtime.console import guard, out
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_atomically
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parent.parent / "README.md"
+BEGIN, END = "<!-- measured: begin, written by python -m benchmarks.readme -->", "<!-- measured: end -->"
+STORED = (
+    "drift_ham10000", "drift_isic2017", "drift_pad_ufes_20", "decisions_ham10000", "robustness_ham10000", "gates_ham10000",
+    "latency",
+)  # fmt: skip
+DATASETS = {"ham10000": "HAM10000, dermoscopy", "isic2017": "ISIC 2017, dermoscopy", "pad_ufes_20": "PAD-UFES-20, smartphone"}
+ACCURACY = {
+    "malignancy AUC": "auc_malignancy",
+    "melanoma against nevus AUC": "auc_melanoma_vs_nevus",
+    "macro AUC": "auc_macro",
+    "balanced accuracy": "balanced_accuracy",
+    "`rule_out`: sensitivity": "sensitivity",
+    "`rule_out`: specificity": "specificity",
+}
+
+
+def measured(results: Path = RESULTS) -> str:
+    """Markdown tables of the shipped bundle's figures.
+
+    Raises:
+        DataError: a result is missing, or is not of this version.
+    """
+    bundle = Bundle.load()
+    variant = bundle.variant(None)
+    figures: dict[str, Figure] = {}
+    for name in STORED:
+        figures |= figures_of(read_result(results / f"{name}.json"))
+    for dataset, metrics in variant.metrics.items():
+        for name, estimate in metrics.items():
+            key = f"drift.{dataset}.{variant.name}.{name}"
+            figures.setdefault(key, Figure(**estimate.model_dump()))
+    blocks = [_accuracy(figures, variant.name), _compression(figures, variant.name), _outcomes(figures, variant.name)]
+    return "\n\n".join(
+        [*blocks, _gates(figures, variant.name), _robustness(figures, variant.name), _speed(figures, variant.name)]
+    )
+
+
+def update(readme: Path = README) -> bool:
+    """Rewrite the tables between the README's two marks; True where anything changed.
+
+    Raises:
+        DataError: the README lacks the marks.
+    """
+    text = readme.read_text(encoding="utf-8")
+    if text.count(BEGIN) != 1 or text.count(END) != 1:
+        raise DataError(f"{readme}: it needs the lines {BEGIN!r} and {END!r} once each")
+    before, rest = text.split(BEGIN)
+    after = rest.split(END)[1]
+    new = f"{before}{BEGIN}\n{measured()}\n{END}{after}"
+    if new != text:
+        with write_atomically(readme) as temporary:
+            temporary.write_text(new, encoding="utf-8")
+    return new != text
+
+
+def _interval(figure: Figure | None, scale: float = 1, digits: int = 3, n: bool = False) -> str:
+    if figure is None:
+        return ""
+    text = f"{figure.value * scale:.{digits}f}"
+    if figure.low is not None and figure.high is not None:
+        text += f" ({figure.low * scale:.{digits}f} to {figure.high * scale:.{digits}f})"
+    return text + (f", n={figure.n:,}" if n and figure.n else "")
+
+
+def _percent(figure: Figure | None, n: bool = False) -> str:
+    return _interval(figure, 100, 1, n).replace(")", ") %", 1) if figure is not None else ""
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _accuracy(figures: Mapping[str, Figure], variant: str) -> str:
+    head = [""]
+    for dataset, title in DATASETS.items():
+        images = figures[f"drift.{dataset}.{variant}.auc_malignancy"].n
+        head.append(f"{title}, n={images:,}")
+    rows = []
+    for title, name in ACCURACY.items():
+        rows.append([title, *(_interval(figures.get(f"drift.{dataset}.{variant}.{name}")) for dataset in DATASETS)])
+    return _table(head, rows)
+
+
+def _compression(figures: Mapping[str, Figure], variant: str) -> str:
+    head = [
+        "variant, on HAM10000",
+        "MB",
+        "malignancy AUC",
+        "difference to float32",
+        "same verdict",
+        "cancers no longer referred",
+    ]
+    prefix = "drift.ham10000."
+    names = [key.split(".")[2] for key in figures if key.startswith(prefix) and key.endswith(".size_mb")]
+    rows = []
+    for name in sorted(names, key=lambda name: (name != "float32", name != variant, name)):
+        of = {
+            part: figures.get(f"{prefix}{name}.{part}") for part in ("size_mb", "auc_malignancy", "auc_difference", "agreement")
+        }
+        lost = figures.get(f"{prefix}{name}.malignant_no_longer_referred")
+        cells = [_interval(of["size_mb"], digits=2), _interval(of["auc_malignancy"]), _interval(of["auc_difference"], digits=4)]
+        rows.append([f"`{name}`", *cells, _percent(of["agreement"]), "" if lost is None else f"{lost.value:.0f} of {lost.n}"])
+    return _table(head, rows)
+
+
+def _outcomes(figures: Mapping[str, Figure], variant: str) -> str:
+    prefix = f"decisions.ham10000.{variant}.set_aside."
+    rows = [
+        ["cancers given `low_concern`", _interval(figures.get(f"{prefix}missed_per_1000"), digits=1)],
+        ["patients without cancer who are referred", _interval(figures.get(f"{prefix}over_referred_per_1000"), digits=0)],
+        ["referrals for each cancer found", _interval(figures.get(f"{prefix}number_needed_to_refer"), digits=1)],
+        ["negative predictive value", _percent(figures.get(f"{prefix}npv"))],
+    ]
+    return _table(["of 1,000 patients, 50 with cancer, if they were like HAM10000's", ""], rows)
+
+
+def _gates(figures: Mapping[str, Figure], variant: str) -> str:
+    prefix = f"gates.ham10000.{variant}."
+    strongest = [figures[key] for key in figures if key.startswith(prefix) and key.endswith(".5.turned_away")]
+    rows = [
+        ["clean images turned away as poor", _percent(figures.get(f"{prefix}false_retakes"), n=True)],
+        ["clean images abstained on", _percent(figures.get(f"{prefix}abstained"), n=True)],
+        [
+            "degraded images turned away at the strongest of five severities, worst kind",
+            _percent(min(strongest, key=_value), n=True),
+        ],
+        ["drawings that are not skin, given no score", _percent(figures.get(f"{prefix}not_skin_not_scored"), n=True)],
+        [
+            "verdict flips between views of one lesion, single frame",
+            _percent(figures.get(f"{prefix}flips_single_frame"), n=True),
+        ],
+        ["the same, burst of five", _percent(figures.get(f"{prefix}flips_burst_of_five"), n=True)],
+    ]
+    return _table(["gates on HAM10000", ""], rows)
+
+
+def _robustness(figures: Mapping[str, Figure], variant: str) -> str:
+    prefix = f"robustness.ham10000.{variant}."
+    faults = {
+        key[len(prefix) :].split(".")[0] for key in figures if key.startswith(prefix) and key.endswith("caught_by_golden")
+    }
+    caught = [figures[f"{prefix}{fault}.caught_by_golden"].value for fault in faults]
+    third = {key.split(".")[3]: figures[key] for key in figures if key.startswith(prefix) and key.endswith(".3.auc_change")}
+    worst = sorted(third, key=lambda name: third[name].value)[:3]
+    rows = [
+        [f"malignancy AUC change under {name.replace('_', ' ')}, severity 3 of 5", _interval(third[name])] for name in worst
+    ]
+    rows.append(["mistakes in a port's pipeline that the golden vectors catch", f"{sum(caught):.0f} of {len(caught)}"])
+    return _table(["robustness on HAM10000: the three worst of 14 kinds of damage", ""], rows)
+
+
+def _speed(figures: Mapping[str, Figure], variant: str) -> str:
+    rows = []
+    for name, title in ((variant, "int8"), ("float32", "float32")):
+        prefix = f"latency.{name}.threads_1."
+        rows.append(
+            [
+                title,
+                *(
+                    _interval(figures.get(f"{prefix}{part}"), digits=digits)
+                    for part, digits in (
+                        ("inference_p50_ms", 2), ("inference_p90_ms", 2), ("assess_p50_ms", 2), ("peak_memory_mb", 0)
+                    )
+                ),
+            ]
+        )  # fmt: skip
+    head = [
+        "one core of a desktop Xeon, not a phone",
+        "inference p50, ms",
+        "p90, ms",
+        "`assess()` of a 600x450 JPEG, p50, ms",
+        "MB, peak",
+    ]
+    return _table(head, rows)
+
+
+def _value(figure: Figure) -> float:
+    return figure.value
+
+
+def main() -> None:
+    """Update the README and say whether it changed."""
+    out.print(f"{README.name}: {'updated' if update() else 'nothing to change'}")
+
+
+if __name__ == "__main__":
+    guard(main)

@@ -1,0 +1,41 @@
+"""The README's figures are those of the stored results, and of no other bundle than the shipped one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.readme import BEGIN, END, README, RESULTS, STORED, measured, update
+from benchmarks.stored import read_result
+from mobile_runtime import Bundle
+from mobile_runtime.errors import DataError
+
+
+def test_the_readme_says_what_was_measured() -> None:
+    assert f"{BEGIN}\n{measured()}\n{END}" in README.read_text(encoding="utf-8")
+
+
+def test_tables_are_rewritten_between_the_marks_only(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"above\n{BEGIN}\nold figures\n{END}\nbelow\n", encoding="utf-8")
+    assert update(readme)
+    text = readme.read_text(encoding="utf-8")
+    assert text.startswith("above\n")
+    assert text.endswith("below\n")
+    assert "old figures" not in text
+    assert not update(readme)
+
+
+def test_a_readme_without_marks_is_left_alone(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text("text\n", encoding="utf-8")
+    with pytest.raises(DataError, match="once each"):
+        update(readme)
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_stored_results_are_of_the_shipped_release(name: str) -> None:
+    # The bundle of all variants and the shipped one differ in their digest, not in name and version.
+    result = read_result(RESULTS / f"{name}.json")
+    assert result.bundle.split("+")[0] == Bundle.load().id.split("+")[0]

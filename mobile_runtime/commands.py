@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import webbrowser
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -18,13 +19,15 @@ from rich.table import Table
 from mobile_runtime import annotate, synthetic
 from mobile_runtime.assessment import DISCLAIMER, Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
-from mobile_runtime.capture import ImageInput
+from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import CaptureError
+from mobile_runtime.files import write_json
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.replay import STAGES, Check, Replay, replay
 from mobile_runtime.serving import PageServer, collect
+from mobile_runtime.watching import arrivals, verdict_path
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -42,19 +45,33 @@ JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard outpu
 
 @app.command(epilog="Example: skintriage assess photo.jpg --out verdicts --json")
 def assess(
-    images: Annotated[list[Path], typer.Argument(help="Photographs: JPEG, PNG or WebP.")],
+    images: Annotated[Optional[list[Path]], typer.Argument(help="Photographs: JPEG, PNG or WebP.")] = None,
     bundle: BundleOption = None,
     variant: VariantOption = None,
     operating_point: PointOption = None,
     threads: Annotated[int, typer.Option(help="Inference threads; results do not depend on them.")] = 1,
     folder: Annotated[Optional[Path], typer.Option("--out", help="Write an annotated picture per image here.")] = None,
+    watched: Annotated[
+        Optional[Path], typer.Option("--watch", help="Give each new photograph of this folder a JSON and a picture in --out.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Give a verdict on each photograph.
 
-    A bad image is reported and the rest go on; the exit status is then 1.
+    A bad image is reported and the rest go on; the exit status is then 1. With --watch it goes on until interrupted; each
+    photograph gets its verdict once, across restarts, and half-copied files are waited for.
     """
+    if (images is None) == (watched is None):
+        raise CaptureError("give photographs, or a folder with --watch, and not both")
     pipeline = TriagePipeline(bundle, variant, operating_point, threads)
+    if watched is not None:
+        if folder is None or folder.resolve() == watched.resolve():
+            raise CaptureError("--watch needs --out, a folder other than the watched one")
+        if not watched.is_dir():
+            raise CaptureError(f"{watched}: no such folder to watch")
+        _watch(pipeline, watched, folder, as_json)
+        return
+    assert images is not None
     documents: list[dict[str, Any]] = []
     failed = 0
     shown = images if as_json or len(images) < 20 else track(images, "assess", console=err, transient=True)
@@ -71,6 +88,21 @@ def assess(
     elif failed:
         err.print(f"{failed} of {len(images)} images could not be read.")
     raise typer.Exit(1 if failed else 0)
+
+
+def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool) -> None:
+    err.print(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C", soft_wrap=True)
+    for photo, stamp in arrivals(watched, folder):
+        document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
+        try:
+            document |= _assess_one(pipeline, photo, photo.name, folder, photo.name, quiet=as_json).to_dict()
+        except CaptureError as error:
+            print_error(error)
+            document["error"] = str(error)
+        write_json(verdict_path(photo, folder), document)
+        if as_json:
+            sys.stdout.write(json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+            sys.stdout.flush()
 
 
 @app.command(epilog="Example: skintriage demo --image photo.jpg --out demo")
@@ -183,12 +215,12 @@ def serve(
 def _assess_one(
     pipeline: TriagePipeline, image: ImageInput, title: str, folder: Path | None, stem: str, quiet: bool
 ) -> Assessment:
-    prepared = pipeline.prepare(image)
-    assessment = pipeline.assess_prepared(prepared)
+    captured = normalize(image, pipeline.input_size)
+    assessment = pipeline.assess_prepared(captured.image, captured.region_px)
     names = {spec.label: spec.name for spec in pipeline.manifest.classes}
     written = None
     if folder is not None:
-        picture = annotate.draw(prepared, assessment, names, title)
+        picture = annotate.draw(captured.image, assessment, names, title)
         written = annotate.save(picture, folder / f"{stem}.verdict.png")
     if not quiet:
         _print_verdict(assessment, names, title, written)

@@ -64,3 +64,20 @@ def test_info_and_demo(tiny_bundle: Path, tmp_path: Path) -> None:
     assert demo.exit_code == 0, demo.output
     assert "not patients" in demo.output
     assert len(list((tmp_path / "demo").glob("*.png"))) == 3
+
+
+def test_the_command_sees_what_the_pipeline_sees(tmp_path: Path) -> None:
+    tiny = tmp_path / "tiny.png"
+    Image.fromarray(synthetic.lesion("nv", 1, 40)).save(tiny)
+    done = CliRunner().invoke(app, ["assess", str(tiny), "--json"])
+    (document,) = json.loads(done.stdout)
+    assert document["decision"] == "retake"
+    assert "too_small" in document["quality"]["reasons"]
+    assert document["quality"]["region_px"] == 40
+
+
+@pytest.mark.parametrize("words", [[], ["a.jpg", "--watch", "folder"], ["--watch", "folder"]])
+def test_assess_says_what_it_needs(words: list[str]) -> None:
+    done = CliRunner().invoke(app, ["assess", *words])
+    assert type(done.exception).__name__ == "CaptureError"
+    assert "--watch" in str(done.exception)

@@ -1,0 +1,79 @@
+"""A folder that is watched: each new photograph gets one verdict, once, whatever is restarted in between.
+
+What has been done is what lies in the output folder: the JSON of a photograph is written last, by renaming, and names the size
+and time of the file it is about. A photograph that is replaced by another of the same name is new.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from mobile_runtime.errors import CaptureError
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
+
+
+@dataclass(frozen=True)
+class Stamp:
+    """What tells one content of a file from the next: size in bytes, time of change in nanoseconds."""
+
+    size_bytes: int
+    changed_ns: int
+
+
+def verdict_path(photo: Path, out: Path) -> Path:
+    """Where the JSON of a photograph goes; the annotated picture has the same name and ends in .png."""
+    return out / f"{photo.name}.json"
+
+
+def is_done(photo: Path, stamp: Stamp, out: Path) -> bool:
+    """Whether the output folder holds a verdict on this content of the photograph."""
+    try:
+        document = json.loads(verdict_path(photo, out).read_bytes())
+        return bool(document["file"] == {"size_bytes": stamp.size_bytes, "changed_ns": stamp.changed_ns})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def arrivals(
+    folder: Path,
+    out: Path,
+    interval_s: float = 1.0,
+    settle_s: float = 2.0,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[tuple[Path, Stamp]]:
+    """Photographs without a verdict, for ever, each once its size and time of change have kept still: it may be half copied.
+
+    Args:
+        folder: what is watched, its own files only; hidden files and other types are left alone.
+        out: where verdicts go.
+        interval_s: seconds between looks.
+        settle_s: seconds for which a file must not change.
+        sleep, clock: for tests.
+
+    Raises:
+        CaptureError: the folder cannot be listed.
+    """
+    seen: dict[Path, tuple[Stamp, float]] = {}
+    while True:
+        try:
+            photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+        except OSError as error:
+            raise CaptureError(f"{folder}: {error.strerror}; give a folder that can be read") from error
+        for photo in photos:
+            try:
+                stat = photo.stat()
+            except OSError:  # taken away again
+                continue
+            stamp = Stamp(stat.st_size, stat.st_mtime_ns)
+            known, since = seen.get(photo, (None, 0.0))
+            if known != stamp:
+                seen[photo] = (stamp, clock())
+            elif clock() - since >= settle_s and not is_done(photo, stamp, out):
+                yield photo, stamp
+        sleep(interval_s)

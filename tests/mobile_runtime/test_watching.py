@@ -1,0 +1,109 @@
+"""A watched folder: every photograph once, across restarts, and never while it is being copied."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from PIL import Image
+
+from mobile_runtime import synthetic
+from mobile_runtime.files import write_json
+from mobile_runtime.watching import Stamp, arrivals, verdict_path
+from tests.conftest import REPOSITORY
+
+
+class Time:
+    """A clock that only sleeping moves; `then` happens at the given looks at the folder."""
+
+    def __init__(self, then: dict[int, object] | None = None) -> None:
+        self.now, self.looks, self.then = 0.0, 0, then or {}
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+        self.looks += 1
+        if self.looks in self.then:
+            self.then[self.looks]()  # type: ignore[operator]
+        if self.looks > 50:
+            raise TimeoutError
+
+    def clock(self) -> float:
+        return self.now
+
+
+def watch(folder: Path, out: Path, time: Time) -> Iterator[tuple[Path, Stamp]]:
+    return arrivals(folder, out, interval_s=1, settle_s=2, sleep=time.sleep, clock=time.clock)
+
+
+def done(found: tuple[Path, Stamp], out: Path) -> None:
+    photo, stamp = found
+    write_json(verdict_path(photo, out), {"file": {"size_bytes": stamp.size_bytes, "changed_ns": stamp.changed_ns}})
+
+
+def test_a_photo_that_grows_is_waited_for(tmp_path: Path) -> None:
+    photo, out = tmp_path / "a.jpg", tmp_path / "out"
+    photo.write_bytes(b"1")
+    ticks = Time({look: lambda: photo.write_bytes(photo.read_bytes() + b"1") for look in range(1, 8)})
+    found = next(watch(tmp_path, out, ticks))
+    assert found[0] == photo
+    assert found[1].size_bytes == 8
+    assert ticks.looks >= 9  # two quiet seconds after the last change
+
+
+def test_each_photo_once_across_restarts_and_again_when_replaced(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    for name in ("a.jpg", "B.PNG", ".hidden.jpg", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    seen = []
+    for found in islice(watch(tmp_path, out, Time()), 2):
+        done(found, out)
+        seen.append(found[0].name)
+    assert sorted(seen) == ["B.PNG", "a.jpg"]
+    again = Time()
+    try:
+        next(watch(tmp_path, out, again))
+        raise AssertionError("a photograph with a verdict came again")
+    except TimeoutError:
+        pass
+    (tmp_path / "a.jpg").write_bytes(b"another picture")
+    assert next(watch(tmp_path, out, Time()))[0].name == "a.jpg"
+
+
+def test_a_damaged_verdict_is_made_again(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    found = next(watch(tmp_path, out, Time()))
+    done(found, out)
+    verdict_path(found[0], out).write_text('{"file": ')
+    assert next(watch(tmp_path, out, Time())) == found
+
+
+def test_the_command_gives_each_photo_a_json_and_a_picture(tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / "nv.png")
+    (folder / "broken.jpg").write_bytes(b"not a picture")
+    words = [sys.executable, "-m", "mobile_runtime", "assess", "--watch", str(folder), "--out", str(out), "--json"]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        lines = [json.loads(process.stdout.readline()) for _ in range(2)]
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    by_name = {line["image"]: line for line in lines}
+    assert by_name["nv.png"]["decision"] in ("refer", "low_concern", "abstain", "retake")
+    assert "error" in by_name["broken.jpg"]
+    deadline = time.monotonic() + 10
+    while not (out / "nv.png.json").is_file() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert json.loads((out / "nv.png.json").read_text()) == by_name["nv.png"]
+    assert (out / "nv.png.verdict.png").is_file()
+    assert (out / "broken.jpg.json").is_file()

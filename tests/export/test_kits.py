@@ -78,7 +78,7 @@ def test_java_gives_python_answers(android_kit: Path, classes: Path) -> None:
     points = sum(len(variant["decisions"]) for variant in golden["variants"].values())
     rules = sum(len(variant["rules"]) for variant in golden["variants"].values())
     count = len(golden["cases"])
-    assert found["upright"][0] >= count - 2  # ImageIO has no WebP and another idea of 16-bit grey
+    assert found["upright"][0] >= count - 3  # ImageIO has no WebP, another idea of 16-bit grey, and no profile of a PNG
     assert found["prepared"] == found["quality"] == (count, 0)
     assert found["pipeline"] == (points * count, 0)
     assert found["decision"] == (points * count + rules, 0)
@@ -238,7 +238,7 @@ def test_ports_hold_no_copies_of_constants() -> None:
     assert {22.0, 91881.0, 77.0, 128.0} <= known
     for file in PORTS:
         # Only code that the app runs: the readme's snippets and the tests' readers have numbers of their own.
-        if file.suffix not in (".java", ".swift") or not {"main", "Sources"} & set(file.parts):
+        if file.suffix not in (".java", ".swift") or not {"main", "Sources"} & set(file.relative_to(SOURCES).parts):
             continue
         text = file.read_text(encoding="utf-8")
         code = re.sub(r"//.*", "", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))

@@ -100,7 +100,7 @@ public final class Conformance {
         Object frame = fields.get("frame");
         RgbImage decoded = frame == null ? decoder.decode(source) : frame(Json.object(frame), source).toRgb();
         if (decoded == null) {
-            skip("upright", name + ": no decoder for this file format");
+            skip("upright", name + ": no decoder for this file");
         } else {
             int difference = difference(decoded, upright);
             int tolerance = Json.integer(fields.get("upright_tolerance"));

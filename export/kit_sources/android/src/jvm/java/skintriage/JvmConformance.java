@@ -5,6 +5,7 @@ import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
@@ -33,6 +34,9 @@ public final class JvmConformance {
 
     private static RgbImage decode(byte[] file) throws IOException {
         boolean jpeg = file[0] == (byte) 0xff;
+        if (!jpeg && new String(file, StandardCharsets.ISO_8859_1).contains("iCCP")) {
+            return null; // ImageIO leaves the profile of a PNG aside; Android applies it
+        }
         BufferedImage image = ImageIO.read(new ByteArrayInputStream(file));
         if (image == null || image.getType() == BufferedImage.TYPE_USHORT_GRAY) {
             return null; // ImageIO has no WebP, and takes 16-bit grey for linear light

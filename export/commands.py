@@ -208,34 +208,25 @@ def _report(made: Bundle, as_json: bool) -> None:
 
 
 def _print_check(report: Report) -> None:
-    title = f"{report.bundle}, against {report.reference or 'nothing'} at {report.operating_point}"
-    table = Table("variant", "runtime", "images", "error max / mean", "top-1", "decisions", "KL", "ECE", "AUC difference", "")
-    table.title = title
+    against = f"against {report.reference or 'nothing'} at {report.operating_point}"
+    out.print(f"[bold]{report.bundle}[/], {against}; errors of probability largest / mean", soft_wrap=True)
     for row in report.rows:
         verdict = "[green]pass[/]" if row.passed else "[bold red]FAIL[/]"
-        lines = _lines(row) or [("",) * 7]
-        for index, cells in enumerate(lines):
-            first = (row.variant, escape(row.runtime), verdict) if index == 0 else ("", "", "")
-            table.add_row(first[0], first[1], *cells, first[2])
-    out.print(table)
-    for row in report.rows:
+        out.print(f"{verdict}  [bold]{row.variant}[/]  [dim]{escape(row.runtime)}[/]", soft_wrap=True)
+        for line in _lines(row):
+            out.print(f"      {line}", highlight=False, soft_wrap=True)
         for reason in row.failures:
-            out.print(f"[red]{row.variant}[/] ({escape(row.runtime)}): {escape(reason)}", soft_wrap=True)
+            out.print(f"      [red]{escape(reason)}[/]", soft_wrap=True)
 
 
-def _lines(row: Row) -> list[tuple[str, ...]]:
-    lines: list[tuple[str, ...]] = []
+def _lines(row: Row) -> list[str]:
+    lines = []
     for name, figures in row.figures.items():
-        gap = figures.auc_difference
-        lines.append(
-            (
-                f"{name} {figures.images}",
-                f"{figures.largest:.2g} / {figures.mean:.2g}",
-                f"{figures.top1:.1%}",
-                f"{figures.decisions:.1%}",
-                f"{figures.kl:.2g}",
-                "" if figures.ece is None else f"{figures.ece:.3f}",
-                "" if gap is None else f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})",
-            )
-        )
+        line = f"{name} {figures.images}: error {figures.largest:.2g} / {figures.mean:.2g}, same class {figures.top1:.1%}, "
+        line += f"same decision {figures.decisions:.1%}, KL {figures.kl:.2g}"
+        if figures.ece is not None:
+            line += f", ECE {figures.ece:.3f}"
+        if (gap := figures.auc_difference) is not None:
+            line += f", AUC {gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})"
+        lines.append(line)
     return lines

@@ -33,16 +33,21 @@ class StudentRecipe(Recipe):
         temperature: T, by which the logits of both sides are divided.
         teacher_weight: share of the teacher's term in the loss; the labels have the rest.
         feature_weight: weight of one minus the cosine between embeddings, the student's projected linearly; 0 leaves it out.
+        turned_teachers: each teacher sees the view in one of the square's eight orientations, drawn per batch, so that the
+            student learns their mean over orientations, which is better than any one, at the price of a single one.
     """
 
     temperature: float = Field(2.0, gt=0, le=20)
     teacher_weight: float = Field(0.7, ge=0, le=1)
     feature_weight: float = Field(0.0, ge=0)
+    turned_teachers: bool = False
 
     @model_validator(mode="after")
     def _unmixed(self) -> StudentRecipe:
         if self.mixup or self.max_class_size:
             raise ValueError("mixup and max_class_size are for training on labels alone; leave them out")
+        if self.turned_teachers and (self.fixed_views or self.feature_weight):
+            raise ValueError("turned_teachers answer anew for every view: leave fixed_views and feature_weight out")
         return self
 
 
@@ -93,10 +98,17 @@ class Distillation(nn.Module):
         kept = zip(*(self._answers[key] for key in keys), strict=True)
         return [torch.stack(rows).to(pixels.device) for rows in kept]
 
+    def _turned(self, pixels: torch.Tensor) -> torch.Tensor:
+        if not self.recipe.turned_teachers:
+            return pixels
+        quarters, mirrored = divmod(int(torch.randint(8, ())), 2)
+        turned = torch.rot90(pixels, quarters, (2, 3))
+        return (turned.flip(3) if mirrored else turned).contiguous(memory_format=torch.channels_last)
+
     def _ask(self, pixels: torch.Tensor) -> list[torch.Tensor]:
         with torch.no_grad():
             teachers = [teacher.to(pixels.device) for teacher in self._teachers]
-            embeddings = [teacher.embed(pixels) for teacher in teachers]
+            embeddings = [teacher.embed(self._turned(pixels)) for teacher in teachers]
             logits = [teacher.head(embedding).float() for teacher, embedding in zip(teachers, embeddings, strict=True)]
             soft = torch.stack([F.softmax(one / self.recipe.temperature, 1) for one in logits]).mean(0)
         return [soft, *(e.float() for e in embeddings[: len(self.projections)])]

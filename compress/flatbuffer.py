@@ -14,6 +14,8 @@ from mobile_runtime.errors import SkintriageError
 from mobile_runtime.flatbuffer import StructureError, check_structure
 
 _OPS = schema.BuiltinOperator
+_MOVES = (_OPS.REVERSE_V2, _OPS.CONCATENATION, _OPS.TRANSPOSE)
+"""What may happen to the input's bytes before arithmetic."""
 
 
 class GraphError(SkintriageError):
@@ -108,28 +110,32 @@ def with_temperature(model: bytes, temperature: float) -> bytes:
 def with_quantized_input(model: bytes) -> bytes:
     """Let a static int8 graph read its uint8 input as a quantized tensor, without cast and float arithmetic.
 
-    The graph as converted runs CAST, SUB 128, MUL 1/127.5, QUANTIZE. A uint8 tensor of scale 1/127.5 and zero point 128 means
-    just those values, so one QUANTIZE from uint8 to int8 takes their place, bit for bit.
+    The graph as converted runs CAST, SUB 128, MUL 1/127.5, QUANTIZE, where several orientations of the picture are averaged
+    after mirroring and stacking its bytes. A uint8 tensor of scale 1/127.5 and zero point 128 means just those values, so one
+    QUANTIZE from uint8 to int8 takes their place, bit for bit.
 
     Raises:
         GraphError: the graph does not begin in that way.
     """
     tree = read(model)
     graph = tree.subgraphs[0]
-    source = graph.inputs[0]
-    chain = list(graph.operators[:4])
+    types = schema.TensorType
+    first = next((i for i, op in enumerate(graph.operators) if code(tree, op) not in _MOVES), len(graph.operators))
+    moves, chain = graph.operators[:first], list(graph.operators[first : first + 4])
     expected = [_OPS.CAST, _OPS.SUB, _OPS.MUL, _OPS.QUANTIZE]
-    if [code(tree, op) for op in chain] != expected or graph.tensors[source].type != schema.TensorType.UINT8:
+    pixels = [graph.inputs[0], *(index for op in moves for index in op.outputs)]
+    if [code(tree, op) for op in chain] != expected or {graph.tensors[i].type for i in pixels} != {types.UINT8}:
         raise GraphError("the graph does not begin with CAST, SUB, MUL, QUANTIZE of a uint8 input")
     entry = graph.tensors[chain[3].outputs[0]].quantization
     scale = float(entry.scale[0])
     if abs(scale * 127.5 - 1) > 1e-5 or int(entry.zeroPoint[0]) != 0:
         raise GraphError(f"the first activation has scale {scale} and zero point {entry.zeroPoint[0]}, not 1/127.5 and 0")
-    parameters = schema.QuantizationParametersT()
-    parameters.scale, parameters.zeroPoint = [scale], [128]
-    graph.tensors[source].quantization = parameters
-    chain[3].inputs = [source]
-    graph.operators = [chain[3], *graph.operators[4:]]
+    for index in pixels:
+        parameters = schema.QuantizationParametersT()
+        parameters.scale, parameters.zeroPoint = [scale], [128]
+        graph.tensors[index].quantization = parameters
+    chain[3].inputs = [chain[0].inputs[0]]
+    graph.operators = [*moves, chain[3], *graph.operators[first + 4 :]]
     return write(swept(tree))
 
 
@@ -163,8 +169,10 @@ def operator_names(model: bytes) -> list[str]:
 
 
 def is_float32(model: bytes) -> bool:
-    """Whether nothing in the graph is quantized or in half precision; the uint8 input does not count."""
-    graph = read(model).subgraphs[0]
-    others = {tensor.type for index, tensor in enumerate(graph.tensors) if index not in set(graph.inputs)}
+    """Whether nothing in the graph is quantized or in half precision; bytes without a scale, as of the input, do not count."""
     types = schema.TensorType
-    return not others & {types.INT4, types.INT8, types.UINT8, types.INT16, types.FLOAT16}
+    for tensor in read(model).subgraphs[0].tensors:
+        scaled = tensor.quantization is not None and tensor.quantization.scale is not None and len(tensor.quantization.scale)
+        if tensor.type in (types.INT4, types.INT8, types.INT16, types.FLOAT16) or (tensor.type == types.UINT8 and scaled):
+            return False
+    return True

@@ -10,6 +10,7 @@ error's mean is taken off the bias (Nagel et al. 2019, "Data-Free Quantization",
 from __future__ import annotations
 
 import itertools
+import math
 import warnings
 from collections.abc import Sequence
 from typing import Any
@@ -162,7 +163,7 @@ def _patches(
         interpreter.set_tensor(source, image[None])
         interpreter.invoke()
         for rows, op in zip(found, layers, strict=True):
-            rows.append(_windows(tree, op, interpreter.get_tensor(int(op.inputs[0]))[0], share, rng))
+            rows.append(_windows(tree, op, interpreter.get_tensor(int(op.inputs[0])), share, rng))
     return [np.concatenate(rows) for rows in found]
 
 
@@ -173,8 +174,9 @@ def _windows(
     depthwise = code(tree, op) == _OPS.DEPTHWISE_CONV_2D
     height, width = tree.subgraphs[0].tensors[op.inputs[1]].shape[1:3]
     if options.padding == schema.Padding.SAME and (height, width) != (1, 1):
-        activation = np.pad(activation, ((height // 2,) * 2, (width // 2,) * 2, (0, 0)))
-    views = np.lib.stride_tricks.sliding_window_view(activation, (height, width), axis=(0, 1))
-    views = views[:: options.strideH, :: options.strideW].reshape(-1, activation.shape[2], height * width)
-    rows = views[rng.integers(0, len(views), share)]
+        activation = np.pad(activation, ((0, 0), (height // 2,) * 2, (width // 2,) * 2, (0, 0)))
+    views = np.lib.stride_tricks.sliding_window_view(activation, (height, width), axis=(1, 2))
+    views = views[:, :: options.strideH, :: options.strideW]
+    places = np.unravel_index(rng.integers(0, math.prod(views.shape[:3]), share), views.shape[:3])
+    rows = views[places].reshape(share, activation.shape[3], height * width)
     return rows if depthwise else rows.transpose(0, 2, 1).reshape(share, -1)

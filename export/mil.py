@@ -25,7 +25,6 @@ from mobile_runtime.manifest import Variant
 from train.network import PIXEL_RANGE
 
 Tensor = torch.Tensor
-_BATCH = 32
 _INTEGERS = {"int8": (-128, 127), "uint8": (0, 255)}
 
 
@@ -79,8 +78,8 @@ class MilEngine:
     def run(self, batch: npt.NDArray[np.uint8]) -> Outputs:
         """See `Engine.run`."""
         rows: dict[str, list[npt.NDArray[np.float32]]] = {role: [] for role in self._variant.outputs}
-        for start in range(0, len(batch), _BATCH):
-            found = dict(self._evaluate(batch[start : start + _BATCH]))
+        for image in batch:
+            found = dict(self._evaluate(image))
             for role, name in self._variant.outputs.items():
                 rows[role].append(found[name].numpy())
         return {role: np.concatenate(parts) for role, parts in rows.items()}
@@ -88,22 +87,22 @@ class MilEngine:
     def ranges(self, images: npt.NDArray[np.uint8]) -> Ranges:
         """True minimum and maximum of every value of the program over images uint8 [N, S, S, 3]."""
         ranges: Ranges = {}
-        for start in range(0, len(images), _BATCH):
-            for name, value in self._evaluate(images[start : start + _BATCH]):
+        for image in images:
+            for name, value in self._evaluate(image):
                 low, high = ranges.get(name, (np.inf, -np.inf))
                 ranges[name] = (min(low, float(value.min())), max(high, float(value.max())))
         # What the first convolution takes are normalized pixels: every uint8 image, whatever the calibration images held.
         first = next(op.inputs["x"].name for op in self._ops if op.op_type == "conv")
         return ranges | {first: PIXEL_RANGE}
 
-    def _evaluate(self, batch: npt.NDArray[np.uint8]) -> Iterator[tuple[str, Tensor]]:
-        """Every value of the program by name, in the order of its ops; the first dimension is the batch."""
-        if batch.shape[1:] != self._shape or batch.dtype != np.uint8:
+    def _evaluate(self, image: npt.NDArray[np.uint8]) -> Iterator[tuple[str, Tensor]]:
+        """Every value of the program by name, in the order of its ops."""
+        if image.shape != self._shape or image.dtype != np.uint8:
             raise EngineError(
-                f"variant {self._variant.name}: the program fails on an image ({batch.dtype} {list(batch.shape[1:])}, "
+                f"variant {self._variant.name}: the program fails on an image ({image.dtype} {list(image.shape)}, "
                 f"it takes uint8 {list(self._shape)})"
             )
-        pixels = torch.from_numpy(np.ascontiguousarray(batch[..., self._channels])).permute(0, 3, 1, 2).float()
+        pixels = torch.from_numpy(image[None, ..., self._channels].copy()).permute(0, 3, 1, 2).float()
         values: dict[str, Any] = self._constants | {self._variant.input_name: pixels}
         with torch.inference_mode():
             for op in self._ops:
@@ -165,12 +164,6 @@ def _conv(
     return functional.conv2d(x, weight, bias, [int(s) for s in strides], 0, [int(d) for d in dilations], int(groups))
 
 
-def _reshape(x: Tensor, shape: Any) -> Tensor:
-    if int(shape[0]) not in (1, -1):
-        raise EngineError(f"reshape to {list(shape)} moves the batch, which export/mil.py does not know; add it there")
-    return x.reshape(len(x), *(int(side) for side in shape[1:]))
-
-
 def _quantize(input: Tensor, scale: Any, output_dtype: str, zero_point: Any = 0, axis: Any = None) -> Tensor:  # noqa: A002
     low, high = _INTEGERS[output_dtype]
     return (torch.round(input / _scalar(scale)) + _scalar(zero_point)).clamp(low, high)
@@ -200,7 +193,8 @@ OPS: dict[str, Callable[..., Tensor]] = {
     "reduce_mean": lambda x, axes, keep_dims=False: x.mean([int(axis) for axis in axes], keepdim=bool(keep_dims)),
     "relu": lambda x: x.relu(),
     "relu6": lambda x: x.clamp(0, 6),
-    "reshape": _reshape,
+    "reshape": lambda x, shape: x.reshape([int(side) for side in shape]),
+    "reverse": lambda x, axes: x.flip([int(axis) for axis in axes]),
     "softmax": lambda x, axis=-1: x.softmax(int(axis)),
     "sub": lambda x, y: x - y,
 }

@@ -47,7 +47,7 @@ def load_checkpoint(path: Path) -> tuple[LesionNetwork, Recipe]:
         recipe = read_stored(metadata["recipe"], Recipe)
     except (KeyError, ValueError) as error:  # ValidationError and JSONDecodeError are ValueErrors
         raise DataError(f"{path}: its recipe is not readable ({error})") from error
-    network = LesionNetwork(recipe.backbone, len(recipe.classes))
+    network = LesionNetwork(recipe.backbone, len(recipe.classes), orientations=recipe.orientations)
     if metadata.get("pruned") == "True":
         narrow(network, state)
     try:

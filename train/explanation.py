@@ -13,7 +13,7 @@ import torch
 from sklearn.manifold import TSNE
 
 from mobile_runtime.errors import DataError
-from train.network import PIXEL_MEAN, PIXEL_STD, LesionNetwork
+from train.network import LesionNetwork, turned_back
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -66,13 +66,14 @@ def grad_cam(network: LesionNetwork, pixels: Pixels, mask: Floats) -> Floats:
         DataError: the backbone has no feature maps.
     """
     with torch.no_grad():
-        maps = network.backbone.forward_features((_as_batch(pixels) - PIXEL_MEAN) / PIXEL_STD)
+        maps = network.backbone.forward_features(network.views(_as_batch(pixels)))
     if maps.ndim != 4:
         raise DataError("Grad-CAM needs a convolutional backbone, this one has no feature maps; leave it out with --no-cam")
-    logits = network.head(network.backbone.forward_head(maps.requires_grad_()))
+    logits = network.head(network.averaged(network.backbone.forward_head(maps.requires_grad_())))
     (gradient,) = torch.autograd.grad(_log_probability(logits, mask), maps)
     weights = gradient.mean(dim=(2, 3), keepdim=True)
-    heat = torch.relu((weights * maps).sum(1))[0].detach().numpy()
+    heats = torch.relu((weights * maps).sum(1, keepdim=True)).detach()
+    heat = turned_back(heats, network.orientations)[0, 0].numpy()
     size = pixels.shape[0]
     heat = cv2.resize(heat, (size, size), interpolation=cv2.INTER_LINEAR)
     return heat / heat.max() if heat.max() > 0 else heat

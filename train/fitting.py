@@ -221,7 +221,9 @@ def fit(
         raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
 
     if network is None:
-        network = LesionNetwork(recipe.backbone, len(recipe.classes), recipe.drop_rate, pretrained=init == "hub")
+        network = LesionNetwork(
+            recipe.backbone, len(recipe.classes), recipe.drop_rate, pretrained=init == "hub", orientations=recipe.orientations
+        )
         if init not in ("scratch", "hub"):
             initialize(network, Path(init))
     network = network.train().to(memory_format=torch.channels_last)  # one that was loaded is in evaluation mode

@@ -20,22 +20,56 @@ PIXEL_RANGE = (-PIXEL_MEAN / PIXEL_STD, (255 - PIXEL_MEAN) / PIXEL_STD)
 """Smallest and largest normalized pixel."""
 
 
+ORIENTATIONS = (1, 2, 4, 8)
+
+
+def turned(pixels: torch.Tensor, orientations: int) -> torch.Tensor:
+    """The pictures in several orientations of the square, one after the other: [N, C, S, S] to [K N, C, S, S].
+
+    2: as it is and turned by 180 degrees; 4: both mirrored left to right, too; 8: all mirrored at the diagonal, too.
+    """
+    if orientations >= 2:
+        pixels = torch.cat([pixels, pixels.flip((2, 3))])
+    if orientations >= 4:
+        pixels = torch.cat([pixels, pixels.flip(3)])
+    if orientations >= 8:
+        pixels = torch.cat([pixels, pixels.transpose(2, 3)])
+    return pixels
+
+
+def turned_back(maps: torch.Tensor, orientations: int) -> torch.Tensor:
+    """Mean over the orientations of maps [K N, C, H, W] of turned pictures, each turned back: [N, C, H, W]."""
+    upright = []
+    for index, part in enumerate(maps.chunk(orientations)):
+        part = part.transpose(2, 3) if index & 4 else part
+        part = part.flip(3) if index & 2 else part
+        upright.append(part.flip((2, 3)) if index & 1 else part)
+    return torch.stack(upright).mean(0)
+
+
 class LesionNetwork(nn.Module):
     """A timm backbone with one linear head.
+
+    A lesion has no upright position, but a network trained on few images answers differently for each. In evaluation mode it
+    looks at several orientations and takes the mean of their embeddings, hence of their logits (the head is linear).
 
     Args:
         backbone: a timm model name.
         classes: number of outputs C.
         drop_rate: dropout before the head.
         pretrained: fetch ImageNet weights from the hub.
+        orientations: how many orientations of each picture are averaged in evaluation mode, one of `ORIENTATIONS`.
 
     Attributes:
         pruned: layers are narrower than the backbone's name says.
     """
 
-    def __init__(self, backbone: str, classes: int, drop_rate: float = 0.0, pretrained: bool = False) -> None:
+    def __init__(
+        self, backbone: str, classes: int, drop_rate: float = 0.0, pretrained: bool = False, orientations: int = 1
+    ) -> None:
         super().__init__()
         self.pruned = False
+        self.orientations = orientations
         try:
             self.backbone = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
         except (RuntimeError, OSError) as error:  # an unknown name, or a hub that is out of reach
@@ -47,7 +81,7 @@ class LesionNetwork(nn.Module):
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [N, 3, S, S] in 0..255, any dtype, to embeddings float32 [N, D]."""
-        return self.backbone((pixels.float() - PIXEL_MEAN) / PIXEL_STD)
+        return self.averaged(self.backbone(self.views(pixels)))
 
     def embed_with_textures(self, pixels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Embeddings as `embed` gives them, and textures [N, M]: spatial means of the stages at 1/8 and 1/16 resolution.
@@ -55,9 +89,21 @@ class LesionNetwork(nn.Module):
         Textures tell what kind of picture it is better than embeddings, which the classes have been trained into.
         """
         stages = [i for i, info in enumerate(self.backbone.feature_info) if info["reduction"] in (8, 16)]
-        scaled = (pixels.float() - PIXEL_MEAN) / PIXEL_STD
-        features, maps = self.backbone.forward_intermediates(scaled, indices=stages)
-        return self.backbone.forward_head(features), torch.cat([self._pool(m) for m in maps], dim=1)
+        features, maps = self.backbone.forward_intermediates(self.views(pixels), indices=stages)
+        textures = torch.cat([self._pool(m) for m in maps], dim=1)
+        return self.averaged(self.backbone.forward_head(features)), self.averaged(textures)
+
+    def views(self, pixels: torch.Tensor) -> torch.Tensor:
+        """What the backbone is given for pixels [N, 3, S, S] in 0..255: [K N, 3, S, S], normalized."""
+        if not self.training:
+            pixels = turned(pixels, self.orientations)
+        return (pixels.float() - PIXEL_MEAN) / PIXEL_STD
+
+    def averaged(self, rows: torch.Tensor) -> torch.Tensor:
+        """Mean over the orientations of what the backbone gave for `views`: [K N, D] to [N, D]."""
+        if self.training or self.orientations == 1:
+            return rows
+        return rows.reshape(self.orientations, -1, rows.shape[1]).mean(0)
 
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [N, 3, S, S] in 0..255 to logits [N, C]."""

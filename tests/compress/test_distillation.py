@@ -16,7 +16,7 @@ from tests.conftest import TrainedRun
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import read_examples
 from train.fitting import marginal_loss
-from train.network import LesionNetwork
+from train.network import LesionNetwork, turned
 from train.recipe import load_recipe, read_recipe
 
 
@@ -74,6 +74,23 @@ def test_teachers_are_frozen_and_not_part_of_what_is_saved() -> None:
     objective(Fixed(torch.randn(3, 7)), PIXELS, MASKS, torch.zeros(7)).backward()
     assert teacher.logits.grad is None
     assert not list(objective.parameters())
+
+
+def test_turned_teachers_see_the_same_picture_in_orientations_of_their_own() -> None:
+    torch.manual_seed(0)
+    seen: list[bytes] = []
+
+    class Watching(Fixed):
+        def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+            seen.append(pixels[0, 0].numpy().tobytes())
+            return self.logits
+
+    picture = torch.arange(16, dtype=torch.uint8).reshape(1, 1, 4, 4).expand(1, 3, 4, 4)
+    objective = Distillation(plan(turned_teachers=True), [Watching(torch.zeros(1, 7)) for _ in range(2)], 7)
+    for _ in range(60):
+        objective.answers(picture)
+    assert set(seen) == {view[0].numpy().tobytes() for view in turned(picture, 8)}
+    assert any(one != two for one, two in zip(seen[::2], seen[1::2], strict=True))
 
 
 def test_fixed_views_are_asked_for_once_and_fresh_ones_each_time() -> None:

@@ -109,6 +109,20 @@ def test_convolution_against_numpy(tmp_path: Path, images: npt.NDArray[np.uint8]
     np.testing.assert_allclose(run(package(tmp_path, body, half=False), images), expected, rtol=1e-4, atol=1e-4)
 
 
+def test_orientations_are_stacked_and_averaged(tmp_path: Path, images: npt.NDArray[np.uint8]) -> None:
+    """The upper left pixel and, of the picture turned by 180 degrees, the lower right one."""
+    kernel = np.zeros((3, 3, SIZE, SIZE), np.float32)
+    kernel[range(3), range(3), 0, 0] = 1
+
+    def body(image: Any) -> Any:
+        both = builder().concat(values=[image, builder().reverse(x=image, axes=[2, 3])], axis=0)
+        corner = builder().conv(x=both, weight=kernel, pad_type="valid")
+        return builder().reduce_mean(x=builder().reshape(x=corner, shape=[2, 1, 3]), axes=[0], keep_dims=False)
+
+    expected = (images[:, 0, 0].astype(np.float64) + images[:, -1, -1]) / 2
+    np.testing.assert_allclose(run(package(tmp_path, body, half=False), images), expected, rtol=1e-6)
+
+
 def test_quantized_values_are_on_the_grid(tmp_path: Path, images: npt.NDArray[np.uint8]) -> None:
 
     def body(image: Any) -> Any:

@@ -16,15 +16,11 @@ from tests.conftest import TrainedRun
 from tests.train.factories import call, draw
 from train.checkpoint import load_checkpoint
 from train.explanation import embedding_map, grad_cam, panel, saliency
+from train.network import LesionNetwork, turned
 
 
 class Corner(torch.nn.Module):
-    """A network by hand: two feature maps, red and green in fields of 8 pixels; the classes are their means."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.backbone = self
-        self.head = torch.nn.Identity()
+    """A backbone by hand: two feature maps, red and green in fields of 8 pixels; the classes are their means."""
 
     def forward_features(self, scaled: torch.Tensor) -> torch.Tensor:
         return torch.nn.functional.avg_pool2d(scaled[:, :2] + 1.01, 8)
@@ -32,8 +28,11 @@ class Corner(torch.nn.Module):
     def forward_head(self, maps: torch.Tensor) -> torch.Tensor:
         return maps.mean((2, 3)) * 5
 
-    def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-        return self.forward_head(self.forward_features((pixels - 128.0) / 127.5))
+
+def by_hand(backbone: torch.nn.Module, orientations: int = 1) -> LesionNetwork:
+    network = LesionNetwork("mobilenetv2_035", 2, orientations=orientations).eval()
+    network.backbone, network.head = backbone, torch.nn.Identity()
+    return network
 
 
 RED, GREEN = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
@@ -48,10 +47,11 @@ def spot() -> np.ndarray:
     return image
 
 
-def test_heat_lies_where_the_class_has_its_evidence(spot: np.ndarray) -> None:
-    network = Corner()
+@pytest.mark.parametrize("orientations", [1, 4])
+def test_heat_lies_where_the_class_has_its_evidence(spot: np.ndarray, orientations: int) -> None:
+    network = by_hand(Corner(), orientations)
     for mask, corner in ((RED, (0, 0)), (GREEN, (31, 31))):
-        heat = grad_cam(network, spot, mask)  # type: ignore[arg-type]
+        heat = grad_cam(network, spot, mask)
         assert heat.shape == (32, 32)
         assert (heat.min(), heat.max()) == (pytest.approx(0, abs=0.02), 1)
         assert np.unravel_index(heat.argmax(), heat.shape) == corner or heat[corner] > 0.99
@@ -73,7 +73,7 @@ def test_saliency_is_the_gradient_by_differences(tiny_run: TrainedRun) -> None:
         for step in (-0.01, 0.01):
             batch = torch.from_numpy(pixels.transpose(2, 0, 1).copy()).double()[None]
             batch[0, colour, row, column] += step
-            features = doubled.backbone((batch - 128.0) / 127.5)
+            features = doubled.averaged(doubled.backbone((turned(batch, recipe.orientations) - 128.0) / 127.5))
             ends.append(torch.log_softmax(doubled.head(features), 1)[0, 4].item())
         total += abs(ends[1] - ends[0]) / 0.02
     # The gradient was taken in float32; ReLU6 kinks within the step of 0.02 levels are rare.
@@ -86,7 +86,7 @@ def test_a_backbone_without_maps_has_no_grad_cam(spot: np.ndarray) -> None:
             return scaled.flatten(2).transpose(1, 2)
 
     with pytest.raises(DataError, match="no feature maps; leave it out with --no-cam"):
-        grad_cam(Flat(), spot, RED)  # type: ignore[arg-type]
+        grad_cam(by_hand(Flat()), spot, RED)
 
 
 def test_a_panel_keeps_the_picture_and_greys_what_is_cold(spot: np.ndarray) -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 from mobile_runtime.errors import DataError
 from train.checkpoint import save_checkpoint
-from train.network import LesionNetwork, initialize
+from train.network import LesionNetwork, initialize, turned, turned_back
 from train.recipe import Recipe
 
 BACKBONE = "mobilenetv2_035"
@@ -45,6 +45,41 @@ def test_the_embedding_is_what_the_head_sees(network: LesionNetwork) -> None:
     with torch.inference_mode():
         assert torch.equal(network.head(network.embed(pixels)), network(pixels))
         assert network.embed(pixels).shape == (2, network.backbone.num_features)
+
+
+@pytest.mark.parametrize("orientations", [2, 4, 8])
+def test_the_mean_over_orientations_does_not_depend_on_the_orientation(orientations: int) -> None:
+    torch.manual_seed(1)
+    network = LesionNetwork(BACKBONE, 7, orientations=orientations).eval()
+    pixels = torch.randint(0, 256, (3, 3, 32, 32), dtype=torch.uint8)
+    views = turned(pixels, orientations)
+    assert len({view.numpy().tobytes() for view in views[::3]}) == orientations
+    one = LesionNetwork(BACKBONE, 7).eval()
+    one.load_state_dict(network.state_dict())
+    with torch.inference_mode():
+        expected = torch.stack([one(part) for part in views.chunk(orientations)]).mean(0)
+        embedding, textures = network.embed_with_textures(pixels)
+        # Sums in another order: float32 rounding.
+        torch.testing.assert_close(network(pixels), expected)
+        torch.testing.assert_close(network.head(embedding), expected)
+        for part in views.chunk(orientations):
+            torch.testing.assert_close(network(part), expected)
+        assert textures.shape[0] == 3
+        assert not torch.allclose(one(pixels), expected)
+
+
+def test_training_looks_at_one_orientation() -> None:
+    network = LesionNetwork(BACKBONE, 7, orientations=8).train()
+    fed: list[torch.Tensor] = []
+    network.backbone.register_forward_pre_hook(lambda _, arguments: fed.append(arguments[0]))
+    assert network(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+    assert fed[0].shape == (2, 3, 32, 32)
+
+
+@pytest.mark.parametrize("orientations", [1, 2, 4, 8])
+def test_maps_are_turned_back(orientations: int) -> None:
+    pictures = torch.rand(2, 3, 5, 5)
+    torch.testing.assert_close(turned_back(turned(pictures, orientations), orientations), pictures)
 
 
 def test_an_unknown_backbone_is_named() -> None:

@@ -14,6 +14,7 @@ from rich.table import Table
 from export.assembly import assemble
 from export.check import Report, Row, golden_set, labelled_set
 from export.check import check as check_bundle
+from export.deployed import undo_adjustment
 from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
 from export.outliers import load_outliers, save_outliers
@@ -44,6 +45,10 @@ def bundle(
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = ReleaseName().version,
     calibration_images: Annotated[int, typer.Option(min=32, help="Images that fix activation ranges.")] = 256,
     seed: Annotated[int, typer.Option(help="Seed of the calibration draw.")] = 0,
+    undo_share: Annotated[
+        float,
+        typer.Option("--undo-adjustment", min=0, max=1, help="Share of the recipe's logit adjustment that is taken back."),
+    ] = 0.5,
     evaluate_coreml: Annotated[
         bool, typer.Option("--evaluate-coreml", help="Measure every Core ML form by evaluating it, palettes too: minutes each.")
     ] = False,
@@ -57,11 +62,18 @@ def bundle(
     Weights are rounded to half precision first: that is the form in which they are kept, so every figure is of them.
     """
     network, recipe = load_checkpoint(run / "model.safetensors")
-    kept = save_checkpoint(network, recipe, (record_to or run) / "mobile.safetensors", half=True)
     split = load_split(run / "splits.csv", read_examples(data))
+    undo_adjustment(network, recipe, split["train"], undo_share)
+    kept = save_checkpoint(network, recipe, (record_to or run) / "mobile.safetensors", half=True)
     title = ReleaseName(name, version)
     fitted = fit_release(
-        kept, split, title=title, calibration_images=calibration_images, evaluate_coreml=evaluate_coreml, seed=seed
+        kept,
+        split,
+        title=title,
+        calibration_images=calibration_images,
+        evaluate_coreml=evaluate_coreml,
+        undone=undo_share,
+        seed=seed,
     )
     save_record(fitted.record, (record_to or run) / "record.json")
     save_outliers(fitted.outliers, (record_to or run) / "outliers.safetensors")

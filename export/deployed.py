@@ -6,8 +6,11 @@ import torch
 from torch import nn
 
 from export.outliers import OutlierModel, OutlierScore
-from mobile_runtime.taxonomy import Taxonomy
+from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
+from train.datasets import Example
+from train.fitting import class_log_prior
 from train.network import LesionNetwork
+from train.recipe import Recipe
 
 OUTPUTS = ("probabilities", "scores", "outlier")
 AGGREGATES = ("malignancy", "cancer")
@@ -48,3 +51,21 @@ def deploy(network: LesionNetwork, classes: tuple[str, ...], outliers: OutlierMo
     """The deployed form of a trained network at temperature 1."""
     rows = [torch.from_numpy(taxonomy.aggregate_vector(name, classes)) for name in AGGREGATES]
     return DeployedNetwork(network, torch.stack(rows, dim=1), outliers)
+
+
+def undo_adjustment(network: LesionNetwork, recipe: Recipe, train: list[Example], share: float) -> None:
+    """Give the classes back a share of their frequencies among the training images, in the head's bias.
+
+    Logit adjustment trains outputs that take every class for equally frequent (Menon et al. 2021, section 4.2); adding
+    tau * log prior to them gives the posterior of the training mix. In between, rare classes are still found and the malignancy
+    score ranks better.
+
+    Args:
+        network: changed in place.
+        recipe: by which it was trained; where its `logit_adjustment` is 0 nothing changes.
+        train: the images that it was trained on.
+        share: 0 leaves the outputs as trained, 1 undoes the adjustment.
+    """
+    prior = class_log_prior(train, recipe, default_taxonomy())
+    with torch.no_grad():
+        network.head.bias += share * recipe.logit_adjustment * prior.to(network.head.bias)

@@ -88,6 +88,7 @@ def fit_release(
     calibration_images: int = 256,
     primary: str | None = None,
     evaluate_coreml: bool = False,
+    undone: float = 0.0,
     seed: int = 0,
     cache: Path | None = None,
 ) -> Fitted:
@@ -101,6 +102,7 @@ def fit_release(
         primary: data set whose validation images choose the thresholds; None takes the largest.
         evaluate_coreml: fit and measure every Core ML form by evaluating its program, some minutes each; else those of
             `COREML_COUNTERPARTS` take over what was fitted for the TFLite form of the same numbers, and the rest are left out.
+        undone: what `export.deployed.undo_adjustment` did to the checkpoint, for the record.
         seed: of the calibration draw.
         cache: folder of decoded images.
 
@@ -167,7 +169,7 @@ def fit_release(
         provenance=Provenance(
             datasets={name: len(rows) for name, rows in _by_dataset(split["train"]).items()},
             split_sha256=split_digest(split),
-            recipe=recipe.model_dump(mode="json"),
+            recipe={**recipe.model_dump(mode="json"), "logit_adjustment_undone": undone},
             calibration_ids=[example.key for example in chosen],
             checkpoint_sha256=sha256(checkpoint),
         ),

@@ -146,15 +146,22 @@ def _listed(listed: ListedFiles, folder: Path) -> dict[str, Any]:
         except DownloadError as error:
             return error
 
+    results: list[Fetched | DownloadError] = []
     with ThreadPoolExecutor(_AT_ONCE) as pool, _bars() as bars:
         task = bars.add_task(f"{len(names)} files", total=None)
-        results: list[Fetched | DownloadError] = []
-        for result in pool.map(get, names):
-            results.append(result)
-            size = 0 if isinstance(result, DownloadError) else result.size_bytes
-            bars.update(task, advance=size, description=f"{len(results)} of {len(names)} files")
+        try:
+            for result in pool.map(get, names):
+                results.append(result)
+                size = 0 if isinstance(result, DownloadError) else result.size_bytes
+                bars.update(task, advance=size, description=f"{len(results)} of {len(names)} files")
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)  # else an interrupted run would first fetch all that is left
+            raise
     if failed := [result for result in results if isinstance(result, DownloadError)]:
-        raise DownloadError(f"{len(failed)} of {len(names)} files of {table.name} did not come; the first: {failed[0]}")
+        raise DownloadError(
+            f"{len(failed)} of {len(names)} files of {table.name} did not come; run the command again, or take what is gone "
+            f"out of the table; the first: {failed[0]}"
+        )
     fetched = [result for result in results if isinstance(result, Fetched)]
     return {
         "path": str(folder),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import statistics
 import time
 from collections.abc import Sequence
@@ -50,22 +51,14 @@ def measure(
 
 
 def _held_mb() -> float | None:
-    """Anonymous memory of this process and its children, in MB (Linux only)."""
+    """Memory of this process and its children that is no file's, in MB, what they share counted once (Linux only)."""
     try:
-        pids = [os.getpid(), *_children(os.getpid())]
-        return sum(_status_kb(pid, "RssAnon") for pid in pids) / 1024
-    except (OSError, KeyError, ValueError):
+        own = os.getpid()
+        children = [child for task in Path(f"/proc/{own}/task").iterdir() for child in (task / "children").read_text().split()]
+        summaries = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8") for pid in (own, *children)]
+        return sum(int(re.search(r"^Pss_Anon:\s+(\d+) kB", text, re.MULTILINE)[1]) for text in summaries) / 1024  # type: ignore[index]
+    except (OSError, TypeError):
         return None
-
-
-def _children(pid: int) -> list[int]:
-    tasks = Path(f"/proc/{pid}/task").iterdir()
-    return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-
-
-def _status_kb(pid: int, name: str) -> int:
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(dict(line.split(":", 1) for line in lines if ":" in line)[name].split()[0])
 
 
 def compare(recipe: Recipe, examples: Sequence[Example], workers: Sequence[int], repeats: int) -> dict[str, Any]:

@@ -109,7 +109,7 @@ def test_files_that_a_table_names_are_fetched(
     image = server.files.pop("/scin/dataset/images/2.png")
     status, out, err = call(capfd, *words)
     assert (status, out) == (2, "")
-    assert "1 of 2 files of scin_cases.csv did not come; the first: " in err
+    assert "1 of 2 files of scin_cases.csv did not come; " in err
     assert "dataset/images/2.png: the server answered 404" in err
     server.files["/scin/dataset/images/2.png"] = image
     status, out, err = call(capfd, *words)

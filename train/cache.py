@@ -26,6 +26,7 @@ from mobile_runtime.console import err
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import build_folder
 from train.datasets import Example
+from train.shards import read_image, split_path
 
 MAX_SHORT_SIDE = 320
 _CHUNK = 256
@@ -81,7 +82,8 @@ def _fingerprint(examples: Sequence[Example]) -> str:
     digest = hashlib.sha256(str(MAX_SHORT_SIDE).encode())
     for example in examples:
         try:
-            stat = example.path.stat()
+            inside = split_path(example.path)
+            stat = (inside[0] if inside else example.path).stat()
         except OSError as error:
             raise CaptureError(f"{example.path}: {error.strerror}; restore the image or take its row out") from error
         digest.update(f"{example.key}|{example.path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
@@ -89,7 +91,13 @@ def _fingerprint(examples: Sequence[Example]) -> str:
 
 
 def _shrunk(path: Path) -> npt.NDArray[np.uint8]:
-    pixels = acquire(path, min_short_side=MAX_SHORT_SIDE)
+    source = read_image(path)
+    try:
+        pixels = acquire(source, min_short_side=MAX_SHORT_SIDE)
+    except CaptureError as error:
+        if isinstance(source, Path):
+            raise  # it names the file
+        raise CaptureError(f"{path}: {error}") from error
     height, width = pixels.shape[:2]
     if min(height, width) <= MAX_SHORT_SIDE:
         return pixels

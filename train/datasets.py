@@ -1,7 +1,7 @@
 """Labelled images behind one small interface, whatever layout they come in.
 
 A layout reads a folder and yields `Example`s. `read_examples` finds the layout by itself: a public release (`train.layouts`), a
-folder with a `metadata.csv` whose columns are known, or a folder of such folders; `read_table` takes any CSV.
+folder with a `metadata.csv` or tar shards whose columns are known, or a folder of such folders; `read_table` takes any CSV.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ def read_examples(root: Path) -> list[Example]:
         examples = [example for child in children for example in read_layout(child) or []]
     if not examples:
         raise DataError(
-            f"{root}: neither a public release, such as HAM10000_metadata.csv, nor metadata.csv is here or one folder down"
+            f"{root}: neither a public release, such as HAM10000_metadata.csv, nor metadata.csv or *.tar is here or one folder "
+            "down"
         )
     _refuse_overlap(root, examples)
     return examples

@@ -14,13 +14,14 @@ Each release is known by its table. Official test sets are not read: they are fo
 | SCIN (Ward et al. 2024, arXiv:2402.18545) | `scin_cases.csv` and `scin_labels.csv`, case | `images` |
 | Derm7pt (Kawahara et al. 2019, doi:10.1109/JBHI.2018.2824327) | `meta/meta.csv`, case | `images` |
 
+Besides: any folder with a `metadata.csv`, or with tar archives (`train.shards`), whose columns are those of a release here.
 Without groups each image is its own; `python -m train data audit` looks for pictures of one lesion among them.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,7 @@ import pandas as pd
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import default_taxonomy
+from train.shards import read_shards
 from train.tables import Columns, Example, find_files, make_examples, read_frame, read_table, refuse_doubled, require_columns
 
 ISIC_ARCHIVE = frozenset({"ham10000", "isic2017", "isic2018", "isic2019", "isic2020"})
@@ -220,21 +222,26 @@ LAYOUTS = (
 )
 
 
-def _metadata_folder(root: Path, table: Path) -> list[Example]:
-    """A `metadata.csv` whose columns are known: PAD-UFES-20 as released, or any release brought into this shape."""
-    header = set(read_frame(table, rows=0).columns)
+def _known(table: Path, header: Iterable[str]) -> tuple[str, Columns]:
+    """The data set that has these columns."""
     for dataset, columns in KNOWN_COLUMNS.items():
-        if {columns.image, columns.label, *([columns.group] if columns.group else [])} <= header:
-            if parts := sorted(path for path in [*root.glob("imgs_part_*"), *root.glob("images/imgs_part_*")] if path.is_dir()):
-                return make_examples(table, read_frame(table), find_files(parts, below=True), dataset, columns)
-            # One source of pixels only: a second, sharper copy of some lesions would teach that sharpness means something.
-            folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name.startswith("images"))
-            return read_table(table, folders[:1] or [root], dataset, columns)
+        if {columns.image, columns.label, *([columns.group] if columns.group else [])} <= set(header):
+            return dataset, columns
     raise DataError(f"{table}: columns of no known data set; name them with --image-column, --label-column and --dataset")
 
 
+def _metadata_folder(root: Path, table: Path) -> list[Example]:
+    """A `metadata.csv` whose columns are known: PAD-UFES-20 as released, or any release brought into this shape."""
+    dataset, columns = _known(table, read_frame(table, rows=0).columns)
+    if parts := sorted(path for path in [*root.glob("imgs_part_*"), *root.glob("images/imgs_part_*")] if path.is_dir()):
+        return make_examples(table, read_frame(table), find_files(parts, below=True), dataset, columns)
+    # One source of pixels only: a second, sharper copy of some lesions would teach that sharpness means something.
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name.startswith("images"))
+    return read_table(table, folders[:1] or [root], dataset, columns)
+
+
 def read_layout(root: Path) -> list[Example] | None:
-    """Every release whose table lies in a folder, else what its `metadata.csv` says; None where there is neither.
+    """Every release whose table lies in a folder, else what its `metadata.csv` or its tar archives say; None without any.
 
     Raises:
         DataError: a file, column or image of the release is missing, or an id is doubled.
@@ -243,5 +250,9 @@ def read_layout(root: Path) -> list[Example] | None:
     releases = [(layout, next((root / name for name in layout.tables if (root / name).is_file()), None)) for layout in LAYOUTS]
     if found := [example for layout, table in releases if table is not None for example in layout.read(root, table)]:
         return found
-    table = root / "metadata.csv"
-    return _metadata_folder(root, table) if table.is_file() else None
+    if (table := root / "metadata.csv").is_file():
+        return _metadata_folder(root, table)
+    if (shards := read_shards(root)) is None:
+        return None
+    frame, files = shards
+    return make_examples(root, frame, files, *_known(root, frame.columns))

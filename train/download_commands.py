@@ -60,7 +60,10 @@ def download(
     if source.register_at:
         raise DataError(f"{name} is given to registered persons only: register at {source.register_at}, unpack it, give --data")
     _agree(name, source, accept_licence)
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be made ({error.strerror}); choose another folder") from error
     with _alone(folder):
         rows = [_one(file, folder) for file in source.files]
         if source.listed:
@@ -81,9 +84,8 @@ def download(
 
 
 def _agree(name: str, source: Source, accepted: bool) -> None:
-    err.print(
-        f"{source.title}\n{source.page}\nLicence: {source.licence}, {source.licence_url}\n{source.terms}", highlight=False
-    )
+    licence = f"Licence: {source.licence}, {source.licence_url}"
+    err.print(f"{source.title}\n{source.page}\n{licence}\n{source.terms}", highlight=False, soft_wrap=True)
     if accepted:
         return
     if not sys.stdin.isatty():

@@ -56,9 +56,9 @@ def _held_mb() -> float | None:
         own = os.getpid()
         children = [child for task in Path(f"/proc/{own}/task").iterdir() for child in (task / "children").read_text().split()]
         summaries = [Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="utf-8") for pid in (own, *children)]
-        return sum(int(re.search(r"^Pss_Anon:\s+(\d+) kB", text, re.MULTILINE)[1]) for text in summaries) / 1024  # type: ignore[index]
-    except (OSError, TypeError):
+    except OSError:
         return None
+    return sum(int(kb) for text in summaries for kb in re.findall(r"^Pss_Anon:\s+(\d+) kB", text, re.MULTILINE)) / 1024
 
 
 def compare(recipe: Recipe, examples: Sequence[Example], workers: Sequence[int], repeats: int) -> dict[str, Any]:

@@ -162,11 +162,16 @@ def test_what_is_given_to_registered_persons_only(registry: Path, tmp_path: Path
         assert address in err
 
 
-def test_two_downloads_into_one_folder_are_refused(registry: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_in_use_or_one_that_is_a_file_is_refused(
+    registry: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     with FileLock(tmp_path / ".download.lock"):
         status, _, err = call(capfd, "data", "download", "ham", tmp_path, "--registry", registry, "--accept-licence")
     assert status == 2
     assert "another download into it is running" in err
+    status, _, err = call(capfd, "data", "download", "ham", registry, "--registry", registry, "--accept-licence")
+    assert status == 2
+    assert "registry.yaml: cannot be made (File exists); choose another folder" in err
 
 
 def test_an_unknown_name_and_a_faulty_registry(registry: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

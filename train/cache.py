@@ -1,16 +1,23 @@
-"""Decoded images on disk, memory-mapped: the loader, not the JPEG decoder, bounds the speed of training."""
+"""Decoded images on disk, memory-mapped: the loader, not the JPEG decoder, bounds the speed of training.
+
+A store may be larger than memory: building it holds a few hundred images at a time, and reading it holds the index (some
+hundred bytes an image) and whatever pages the system cares to keep, which it gives back when memory is short.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from filelock import FileLock, Timeout
 from PIL import Image
 from rich.progress import track
 
@@ -19,8 +26,17 @@ from mobile_runtime.console import err
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import build_folder
 from train.datasets import Example
+from train.shards import read_image, split_path
 
 MAX_SHORT_SIDE = 320
+_CHUNK = 256
+"""Images decoded ahead of the writing: what bounds the memory of building a store."""
+
+
+class Pixels(Protocol):
+    """Upright sRGB pixels of many images, by `Example.key`: uint8 RGB [H, W, 3]."""
+
+    def __getitem__(self, key: str) -> npt.NDArray[np.uint8]: ...
 
 
 def cache_root() -> Path:
@@ -37,6 +53,7 @@ class PixelStore:
     """
 
     def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
         self._pixels = np.memmap(folder / "pixels.bin", dtype=np.uint8, mode="r")
 
@@ -46,12 +63,27 @@ class PixelStore:
         flat = self._pixels[offset : offset + height * width * 3]
         return np.asarray(flat).reshape(height, width, 3)
 
+    def __reduce__(self) -> tuple[type[PixelStore], tuple[Path]]:
+        # A process that is sent the store opens the file: a memory map is pickled with all of its bytes.
+        return PixelStore, (self._folder,)
+
+
+class DecodedPixels:
+    """The pixels that a `PixelStore` of these examples would hold, decoded anew each time: what the store is to beat."""
+
+    def __init__(self, examples: Sequence[Example]) -> None:
+        self._paths = {example.key: example.path for example in examples}
+
+    def __getitem__(self, key: str) -> npt.NDArray[np.uint8]:
+        return _shrunk(self._paths[key])
+
 
 def _fingerprint(examples: Sequence[Example]) -> str:
     digest = hashlib.sha256(str(MAX_SHORT_SIDE).encode())
     for example in examples:
         try:
-            stat = example.path.stat()
+            inside = split_path(example.path)
+            stat = (inside[0] if inside else example.path).stat()
         except OSError as error:
             raise CaptureError(f"{example.path}: {error.strerror}; restore the image or take its row out") from error
         digest.update(f"{example.key}|{example.path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
@@ -59,7 +91,13 @@ def _fingerprint(examples: Sequence[Example]) -> str:
 
 
 def _shrunk(path: Path) -> npt.NDArray[np.uint8]:
-    pixels = acquire(path, min_short_side=MAX_SHORT_SIDE)
+    source = read_image(path)
+    try:
+        pixels = acquire(source, min_short_side=MAX_SHORT_SIDE)
+    except CaptureError as error:
+        if isinstance(source, Path):
+            raise  # it names the file
+        raise CaptureError(f"{path}: {error}") from error
     height, width = pixels.shape[:2]
     if min(height, width) <= MAX_SHORT_SIDE:
         return pixels
@@ -71,6 +109,8 @@ def _shrunk(path: Path) -> npt.NDArray[np.uint8]:
 def open_cache(examples: Sequence[Example], root: Path | None = None) -> PixelStore:
     """Open the store of these examples, decoding the images first where none exists.
 
+    Several processes may do so at once: the first decodes, the others wait for it.
+
     Args:
         examples: the images; their sizes and times of change are part of the store's name.
         root: folder of all stores; None takes `cache_root()`.
@@ -79,14 +119,46 @@ def open_cache(examples: Sequence[Example], root: Path | None = None) -> PixelSt
         CaptureError: an image is missing or damaged.
     """
     folder = (root or cache_root()) / _fingerprint(examples)
-    if not (folder / "index.json").is_file():
-        with build_folder(folder) as temporary, ThreadPoolExecutor() as pool:
-            index, offset = {}, 0
-            with (temporary / "pixels.bin").open("wb") as stream:
-                decoded = pool.map(_shrunk, [example.path for example in examples])
-                pairs = zip(examples, decoded, strict=True)
-                for example, pixels in track(pairs, "decode", total=len(examples), transient=True, console=err):
-                    index[example.key] = (offset, *pixels.shape[:2])
-                    offset += stream.write(pixels.tobytes())
-            (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")
+    if not _is_whole(folder):
+        with _lock(folder):
+            # Looked at again: whoever held the lock may have built it, and a store in use must not be replaced.
+            if not _is_whole(folder):
+                _build(examples, folder)
     return PixelStore(folder)
+
+
+def _is_whole(folder: Path) -> bool:
+    return (folder / "index.json").is_file() and (folder / "pixels.bin").is_file()
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Keep other processes from building the same store."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    path = folder.parent / f".{folder.name}.lock"
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        err.print("another process decodes these images; waiting for it")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _build(examples: Sequence[Example], folder: Path) -> None:
+    with build_folder(folder) as temporary, ThreadPoolExecutor() as pool:
+        index, offset = {}, 0
+        with (temporary / "pixels.bin").open("wb") as stream:
+
+            def decoded() -> Iterator[npt.NDArray[np.uint8]]:
+                for start in range(0, len(examples), _CHUNK):
+                    yield from pool.map(_shrunk, [example.path for example in examples[start : start + _CHUNK]])
+
+            pairs = zip(examples, decoded(), strict=True)
+            for example, pixels in track(pairs, "decode", total=len(examples), transient=True, console=err):
+                index[example.key] = (offset, *pixels.shape[:2])
+                offset += stream.write(pixels.tobytes())
+        (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")

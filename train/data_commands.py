@@ -1,4 +1,4 @@
-"""`python -m train data`: look at data sets, split them, draw synthetic ones."""
+"""`python -m train data`: fetch data sets, look at them, split them, draw synthetic ones."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from mobile_runtime.files import write_atomically
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.datasets import read_examples, write_synthetic
+from train.download_commands import download, sources
 from train.duplicates import (
     MAX_DISTANCE,
     MIN_SIMILARITY,
@@ -30,11 +31,15 @@ from train.duplicates import (
     same_hash,
 )
 from train.inference import embed
+from train.loading_speed import speed
 from train.options import DataOption, JsonOption, RecipeOption
 from train.recipe import load_recipe
 from train.splits import SPLITS, load_split, save_split, split_examples
 
-data_app = typer.Typer(no_args_is_help=True, help="Look at data sets, split them, draw synthetic ones.")
+data_app = typer.Typer(no_args_is_help=True, help="Fetch data sets, look at them, split them, draw synthetic ones.")
+data_app.command(epilog="Example: python -m train data sources")(sources)
+data_app.command(epilog="Example: python -m train data download ham10000 data/ham10000 --accept-licence")(download)
+data_app.command(epilog="Example: python -m train data speed --data DIR --workers 1 --workers 2 --out speed.json")(speed)
 
 
 @data_app.command("show", epilog="Example: python -m train data show --data DIR")

@@ -11,7 +11,7 @@ import torch
 from rich.progress import track
 
 from mobile_runtime.console import err
-from train.cache import PixelStore
+from train.cache import Pixels
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
 from train.loading import plain_view
@@ -22,7 +22,7 @@ _BATCH = 64
 Floats = npt.NDArray[np.float32]
 
 
-def outputs(network: LesionNetwork, recipe: Recipe, examples: Sequence[Example], pixels: PixelStore) -> tuple[Floats, Floats]:
+def outputs(network: LesionNetwork, recipe: Recipe, examples: Sequence[Example], pixels: Pixels) -> tuple[Floats, Floats]:
     """Embeddings and class probabilities, with a progress bar on standard error; labels play no part.
 
     Returns:
@@ -41,7 +41,7 @@ def outputs(network: LesionNetwork, recipe: Recipe, examples: Sequence[Example],
     return np.concatenate(embeddings), np.concatenate(probabilities)
 
 
-def embed(checkpoint: Path, examples: Sequence[Example], pixels: PixelStore) -> Floats:
+def embed(checkpoint: Path, examples: Sequence[Example], pixels: Pixels) -> Floats:
     """Embeddings float32 [N, D] by the network of a checkpoint."""
     network, recipe = load_checkpoint(checkpoint)
     return outputs(network, recipe, examples, pixels)[0]

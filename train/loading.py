@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from mobile_runtime.resample import centre_square, resample
 from mobile_runtime.taxonomy import Taxonomy
 from train.augmentation import augment
-from train.cache import PixelStore
+from train.cache import Pixels
 from train.datasets import Example
 from train.recipe import Recipe
 
@@ -36,7 +36,7 @@ def plain_view(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]
 class LesionViews(Dataset[Item]):
     """Views of examples: uint8 [3, S, S], the label's class mask [C], and the index."""
 
-    def __init__(self, examples: Sequence[Example], pixels: PixelStore, recipe: Recipe, taxonomy: Taxonomy) -> None:
+    def __init__(self, examples: Sequence[Example], pixels: Pixels, recipe: Recipe, taxonomy: Taxonomy) -> None:
         self.examples, self.pixels, self.recipe = examples, pixels, recipe
         self.masks = label_masks(examples, recipe.classes, taxonomy)
 
@@ -108,6 +108,6 @@ def plain_loader(views: LesionViews, workers: int = 0, batch_size: int = 64) -> 
     return DataLoader(views, batch_size=batch_size, sampler=keys, num_workers=workers)
 
 
-def prepared_images(examples: Sequence[Example], pixels: PixelStore, size: int) -> npt.NDArray[np.uint8]:
+def prepared_images(examples: Sequence[Example], pixels: Pixels, size: int) -> npt.NDArray[np.uint8]:
     """The phone's view of cached images: uint8 [N, S, S, 3]."""
     return np.stack([plain_view(pixels[example.key], size) for example in examples])

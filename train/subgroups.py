@@ -9,7 +9,8 @@ from train.datasets import Example
 COLUMNS = {
     "sex": ("sex", "gender"),
     "age": ("age", "age_approximate", "age_approx"),
-    "site": ("localization", "region", "anatom_site_general", "anatom_site_general_challenge", "location"),
+    "age group": ("age_group",),
+    "site": ("localization", "region", "anatom_site_general", "anatom_site_general_challenge", "location", "site"),
     "fitzpatrick": ("fitspatrick", "fitzpatrick", "fitzpatrick_scale", "skin_tone"),
 }
 """Attribute -> the columns that hold it in one release or another."""

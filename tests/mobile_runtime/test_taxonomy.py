@@ -128,6 +128,8 @@ def test_any_document_parses_or_is_refused_by_type(document: Any) -> None:
         ({"nodes": {}}, "exactly one root"),
         ({"nodes": {"a": [None, "A"], "b": [None, "B"]}}, "exactly one root"),
         ({"nodes": {"a": [None, "A"], "b": ["z", "B"]}}, "unknown parent 'z'"),
+        ({"nodes": {"a": [None, "A"], "b": ["c", "B"], "c": ["b", "C"]}}, "cycle through '[bc]'"),
+        ({"nodes": {"a": [None, "A"], "b": ["b", "B"]}}, "cycle through 'b'"),
         ({"aggregates": {"m": {"sum": ["ghost"], "except": []}}}, "ghost"),
         ({"aggregates": {"m": {"sum": ["a"]}}}, "except"),
         ({"datasets": {"d": {"x": ["a", "ghost"]}}}, "ghost"),

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import lightning
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -167,6 +170,98 @@ def test_a_mistake_is_one_line_and_status_2(
     (line,) = err.splitlines()
     assert line.startswith("error: ")
     assert reason in line
+
+
+def straddling(folder: Path, examples: list[Example]) -> tuple[str, ...]:
+    twice = next(e for e in examples if sum(other.group == e.group for other in examples) > 1)
+    rows = [
+        f"{e.dataset},{e.image_id},{e.group},{e.label},{'test' if e is twice else 'val' if i % 3 else 'train'}"
+        for i, e in enumerate(examples)
+    ]
+    return ("--split", str(write(folder / "splits.csv", "dataset,image_id,group,label,split", *rows)))
+
+
+def misspelt(folder: Path, _: list[Example]) -> tuple[str, ...]:
+    return ("--recipe", str(write(folder / "bad.yaml", "epochs: 1", "learning_rat: 0.1")))
+
+
+def unknown_class(folder: Path, _: list[Example]) -> tuple[str, ...]:
+    recipe = ("split: {folds: 3, test_folds: 1, val_folds: 1}", "classes: [melanoma, melanocytic_nevvus]")
+    return ("--recipe", str(write(folder / "bad.yaml", *recipe)))
+
+
+def doubled_row(folder: Path, _: list[Example]) -> tuple[str, ...]:
+    table = folder / "data" / "HAM10000_metadata.csv"
+    lines = table.read_text(encoding="utf-8").splitlines()
+    write(table, *lines, lines[3])
+    return ()
+
+
+def missing_image(folder: Path, _: list[Example]) -> tuple[str, ...]:
+    next((folder / "data").glob("*/SYN_0000003.jpg")).unlink()
+    return ()
+
+
+def torn_image(folder: Path, _: list[Example]) -> tuple[str, ...]:
+    path = next((folder / "data").glob("*/SYN_0000003.jpg"))
+    path.write_bytes(path.read_bytes()[:200])
+    return ()
+
+
+def two_copies(folder: Path, _: list[Example]) -> tuple[str, ...]:
+    shutil.copytree(folder / "data", folder / "both" / "one")
+    shutil.copytree(folder / "data", folder / "both" / "two")
+    return ("--data", str(folder / "both"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        (straddling, r"lesions or patients are in two splits, first \['ham10000:LES_\w+'"),
+        (misspelt, r"bad\.yaml: learning_rat: Extra inputs are not permitted"),
+        (unknown_class, r"not in the taxonomy: melanocytic_nevvus"),
+        (doubled_row, r"HAM10000_metadata\.csv: 1 ids occur twice, first 'SYN_0000002'; keep one row each"),
+        (missing_image, r"1 of 42 images are not in the folder, first \['SYN_0000003'\]; restore them"),
+        (torn_image, r"SYN_0000003\.jpg"),
+        (two_copies, r"42 images are in two of its folders"),
+    ],
+)
+def test_a_fault_in_data_or_recipe_stops_a_fit_before_it_begins(
+    fault: Callable[[Path, list[Example]], tuple[str, ...]],
+    reason: str,
+    few_data: Path,
+    few_examples: list[Example],
+    quick_file: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def never(*_: object, **__: object) -> None:
+        raise AssertionError("training began")
+
+    monkeypatch.setattr(lightning.Trainer, "fit", never)
+    shutil.copytree(few_data, tmp_path / "data")
+    words = ("--data", tmp_path / "data", "--recipe", quick_file, "--workers", 0, "--out", tmp_path / "run")
+    status, out, err = call(capfd, "fit", *words, *fault(tmp_path, few_examples))  # the later of two options counts
+    assert (status, out) == (2, "")
+    (line,) = [line for line in err.splitlines() if line.strip()]
+    assert line.startswith("error: ")
+    assert re.search(reason, line), line
+    assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_a_loss_that_is_no_number_ends_a_fit(few_data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    recipe = write(
+        tmp_path / "wild.yaml",
+        *("backbone: test_efficientnet", "input_size: 32", "epochs: 3", "batch_size: 4", "learning_rate: 1.0e+30"),
+        *("gradient_clip: 0", "warmup: 0.01", "split: {folds: 3, test_folds: 1, val_folds: 1}"),
+    )
+    words = ("fit", "--data", few_data, "--recipe", recipe, "--workers", 0, "--out", tmp_path / "run")
+    status, _, err = call(capfd, *words)
+    assert status == 2
+    assert re.search(r"^error: the loss is nan at step \d+; lower learning_rate in the recipe$", err, re.MULTILINE)
+    assert "Traceback" not in err
+    assert not (tmp_path / "run" / "model.safetensors").exists()
 
 
 @pytest.mark.parametrize("words", [("fit", "--data", "d", "--seed", "-1"), ("fit", "--data", "d", "--epochs", "0"), ("fit",)])

@@ -148,7 +148,9 @@ def test_numbers_stay_as_they_are_written(tmp_path: Path) -> None:
 def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: no such data folder"):
         read_examples(tmp_path / "nowhere")
-    with pytest.raises(DataError, match=r"neither HAM10000_metadata\.csv nor metadata\.csv"):
+    with pytest.raises(
+        DataError, match=r"neither a public release, such as HAM10000_metadata\.csv, nor metadata\.csv or \*\.tar"
+    ):
         read_examples(tmp_path)
     with pytest.raises(DataError, match=r"absent\.csv: no such label file"):
         read_table(tmp_path / "absent.csv", [tmp_path], "ham10000", Columns())

@@ -1,0 +1,258 @@
+"""The layouts of the public releases, by the names that their publishers gave to files and columns.
+
+Each release is known by its table. Official test sets are not read: they are for judging, not for splitting.
+
+| release | table, groups | images |
+|---|---|---|
+| HAM10000 (Tschandl et al. 2018, doi:10.7910/DVN/DBW86T) | `HAM10000_metadata`, lesion | `HAM10000_images_part_1`, `_2` |
+| ISIC 2018, task 3, training | `ISIC2018_Task3_Training_GroundTruth.csv`, lesion | `ISIC2018_Task3_Training_Input` |
+| ISIC 2019, training | `ISIC_2019_Training_GroundTruth.csv`, lesion where known | `ISIC_2019_Training_Input` |
+| ISIC 2020, training (doi:10.34970/2020-ds01) | `ISIC_2020_Training_GroundTruth(_v2).csv`, patient | `train` |
+| PAD-UFES-20 (Pacheco et al. 2020, doi:10.17632/zr7vgbcyr2.1) | `metadata.csv`, patient | `imgs_part_1` to `_3` |
+| Fitzpatrick17k (Groh et al. 2021, arXiv:2104.09957) | `fitzpatrick17k.csv`, none | any folder, `<md5hash>.jpg` |
+| DDI (Daneshjou et al. 2022, doi:10.1126/sciadv.abq6147) | `ddi_metadata.csv`, none | any folder |
+| SCIN (Ward et al. 2024, arXiv:2402.18545) | `scin_cases.csv` and `scin_labels.csv`, case | `images` |
+| Derm7pt (Kawahara et al. 2019, doi:10.1109/JBHI.2018.2824327) | `meta/meta.csv`, case | `images` |
+
+Besides: any folder with a `metadata.csv`, or with tar archives (`train.shards`), whose columns are those of a release here.
+Without groups each image is its own; `python -m train data audit` looks for pictures of one lesion among them.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from mobile_runtime.console import err
+from mobile_runtime.errors import DataError
+from mobile_runtime.taxonomy import default_taxonomy
+from train.shards import read_shards
+from train.tables import Columns, Example, find_files, make_examples, read_frame, read_table, refuse_doubled, require_columns
+
+ISIC_ARCHIVE = frozenset({"ham10000", "isic2017", "isic2018", "isic2019", "isic2020"})
+"""Data sets whose image ids are those of the ISIC archive: the same id is the same picture."""
+
+# Column names by which a `metadata.csv` is known.
+KNOWN_COLUMNS = {
+    "ham10000": Columns("image_id", "dx", "lesion_id"),
+    "isic2017": Columns("image_id", "melanoma", None),
+    "pad_ufes_20": Columns("img_id", "diagnostic", "patient_id"),
+    "isic2020": Columns("image_name", "diagnosis", "patient_id"),
+    "fitzpatrick17k": Columns("md5hash", "label", None),
+    "ddi": Columns("DDI_file", "disease", None),
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """A public release.
+
+    Attributes:
+        tables: where its table may lie below the folder; the first that is there is read.
+        read: (folder, table) -> examples.
+    """
+
+    tables: tuple[str, ...]
+    read: Callable[[Path, Path], list[Example]]
+
+
+def _subfolders(root: Path, *names: str) -> list[Path]:
+    """Those of the folders that are there; the folder itself where none is."""
+    return [path for name in names if (path := root / name).is_dir()] or [root]
+
+
+def _joined(frame: pd.DataFrame, table: Path, other: Path, on: str) -> pd.DataFrame:
+    """The rows of one table with the columns of another."""
+    more = read_frame(other)
+    require_columns(table, frame, on)
+    require_columns(other, more, on)
+    refuse_doubled(other, more[on])
+    return frame.merge(more, on=on, how="left").fillna("")
+
+
+def _one_hot(table: Path, image: str, dataset: str) -> pd.DataFrame:
+    """Image and `label` from a table with a column of zeros and ones for each label of the data set."""
+    frame = read_frame(table)
+    labels = list(default_taxonomy().datasets[dataset])
+    require_columns(table, frame, image, *labels)
+    marks = frame[labels].apply(pd.to_numeric, errors="coerce")
+    if (wrong := ~(marks.isin([0, 1]).all(axis=1) & (marks.sum(axis=1) == 1))).any():
+        first = frame[image][wrong].iloc[0]
+        raise DataError(f"{table}: {int(wrong.sum())} rows do not mark one label of {', '.join(labels)}, first {first!r}")
+    return pd.DataFrame({image: frame[image], "label": marks.idxmax(axis=1) if len(frame) else []}, dtype=str)
+
+
+def _ham10000(root: Path, table: Path) -> list[Example]:
+    folders = _subfolders(root, "HAM10000_images_part_1", "HAM10000_images_part_2")
+    return read_table(table, folders, "ham10000", KNOWN_COLUMNS["ham10000"])
+
+
+def _isic2018(root: Path, table: Path) -> list[Example]:
+    frame = _joined(
+        _one_hot(table, "image", "isic2018"), table, root / "ISIC2018_Task3_Training_LesionGroupings.csv", on="image"
+    )
+    files = find_files(_subfolders(root, "ISIC2018_Task3_Training_Input"), below=True)
+    return make_examples(table, frame, files, "isic2018", Columns("image", "label", "lesion_id"))
+
+
+def _isic2019(root: Path, table: Path) -> list[Example]:
+    frame = _joined(_one_hot(table, "image", "isic2019"), table, root / "ISIC_2019_Training_Metadata.csv", on="image")
+    files = find_files(_subfolders(root, "ISIC_2019_Training_Input"), below=True)
+    return make_examples(table, frame, files, "isic2019", Columns("image", "label", "lesion_id"))
+
+
+def _isic2020(root: Path, table: Path) -> list[Example]:
+    frame, columns = read_frame(table), KNOWN_COLUMNS["isic2020"]
+    require_columns(table, frame, columns.image)
+    if (duplicates := root / "ISIC_2020_Training_Duplicates.csv").is_file():
+        pairs = read_frame(duplicates)
+        require_columns(duplicates, pairs, "image_name_2")
+        copies = frame[columns.image].isin(pairs["image_name_2"])
+        frame = frame[~copies]
+        err.print(f"isic2020: {int(copies.sum())} copies that {duplicates.name} names are left out", soft_wrap=True)
+    files = find_files(_subfolders(root, "train", "ISIC_2020_Training_JPEG", "jpeg/train"), below=True)
+    return make_examples(table, frame, files, "isic2020", columns)
+
+
+def _fitzpatrick17k(root: Path, table: Path) -> list[Example]:
+    return make_examples(
+        table, read_frame(table), find_files([root], below=True), "fitzpatrick17k", KNOWN_COLUMNS["fitzpatrick17k"]
+    )
+
+
+def _ddi(root: Path, table: Path) -> list[Example]:
+    # The first column, without a name, numbers the rows.
+    frame = read_frame(table).drop(columns="Unnamed: 0", errors="ignore")
+    return make_examples(table, frame, find_files([root], below=True), "ddi", KNOWN_COLUMNS["ddi"])
+
+
+def _scin(root: Path, table: Path) -> list[Example]:
+    """One example for each of the one to three photographs of a case; the label is the dermatologists' weightiest.
+
+    Conditions of the same weight are a partial label. Cases that no dermatologist could grade have no label, and the label map
+    holds the frequent conditions and every tumour only: both are left out, and counted on standard error.
+    """
+    frame = _joined(read_frame(table), table, table.with_name("scin_labels.csv"), on="case_id")
+    images = ["image_1_path", "image_2_path", "image_3_path"]
+    require_columns(table, frame, "weighted_skin_condition_label", *images)
+    refuse_doubled(table, frame["case_id"])
+    known = default_taxonomy().datasets["scin"]
+    rows, ungraded, unmapped = [], 0, 0
+    for case in frame.to_dict("records"):
+        conditions = _weightiest(table, case["case_id"], case["weighted_skin_condition_label"])
+        if not conditions or not known.keys() >= set(conditions):
+            ungraded += not conditions
+            unmapped += bool(conditions)
+            continue
+        facts = {
+            "label": " | ".join(conditions),
+            "case_id": case["case_id"],
+            "sex": case.get("sex_at_birth", "").removeprefix("OTHER_OR_UNSPECIFIED").lower(),
+            "age_group": _age_group(case.get("age_group", "")),
+            "fitzpatrick": case.get("fitzpatrick_skin_type", "").removeprefix("NONE_SELECTED").removeprefix("FST"),
+            "site": ", ".join(
+                name.removeprefix("body_parts_").replace("_", " ")
+                for name, value in case.items()
+                if name.startswith("body_parts_") and value == "YES"
+            ),
+        }
+        rows += [{"image": Path(case[name]).name, **facts} for name in images if case[name]]
+    if ungraded or unmapped:
+        err.print(
+            f"scin: {ungraded} cases without a diagnosis and {unmapped} with one outside the label map are left out",
+            soft_wrap=True,
+        )
+    frame = pd.DataFrame(rows, columns=["image", "label", "case_id", "sex", "age_group", "fitzpatrick", "site"])
+    # Fifteen photographs of the release came in several times (its README, "Known issues").
+    frame = frame.drop_duplicates("image")
+    files = find_files(_subfolders(table.parent, "images"), below=True)
+    return make_examples(table, frame, files, "scin", Columns("image", "label", "case_id"))
+
+
+def _weightiest(table: Path, case: str, cell: str) -> list[str]:
+    """The conditions of the largest weight in a cell such as `{'Eczema': 0.69, 'Psoriasis': 0.31}`, in alphabetical order."""
+    try:
+        weights = ast.literal_eval(cell or "{}")
+        largest = max(weights.values(), default=0)
+        return sorted(name for name, weight in weights.items() if weight == largest)
+    except (ValueError, SyntaxError, AttributeError, TypeError) as error:
+        raise DataError(f"{table}: the label of case {case!r} is not a mapping of conditions to weights: {cell!r}") from error
+
+
+def _age_group(code: str) -> str:
+    """`AGE_30_TO_39` -> `30-39`, `AGE_80_OR_ABOVE` -> `80+`."""
+    return code.removeprefix("AGE_").replace("_TO_", "-").replace("_OR_ABOVE", "+").replace("UNKNOWN", "")
+
+
+def _derm7pt(root: Path, table: Path) -> list[Example]:
+    """Two examples for each case, the dermoscopic image and the clinical photograph, in one group."""
+    frame = read_frame(table)
+    require_columns(table, frame, "case_num", "diagnosis", "derm", "clinic")
+    refuse_doubled(table, frame["case_num"])
+    kinds = {"derm": "dermoscopy", "clinic": "photograph"}
+    parts = [
+        frame.drop(columns=list(kinds)).assign(image=frame[column], acquisition=kind)[lambda part: part["image"] != ""]
+        for column, kind in kinds.items()
+    ]
+    # Names recur from folder to folder: a missing file must not be taken from another one.
+    everywhere = find_files([table.parent.parent / "images"], below=True)
+    files = {name: paths for name, paths in everywhere.items() if "/" in name}
+    return make_examples(table, pd.concat(parts), files, "derm7pt", Columns("image", "diagnosis", "case_num"))
+
+
+LAYOUTS = (
+    Layout(("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab"), _ham10000),
+    Layout(
+        (
+            "ISIC2018_Task3_Training_GroundTruth.csv",
+            "ISIC2018_Task3_Training_GroundTruth/ISIC2018_Task3_Training_GroundTruth.csv",
+        ),
+        _isic2018,
+    ),
+    Layout(("ISIC_2019_Training_GroundTruth.csv",), _isic2019),
+    Layout(("ISIC_2020_Training_GroundTruth_v2.csv", "ISIC_2020_Training_GroundTruth.csv"), _isic2020),
+    Layout(("fitzpatrick17k.csv",), _fitzpatrick17k),
+    Layout(("ddi_metadata.csv",), _ddi),
+    Layout(("scin_cases.csv", "dataset/scin_cases.csv"), _scin),
+    Layout(("meta/meta.csv", "release_v0/meta/meta.csv"), _derm7pt),
+)
+
+
+def _known(table: Path, header: Iterable[str]) -> tuple[str, Columns]:
+    """The data set that has these columns."""
+    for dataset, columns in KNOWN_COLUMNS.items():
+        if {columns.image, columns.label, *([columns.group] if columns.group else [])} <= set(header):
+            return dataset, columns
+    raise DataError(f"{table}: columns of no known data set; name them with --image-column, --label-column and --dataset")
+
+
+def _metadata_folder(root: Path, table: Path) -> list[Example]:
+    """A `metadata.csv` whose columns are known: PAD-UFES-20 as released, or any release brought into this shape."""
+    dataset, columns = _known(table, read_frame(table, rows=0).columns)
+    if parts := sorted(path for path in [*root.glob("imgs_part_*"), *root.glob("images/imgs_part_*")] if path.is_dir()):
+        return make_examples(table, read_frame(table), find_files(parts, below=True), dataset, columns)
+    # One source of pixels only: a second, sharper copy of some lesions would teach that sharpness means something.
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and path.name.startswith("images"))
+    return read_table(table, folders[:1] or [root], dataset, columns)
+
+
+def read_layout(root: Path) -> list[Example] | None:
+    """Every release whose table lies in a folder, else what its `metadata.csv` or its tar archives say; None without any.
+
+    Raises:
+        DataError: a file, column or image of the release is missing, or an id is doubled.
+        TaxonomyError: a label the taxonomy does not know.
+    """
+    releases = [(layout, next((root / name for name in layout.tables if (root / name).is_file()), None)) for layout in LAYOUTS]
+    if found := [example for layout, table in releases if table is not None for example in layout.read(root, table)]:
+        return found
+    if (table := root / "metadata.csv").is_file():
+        return _metadata_folder(root, table)
+    if (shards := read_shards(root)) is None:
+        return None
+    frame, files = shards
+    return make_examples(root, frame, files, *_known(root, frame.columns))

@@ -1,0 +1,180 @@
+"""Tables of labels over folders of images: what is missing, doubled or unknown is an error that names it."""
+
+from __future__ import annotations
+
+import warnings
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pandas as pd
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
+
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled image.
+
+    Attributes:
+        image_id: unique within its data set.
+        path: the image file.
+        dataset: name of the label map in the taxonomy.
+        label: the data set's own label.
+        nodes: the taxonomy nodes that the label stands for.
+        group: what must not straddle splits: a lesion or a patient; unique over all data sets.
+        attributes: the other columns (age, sex, site ...), as strings.
+    """
+
+    image_id: str
+    path: Path
+    dataset: str
+    label: str
+    nodes: tuple[str, ...]
+    group: str
+    attributes: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> str:
+        """Unique over all data sets."""
+        return f"{self.dataset}:{self.image_id}"
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a CSV hold what; `group` None makes every image its own group."""
+
+    image: str = "image_id"
+    label: str = "dx"
+    group: str | None = "lesion_id"
+
+
+def read_table(
+    table: Path, images: Iterable[Path], dataset: str, columns: Columns, taxonomy: Taxonomy | None = None
+) -> list[Example]:
+    """Read a CSV of labels over one or several image folders.
+
+    Args:
+        table: CSV with a header.
+        images: folders that hold the files; an id may be a file name or a name without extension.
+        dataset: name of the label map in the taxonomy.
+        columns: which column holds what.
+        taxonomy: None takes the default.
+
+    Raises:
+        DataError: no such file or column, a duplicated id, or images that are missing (the first few are named).
+        TaxonomyError: a label the taxonomy does not know.
+    """
+    return make_examples(table, read_frame(table), find_files(images), dataset, columns, taxonomy)
+
+
+def make_examples(
+    table: Path,
+    frame: pd.DataFrame,
+    files: dict[str, list[Path]],
+    dataset: str,
+    columns: Columns,
+    taxonomy: Taxonomy | None = None,
+) -> list[Example]:
+    """Examples from the rows of a table; what `read_table` raises.
+
+    Args:
+        table: where the rows are from, for messages.
+        frame: the rows, all cells strings. A label `A | B` says "A or B". An empty group makes the image its own.
+        files: image files by what an id may call them.
+        dataset: name of the label map in the taxonomy.
+        columns: which column holds what.
+        taxonomy: None takes the default.
+    """
+    taxonomy = taxonomy or default_taxonomy()
+    require_columns(table, frame, columns.image, columns.label, *([columns.group] if columns.group else []))
+    ids = frame[columns.image]
+    refuse_doubled(table, ids)
+    # An id with a dot may be a file name or a stem; the file name, being the more exact, wins.
+    found = {i: files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
+    if missing := [i for i, paths in found.items() if not paths]:
+        raise DataError(
+            f"{table}: {len(missing)} of {len(ids)} images are not in the folder, first {missing[:3]}; "
+            "restore them or take their rows out"
+        )
+    if unclear := [i for i, paths in found.items() if len(paths) > 1]:
+        first = ", ".join(map(str, found[unclear[0]]))
+        raise DataError(f"{table}: {len(unclear)} ids fit several files, first {unclear[0]!r}: {first}; keep one of them")
+    examples = []
+    for row in frame.to_dict("records"):
+        image_id, label = row.pop(columns.image), row.pop(columns.label)
+        # Without this, all lesions that have no number would be one.
+        group = (row.pop(columns.group) if columns.group else "") or image_id
+        meant = [node for part in label.split(" | ") for node in taxonomy.nodes_of(dataset, part)]
+        attributes = {name: value for name, value in row.items() if value}
+        nodes = tuple(dict.fromkeys(meant))
+        examples.append(Example(image_id, found[image_id][0], dataset, label, nodes, f"{dataset}:{group}", attributes))
+    if not examples:
+        raise DataError(f"{table}: no rows")
+    return examples
+
+
+def require_columns(table: Path, frame: pd.DataFrame, *names: str) -> None:
+    """Raise a DataError where a table lacks a column."""
+    if absent := [name for name in names if name not in frame.columns]:
+        raise DataError(f"{table}: no column {', '.join(absent)}; it has {', '.join(frame.columns)}")
+
+
+def refuse_doubled(table: Path, ids: pd.Series[str]) -> None:
+    """Raise a DataError where an id occurs twice."""
+    if (doubled := ids[ids.duplicated()]).size:
+        raise DataError(f"{table}: {doubled.size} ids occur twice, first {doubled.iloc[0]!r}; keep one row each")
+
+
+def count_labels(table: Path, column: str) -> Counter[str]:
+    """How often each label occurs in a column of a CSV.
+
+    Raises:
+        DataError: no such file or column.
+    """
+    frame = read_frame(table)
+    require_columns(table, frame, column)
+    return Counter(frame[column])
+
+
+def read_frame(table: Path, rows: int | None = None) -> pd.DataFrame:
+    """A CSV, or a TSV where its name ends in `.tab`, with every cell a string.
+
+    Raises:
+        DataError: no such file, or not a table.
+    """
+    if not table.is_file():
+        raise DataError(f"{table}: no such label file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", pd.errors.ParserWarning)  # says that what follows a trailing comma is dropped
+            # Short rows come as NaN even so, hence fillna; without index_col=False a trailing comma shifts every column.
+            separator = "\t" if table.suffix == ".tab" else ","
+            return pd.read_csv(table, sep=separator, dtype=str, keep_default_na=False, index_col=False, nrows=rows).fillna("")
+    except (ValueError, OSError) as error:
+        raise DataError(f"{table}: not a readable CSV ({error})") from error
+
+
+def find_files(folders: Iterable[Path], *, below: bool = False) -> dict[str, list[Path]]:
+    """Image files by their name and by their name without extension.
+
+    Args:
+        folders: where to look.
+        below: look in sub-folders, too, and know each file by its path relative to its folder as well.
+
+    Raises:
+        DataError: a folder is not there.
+    """
+    files: dict[str, list[Path]] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise DataError(f"{folder}: no such image folder")
+        for path in sorted(folder.rglob("*") if below else folder.iterdir()):
+            if path.suffix.lower() in EXTENSIONS:
+                for name in {path.name, path.stem, path.relative_to(folder).as_posix()}:
+                    files.setdefault(name, []).append(path)
+    return files

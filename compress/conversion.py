@@ -83,7 +83,8 @@ def convert(module: nn.Module, size: int) -> bytes:
     Raises:
         GraphError: an operation that litert-torch cannot convert; the message has its report.
     """
-    import litert_torch
+    with quiet():  # importing it logs, too
+        import litert_torch
 
     sample = (torch.zeros((1, size, size, 3), dtype=torch.uint8),)
     try:

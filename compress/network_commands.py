@@ -108,11 +108,18 @@ def pareto(
     """Compare networks of several sizes: work, file sizes, malignancy AUC and time, float32 beside int8."""
     if chart and chart.suffix.lower() not in (".svg", ".png"):
         raise DataError(f"{chart}: a picture is .svg or .png")
-    with err.status("read") as status:
+    status = err.status("")
+
+    def show(step: str) -> None:
+        status.update(step)
+        status.start()  # no sooner: reading the images has a bar of its own
+
+    try:
         rows = compare(
-            runs, read_examples(data), part=part, dataset=dataset, limit=limit, rounds=rounds, seed=seed,
-            progress=lambda step: status.update(step),
-        )  # fmt: skip
+            runs, read_examples(data), part=part, dataset=dataset, limit=limit, rounds=rounds, seed=seed, progress=show
+        )
+    finally:
+        status.stop()
     document = {"part": part, "dataset": dataset, "seed": seed, "networks": [row.model_dump() for row in rows]}
     what = f"{rows[0].drift.images} {'validation' if part == 'val' else part} images of {dataset}, 95 % intervals"
     if target:

@@ -83,7 +83,7 @@ def small() -> SmallGraph:
 
 @dataclass(frozen=True)
 class ShallowNetwork:
-    """The first stages of a MobileNetV2, weights on their int8 grid, with its TFLite forms as releases make them.
+    """The first stages of a MobileNetV2 with its TFLite forms as releases make them.
 
     Attributes:
         network: in evaluation mode; copy it before changing it.
@@ -104,14 +104,13 @@ def shallow() -> ShallowNetwork:
     import torch
 
     from compress.conversion import make_forms
-    from compress.fake_quantization import snap
     from train.network import LesionNetwork
 
     drawn = np.stack([lesion(label, seed, SIZE) for seed in range(16) for label in LABELS])
     calibration, images = drawn[:56], drawn[56:]
     torch.manual_seed(4)
     network = LesionNetwork("mobilenetv2_035", len(LABELS))
-    network.backbone.blocks = network.backbone.blocks[:3]
+    network.backbone.blocks = network.backbone.blocks[:2]
     width = network.backbone.blocks[-1][-1].conv_pwl.out_channels
     network.backbone.conv_head = torch.nn.Conv2d(width, network.backbone.num_features, 1, bias=False)
     pixels = torch.from_numpy(calibration).permute(0, 3, 1, 2)
@@ -121,9 +120,10 @@ def shallow() -> ShallowNetwork:
                 module.momentum = None  # the mean over all batches
                 module.weight.uniform_(0.5, 1.5)
                 module.bias.normal_(0, 0.3)
+            elif isinstance(module, torch.nn.Conv2d):
+                module.weight.flatten(1)[:, 0] *= 4  # one large weight a channel makes its grid coarse
         network.train()(pixels)
         embeddings = network.eval().embed(pixels)
         network.head.weight *= 2 / network.head(embeddings - embeddings.mean(0)).std()
         network.head.bias.copy_(-network.head.weight @ embeddings.mean(0))
-        snap(network)
     return ShallowNetwork(network, make_forms(network, SIZE, calibration), calibration, images)

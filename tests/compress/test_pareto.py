@@ -18,6 +18,7 @@ from mobile_runtime.errors import DataError
 from tests.compress.conftest import SIZE, ShallowNetwork
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Example, read_examples
+from train.network import LesionNetwork
 from train.recipe import SplitPlan, load_recipe
 from train.splits import save_split, split_examples
 
@@ -28,11 +29,12 @@ def examples(synthetic_data: Path) -> list[Example]:
 
 
 @pytest.fixture(scope="module")
-def runs(shallow: ShallowNetwork, examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def runs(examples: list[Example], tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """A full and a pruned network with one split."""
     folder = tmp_path_factory.mktemp("sizes")
     recipe = load_recipe("tiny").model_copy(update={"input_size": SIZE})
-    for name, network in (("full", shallow.network), ("half", prune(shallow.network, SIZE, 0.6))):
+    full = LesionNetwork(recipe.backbone, 7)
+    for name, network in (("full", full), ("half", prune(full, SIZE, 0.6))):
         save_checkpoint(network, recipe, folder / name / "model.safetensors")
         save_split(split_examples(examples, recipe.split), folder / name / "splits.csv")
     return [folder / "full", folder / "half"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from mobile_runtime.errors import DataError
 from tests.compress.conftest import SIZE, ShallowNetwork
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Example, read_examples
+from train.network import LesionNetwork
 from train.recipe import load_recipe, read_recipe
 from train.splits import Split, split_examples
 
@@ -33,9 +35,10 @@ def split(examples: list[Example]) -> Split:
 
 
 @pytest.fixture(scope="module")
-def start(shallow: ShallowNetwork, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(6)
     recipe = load_recipe("tiny").model_copy(update={"input_size": SIZE, "ema_decay": 0.5})
-    return save_checkpoint(shallow.network, recipe, tmp_path_factory.mktemp("start") / "model.safetensors")
+    return save_checkpoint(LesionNetwork(recipe.backbone, 7), recipe, tmp_path_factory.mktemp("start") / "model.safetensors")
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +93,7 @@ def test_ranges_are_found_anew_every_so_many_steps(shallow: ShallowNetwork) -> N
             network.backbone.conv_stem.weight *= 0.8
         objective(network, torch.zeros(1), torch.zeros(1), torch.zeros(1))
         seen.append(objective.quantization.ranges.clone())
-    changed = [not torch.equal(a, b) for a, b in zip(seen, seen[1:], strict=False)]
+    changed = [not torch.equal(a, b) for a, b in itertools.pairwise(seen)]
     assert changed == [False, True, False, False, True]
 
 
@@ -104,7 +107,7 @@ def test_the_recipe_changes_what_it_says_and_nothing_else() -> None:
 
 def test_a_start_whose_recipe_contradicts_is_an_error_that_says_how_to_mend_it() -> None:
     theirs = load_recipe("mobile").model_copy(update={"mixup": 0.2})
-    with pytest.raises(DataError, match="'qat' does not fit recipe 'mobile'.*mixup"):
+    with pytest.raises(DataError, match=r"'qat' does not fit recipe 'mobile'.*mixup"):
         adapt(QatRecipe(name="qat"), theirs)
 
 

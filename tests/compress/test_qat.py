@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import copy
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from compress import network_commands
 from compress.distillation import RECIPES
 from compress.fake_quantization import on_grid
 from compress.qat import QatRecipe, QuantizationAware, adapt, finetune
+from mobile_runtime.console import run
 from mobile_runtime.errors import DataError
 from tests.compress.conftest import SIZE, ShallowNetwork
 from train.checkpoint import load_checkpoint, save_checkpoint
@@ -82,6 +86,29 @@ def test_a_finished_run_is_not_trained_again_and_one_of_another_start_refused(
     other = save_checkpoint(network, recipe, tmp_path / "other.safetensors")
     with pytest.raises(DataError, match="another start"):
         finetune(QatRecipe(**SHORT), examples, trained.parent, other, split=split, workers=0, cache=cache_folder)
+
+
+def test_the_command_shows_both_networks_beside_each_other(
+    start: Path, trained: Path, shallow: ShallowNetwork, synthetic_data: Path, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(network_commands, "make_forms", lambda *_: shallow.forms)  # conversion has tests of its own
+    recipe = tmp_path / "short.yaml"
+    recipe.write_text(yaml.safe_dump(SHORT), encoding="utf-8")
+    words = [str(start), "--data", str(synthetic_data), "--recipe", str(recipe), "--out", str(trained.parent), "--workers", "0"]
+    with pytest.raises(SystemExit) as ended:
+        run("compress", ["qat", *words])
+    shown = " ".join(capfd.readouterr().out.split())
+    assert not ended.value.code
+    assert "quantized as it was" in shown
+    assert "int8 after training minus int8 before, malignancy AUC: +0.0000" in shown  # the same graphs
+    stored = json.loads((trained.parent / "qat.json").read_text(encoding="utf-8"))
+    assert stored["before"] == stored["after"]
+    assert stored["before"]["from_first_float32"]["mean"] == pytest.approx(stored["before"]["mean"])
+    with pytest.raises(SystemExit) as ended:
+        run("compress", ["qat", str(tmp_path / "none.safetensors"), *words[1:]])
+    assert ended.value.code == 2
+    assert "none.safetensors: not a readable safetensors checkpoint" in " ".join(capfd.readouterr().err.split())
 
 
 def test_ranges_are_found_anew_every_so_many_steps(shallow: ShallowNetwork) -> None:

@@ -33,7 +33,7 @@ def write_chart(rows: Sequence[Candidate], path: Path, title: str) -> None:
         _panel(work, rows, [(r.multiply_adds / 1e6, r.multiply_adds / 1e6) for r in rows], "million multiply-adds")
         _panel(speed, rows, [(r.float32.p50_ms, r.int8.p50_ms) for r in rows], "ms an inference on one core of this machine")
         work.set_ylabel("malignancy AUC")
-        work.legend(loc="lower right", frameon=False)
+        figure.legend(*work.get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
         figure.suptitle(title, fontsize=10)
         with write_atomically(path) as temporary:
             if path.suffix.lower() == ".svg":

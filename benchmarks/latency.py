@@ -10,8 +10,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from pydantic import ValidationError
 
 from benchmarks.results import ImageFacts, LatencyReport, Percentiles, Sampling
 from mobile_runtime import synthetic
+from mobile_runtime.cores import pinned
 from mobile_runtime.decision import Decision, decide
 from mobile_runtime.decoding import open_upright, read_bytes
 from mobile_runtime.errors import DataError
@@ -59,20 +59,6 @@ class Comparison:
     threads: int
     inference: float
     assess: float | None
-
-
-@contextmanager
-def pinned(enabled: bool) -> Iterator[None]:
-    """Hold this thread on the last core that it may use: the first one serves most interrupts."""
-    if not enabled:
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)
 
 
 def encoded_image(path: Path | None, pipeline: TriagePipeline) -> tuple[bytes, ImageFacts]:

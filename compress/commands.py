@@ -1,4 +1,4 @@
-"""`python -m compress`: distill, prune, quantize, sensitivity."""
+"""`python -m compress`: distill, prune, quantize, sensitivity, qat, pareto."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from compress.calibration_set import MIN_IMAGES
 from compress.distillation import RECIPES as STUDENT_RECIPES
 from compress.distillation import StudentRecipe, distil, validation_figures
 from compress.flatbuffer import GraphError, read
+from compress.network_commands import pareto, qat
 from compress.pruning import cost
 from compress.pruning import prune as prune_network
 from compress.quantization import RECIPES
@@ -35,6 +36,10 @@ from train.splits import load_split
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 app = typer.Typer(no_args_is_help=True, help="Make networks smaller.")
+app.command(epilog="Example: python -m compress qat runs/student/model.safetensors --data DIR --out runs/student-qat")(qat)
+app.command(epilog="Example: python -m compress pareto runs/student runs/half --data DIR --chart pareto.svg --out pareto.json")(
+    pareto
+)
 
 
 @app.command(

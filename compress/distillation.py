@@ -137,6 +137,19 @@ def load_teachers(paths: Sequence[Path], recipe: StudentRecipe) -> list[LesionNe
     return teachers
 
 
+def keep_note(out: Path, teachers: Sequence[Path], start: str, resume: bool) -> None:
+    """Write down what a run begins with: its teachers, and its start's hash or name.
+
+    Raises:
+        DataError: the run is to be resumed, but was begun with something else.
+    """
+    note = {"teachers": [sha256(path) for path in teachers], "start": start}
+    before = out / NOTE
+    if resume and before.is_file() and json.loads(before.read_text(encoding="utf-8")) != note:
+        raise DataError(f"{before}: begun with other teachers or another start; start over with --fresh or another --out")
+    write_json(before, note)
+
+
 def distil(
     recipe: StudentRecipe,
     examples: list[Example],
@@ -173,11 +186,7 @@ def distil(
         DataError: as `load_teachers` and `fit`, a start that has other classes, or a folder begun with other teachers.
     """
     ensemble = load_teachers(teachers, recipe)
-    note = {"teachers": [sha256(path) for path in teachers], "start": sha256(student) if student else init}
-    before = out / NOTE
-    if resume and before.is_file() and json.loads(before.read_text(encoding="utf-8")) != note:
-        raise DataError(f"{before}: begun with other teachers or another start; start over with --fresh or another --out")
-    write_json(before, note)
+    keep_note(out, teachers, sha256(student) if student else init, resume)
 
     def start() -> LesionNetwork | None:
         if student is None:

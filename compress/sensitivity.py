@@ -13,6 +13,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from compress.calibration_set import draw_calibration_set
+from compress.conversion import STATIC
 from compress.flatbuffer import code, read
 from compress.quantization import quantize
 from compress.ranges import Ranges, collect_ranges
@@ -24,7 +25,6 @@ from train.loading import prepared_images
 from train.metrics import truths
 from train.splits import Split
 
-STATIC = "static_wi8_ai8"
 _OPS = schema.BuiltinOperator
 _LAYERS = {_OPS.CONV_2D: "CONV_2D", _OPS.DEPTHWISE_CONV_2D: "DEPTHWISE_CONV_2D"}
 Images = npt.NDArray[np.uint8]
@@ -62,15 +62,19 @@ class Workbench:
         calibration: uint8 [M, S, S, 3].
         images: uint8 [N, S, S, 3].
         malignant: bool [N].
+        groups: int [N], 0..G-1: which images are of one lesion or patient.
     """
 
     calibration: Images
     images: Images
     malignant: npt.NDArray[np.bool_]
+    groups: npt.NDArray[np.int64]
 
 
-def draw_workbench(split: Split, part: str, dataset: str, size: int, limit: int, seed: int) -> Workbench:
+def draw_workbench(split: Split, part: str, dataset: str, size: int, limit: int | None, seed: int) -> Workbench:
     """Draw images whose label decides malignancy from one part of a split, and a calibration set from its training part.
+
+    A `limit` of None takes all of them.
 
     Raises:
         DataError: no such part, no such images, or a calibration set that is too small or shares lesions with the rest.
@@ -85,7 +89,8 @@ def draw_workbench(split: Split, part: str, dataset: str, size: int, limit: int,
     measured = [split[part][i] for i in rows]
     chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], seed=seed)
     pixels = open_cache([*chosen, *measured])
-    return Workbench(prepared_images(chosen, pixels, size), prepared_images(measured, pixels, size), truth[rows] == 1)
+    groups = np.unique([e.group for e in measured], return_inverse=True)[1]
+    return Workbench(prepared_images(chosen, pixels, size), prepared_images(measured, pixels, size), truth[rows] == 1, groups)
 
 
 def calibration_spread(model: bytes, bench: Workbench) -> tuple[float, float]:
@@ -122,7 +127,7 @@ def malignancy_auc(model: bytes, images: Images, malignant: npt.NDArray[np.bool_
 
 def malignancy(model: bytes, images: Images) -> npt.NDArray[np.float64]:
     """The malignancy score, first column of the output `scores`, of uint8 images [N, S, S, 3]."""
-    runner, source, target = _opened(model)
+    runner, source, target = opened(model)
     return np.array([float(runner(**{source: image[None]})[target][0, 0]) for image in images])
 
 
@@ -221,7 +226,8 @@ def _interpreter(model: bytes, keep: bool) -> Any:
         return Interpreter(model_content=model, experimental_preserve_all_tensors=keep)
 
 
-def _opened(model: bytes) -> tuple[Any, str, str]:
+def opened(model: bytes) -> tuple[Any, str, str]:
+    """A graph's runner, and the names of its input and of its output `scores`, the first one where it has none."""
     runner = _interpreter(model, keep=False).get_signature_runner()
     outputs = {name: detail["shape"][-1] for name, detail in runner.get_output_details().items()}
     target = "scores" if "scores" in outputs else next(iter(outputs))

@@ -1,4 +1,4 @@
-"""`python -m export`: bundle, rebuild, check, golden, sign, kit."""
+"""`python -m export`: bundle, rebuild, check, golden, card, sign, kit."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from export.check import check as check_bundle
 from export.deployed import undo_adjustment
 from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
+from export.model_card import card
 from export.outliers import load_outliers, save_outliers
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
@@ -30,6 +31,7 @@ from train.datasets import Columns, read_examples
 from train.splits import load_split
 
 app = typer.Typer(no_args_is_help=True, help="Write and rebuild bundles from trained checkpoints.")
+app.command(epilog="Example: python -m export card dist/bundle --results decisions.json")(card)
 
 RELEASE = Path(__file__).parent / "release"
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]

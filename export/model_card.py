@@ -1,11 +1,23 @@
-"""The model card: written from the manifest alone, so that it can say nothing that was not measured."""
+"""The model card: written from the manifest and from stored results alone, so that it can say nothing that was not measured."""
 
 from __future__ import annotations
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal, Optional
 
+import typer
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from export.errors import ExportError
+from mobile_runtime.bundle import MANIFEST, SIGNATURE, Bundle
+from mobile_runtime.console import out, print_json
+from mobile_runtime.files import build_folder, sha256
 from mobile_runtime.manifest import Estimate, Manifest
 
+CARD = "model_card.md"
 FIGURES = {
     "auc_malignancy": "malignancy AUC",
     "auc_melanoma_vs_nevus": "melanoma against nevus AUC",
@@ -16,14 +28,78 @@ FIGURES = {
 }
 
 
-def _interval(estimate: Estimate | None, digits: int = 3) -> str:
-    if estimate is None:
-        return ""
-    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f}-{estimate.high:.{digits}f}), n={estimate.n}"
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
-def write_card(manifest: Manifest) -> str:
-    """Markdown of the model card."""
+class _Group(_Part):
+    images: int
+    malignant: int
+    sensitivity: Estimate | None
+    specificity: Estimate | None
+    auc_malignancy: Estimate | None
+
+
+class _Grouping(_Part):
+    groups: dict[str, _Group]
+    withheld: dict[str, int]
+
+
+class _Diagnosis(_Part):
+    malignant: bool | None
+    referred: Estimate
+
+
+class _Dataset(_Part):
+    name: str
+    images: int
+
+
+class Subgroups(_Part):
+    """What a card takes from a stored result of `python -m benchmarks decisions`."""
+
+    kind: Literal["decisions"]
+    command: str
+    bundle: str
+    variant: str
+    operating_point: str
+    threshold: float
+    floor: int
+    dataset: _Dataset
+    subgroups: dict[str, _Grouping]
+    diagnoses: dict[str, _Diagnosis]
+
+
+def read_subgroups(path: Path, manifest: Manifest) -> Subgroups:
+    """Read a stored result that was measured on this model.
+
+    Raises:
+        ExportError: missing, something else, or measured on another model: a threshold is fitted to the last digit, so that
+            another one tells.
+    """
+    try:
+        found = Subgroups.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be read ({error.strerror}); check --results") from error
+    except ValidationError as error:
+        raise ExportError(f"{path}: no stored result of `python -m benchmarks decisions`; make one with --out") from error
+    variant = manifest.variants.get(found.variant)
+    point = variant.operating_points.get(found.operating_point) if variant else None
+    if point is None or point.threshold != found.threshold:
+        raise ExportError(
+            f"{path}: measured on {found.bundle}, {found.variant} at {found.operating_point}, which is another model than "
+            f"{manifest.name} {manifest.version}; measure this bundle"
+        )
+    return found
+
+
+def write_card(manifest: Manifest, results: Sequence[Subgroups] = ()) -> str:
+    """Markdown of the model card, under the headings of the Model Card Toolkit.
+
+    Args:
+        manifest: the bundle's.
+        results: figures by groups of patients.
+    """
     environment = Environment(
         loader=PackageLoader("export"),
         undefined=StrictUndefined,
@@ -33,4 +109,51 @@ def write_card(manifest: Manifest) -> str:
     )
     environment.filters["interval"] = _interval
     template = environment.get_template("model_card.md.j2")
-    return template.render(m=manifest, figures=FIGURES, default=manifest.variants[manifest.default_variant])
+    default = manifest.variants[manifest.default_variant]
+    text = template.render(m=manifest, figures=FIGURES, default=default, results=results, few="too few")
+    return text.rstrip() + "\n"
+
+
+def update_card(path: Path, results: Sequence[Path]) -> Bundle:
+    """Write a finished bundle's card anew with stored results; the bundle is replaced as a whole, or not at all.
+
+    A signature is dropped, since it was for another card.
+
+    Raises:
+        BundleError: the bundle is not intact.
+        ExportError: see `read_subgroups`.
+    """
+    manifest = Bundle.load(path).manifest
+    text = write_card(manifest, [read_subgroups(result, manifest) for result in results])
+    with build_folder(path) as folder:
+        shutil.copytree(path, folder, dirs_exist_ok=True)
+        (folder / SIGNATURE).unlink(missing_ok=True)
+        card = folder / CARD
+        card.write_text(text, encoding="utf-8")
+        changed = {"sha256": sha256(card), "size_bytes": card.stat().st_size}
+        files = [entry.model_copy(update=changed) if entry.path == CARD else entry for entry in manifest.files]
+        (folder / MANIFEST).write_text(manifest.model_copy(update={"files": files}).to_json(), encoding="utf-8")
+        Bundle.load(folder)
+    return Bundle.load(path)
+
+
+def card(
+    folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle; its manifest and id change.")],
+    results: Annotated[
+        Optional[list[Path]],
+        typer.Option(help="Result of `python -m benchmarks decisions --subgroup ... --out`; may be repeated."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")] = False,
+) -> None:
+    """Write a bundle's model card anew, with figures by groups of patients from stored results."""
+    made = update_card(folder, results or [])
+    if as_json:
+        print_json({"id": made.id, "results": [str(path) for path in results or []]})
+    else:
+        out.print(f"{made.id}: wrote {folder / CARD}; sign the bundle again", highlight=False, soft_wrap=True)
+
+
+def _interval(estimate: Estimate | None, digits: int = 3) -> str:
+    if estimate is None:
+        return ""
+    return f"{estimate.value:.{digits}f} ({estimate.low:.{digits}f}-{estimate.high:.{digits}f}), n={estimate.n}"

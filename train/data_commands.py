@@ -35,6 +35,7 @@ from train.loading_speed import speed
 from train.options import DataOption, JsonOption, RecipeOption
 from train.recipe import load_recipe
 from train.splits import SPLITS, load_split, save_split, split_examples
+from train.subgroups import COLUMNS, subgroup_values
 
 data_app = typer.Typer(no_args_is_help=True, help="Fetch data sets, look at them, split them, draw synthetic ones.")
 data_app.command(epilog="Example: python -m train data sources")(sources)
@@ -81,7 +82,7 @@ def split_data(
 @data_app.command("select", epilog="Example: python -m train data select --data DIR --dataset ham10000 --out test.csv")
 def select(
     data: DataOption,
-    folder: Annotated[Path, typer.Option("--out", help="CSV to write: image_id, label, group.")],
+    folder: Annotated[Path, typer.Option("--out", help="CSV to write: image_id, label, group, and what is known of patients.")],
     dataset: Annotated[str, typer.Option(help="Which data set's images.")],
     part: Annotated[str, typer.Option(help="train, val or test.")] = "test",
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv; cut by the recipe if left out.")] = None,
@@ -95,10 +96,11 @@ def select(
     chosen = [e for e in parts[part] if e.dataset == dataset]
     if not chosen:
         raise DataError(f"the {part} split has no images of {dataset!r}; there are {sorted({e.dataset for e in parts[part]})}")
+    known = {name: values for name, values in subgroup_values(chosen).items() if name in COLUMNS}
     with write_atomically(folder) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["image_id", "label", "group"])
-        writer.writerows([e.path.stem, e.label, e.group] for e in chosen)
+        writer.writerow(["image_id", "label", "group", *known])
+        writer.writerows([e.path.stem, e.label, e.group, *row] for e, *row in zip(chosen, *known.values(), strict=True))
     out.print(f"wrote {folder}: {len(chosen)} {part} images of {dataset}")
 
 

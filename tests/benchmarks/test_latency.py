@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -111,17 +110,6 @@ def test_a_slow_run_ends_with_its_time(bundle_path: Path) -> None:
     latency.measure([job], data, hurried, done.append)
     assert len(job.inference_ms) == TINY.block
     assert sum(done) == latency.steps([job], hurried)
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="no core affinity on this system")
-def test_pinning_holds_one_core_and_lets_go() -> None:
-    before = os.sched_getaffinity(0)
-    with pytest.raises(ZeroDivisionError), latency.pinned(True):  # noqa: PT012 - what is tested is the block
-        assert len(os.sched_getaffinity(0)) == 1
-        raise ZeroDivisionError
-    assert os.sched_getaffinity(0) == before
-    with latency.pinned(False):
-        assert os.sched_getaffinity(0) == before
 
 
 def test_percentiles_match_numpy() -> None:

@@ -43,8 +43,8 @@ def model(small: SmallGraph, tmp_path: Path) -> Path:
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 
 
-def test_the_commands_are_verbs_of_making_networks_smaller() -> None:
-    assert sorted(COMMANDS) == ["distill", "prune", "quantize", "sensitivity"]
+def test_the_commands_are_those_of_making_networks_smaller() -> None:
+    assert sorted(COMMANDS) == ["distill", "pareto", "prune", "qat", "quantize", "sensitivity"]
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS))

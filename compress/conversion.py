@@ -1,0 +1,96 @@
+"""A network as TFLite graphs: converted by litert-torch, and quantized as releases are."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import nn
+
+from compress.flatbuffer import GraphError
+from compress.quantization import quantize
+from compress.ranges import collect_ranges
+from compress.rounding import round_weights
+from train.network import LesionNetwork
+
+STATIC = "static_wi8_ai8"
+
+
+@dataclass(frozen=True)
+class Forms:
+    """One network as float32 and as static int8 TFLite: uint8 [1, S, S, 3] to `probabilities` [1, C] at temperature 1."""
+
+    float32: bytes
+    int8: bytes
+
+
+class Probabilities(nn.Module):
+    """uint8 RGB [N, S, S, 3] to class probabilities [N, C] at temperature 1."""
+
+    def __init__(self, network: LesionNetwork) -> None:
+        super().__init__()
+        self.network = network.eval()
+
+    def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"probabilities": torch.softmax(self.network(pixels.permute(0, 3, 1, 2)), dim=1)}
+
+
+def make_forms(network: LesionNetwork, size: int, calibration: npt.NDArray[np.uint8], seed: int = 0) -> Forms:
+    """Convert and quantize a network as a release does: data-aware rounding, then true ranges.
+
+    Args:
+        network: a fitted network.
+        size: S, pixels a side.
+        calibration: prepared images of the calibration set, uint8 [M, S, S, 3].
+        seed: of the rounding's draw.
+
+    Raises:
+        GraphError: the network cannot be converted or quantized.
+    """
+    base = convert(Probabilities(network), size)
+    rounded = round_weights(base, list(calibration), seed)
+    return Forms(base, quantize(rounded, STATIC, collect_ranges(rounded, calibration)))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Silence converters that write to the process's own standard streams; their errors still raise."""
+    logging.getLogger().setLevel(logging.ERROR)
+    saved = os.dup(1), os.dup(2)
+    with open(os.devnull, "w", encoding="utf-8") as sink:
+        try:
+            os.dup2(sink.fileno(), 1)
+            os.dup2(sink.fileno(), 2)
+            yield
+        finally:
+            os.dup2(saved[0], 1)
+            os.dup2(saved[1], 2)
+            os.close(saved[0])
+            os.close(saved[1])
+
+
+def convert(module: nn.Module, size: int) -> bytes:
+    """Convert to a float32 TFLite flatbuffer: input `args_0` uint8 [1, S, S, 3], outputs by name.
+
+    Raises:
+        GraphError: an operation that litert-torch cannot convert; the message has its report.
+    """
+    with quiet():  # importing it logs, too
+        import litert_torch
+
+    sample = (torch.zeros((1, size, size, 3), dtype=torch.uint8),)
+    try:
+        with quiet(), tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "model.tflite"
+            litert_torch.convert(module.eval(), sample).export(str(path))
+            return path.read_bytes()
+    except Exception as error:  # the converter raises whatever its stages raise
+        raise GraphError(f"litert-torch cannot convert the network: {type(error).__name__}: {error}") from error

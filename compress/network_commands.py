@@ -1,0 +1,170 @@
+"""`python -m compress qat` and `pareto`: train with fake quantization; compare networks of several sizes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+from rich.table import Table
+
+from compress.conversion import make_forms
+from compress.distillation import RECIPES
+from compress.drift import Drift, ask, probability_error
+from compress.pareto import BLOCK, Candidate, compare
+from compress.pareto_chart import write_chart
+from compress.qat import QatRecipe, finetune
+from compress.sensitivity import draw_workbench
+from mobile_runtime.console import err, out, print_json
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_json
+from mobile_runtime.manifest import Estimate
+from mobile_runtime.statistics import Gap, paired_difference
+from train.checkpoint import load_checkpoint
+from train.datasets import read_examples
+from train.options import DataOption, JsonOption
+from train.recipe import read_recipe
+from train.splits import load_split, split_examples
+
+PartOption = Annotated[str, typer.Option(help="Images to measure: val, or test once per release.")]
+DatasetOption = Annotated[str, typer.Option(help="Whose images are measured.")]
+
+
+def qat(
+    checkpoint: Annotated[Path, typer.Argument(help="model.safetensors of a finished run, whole or pruned.")],
+    data: DataOption,
+    recipe: Annotated[str, typer.Option(help="Name in compress/recipes, or the path of a .yaml file.")] = "qat",
+    teacher: Annotated[
+        Optional[list[Path]],
+        typer.Option(help="Checkpoint of a teacher; several make an ensemble, none the network itself."),
+    ] = None,
+    folder: Annotated[Optional[Path], typer.Option("--out", help="Run folder; runs/RECIPE if left out.")] = None,
+    split: Annotated[Optional[Path], typer.Option(help="A splits.csv; that of the network's run if left out.")] = None,
+    part: PartOption = "val",
+    dataset: DatasetOption = "ham10000",
+    limit: Annotated[Optional[int], typer.Option(min=20, help="How many images to measure; all if left out.")] = None,
+    workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
+    seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
+    epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a finished network with fake quantization, and show what that gains over quantizing it as it is.
+
+    Both networks are converted, rounded and quantized as releases are, and measured by the integer graphs. The result is an
+    ordinary float checkpoint for `python -m export bundle`.
+    """
+    plan = read_recipe(recipe, QatRecipe, RECIPES)
+    plan = plan.model_copy(update={name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None})
+    examples = read_examples(data)
+    before, theirs = load_checkpoint(checkpoint)
+    homes = split or checkpoint.parent / "splits.csv"
+    parts = load_split(homes, examples) if split or homes.is_file() else split_examples(examples, theirs.split)
+    bench = draw_workbench(parts, part, dataset, theirs.input_size, limit, plan.seed)  # errors of it before hours of work
+    target = folder or Path("runs") / plan.name
+    made = finetune(
+        plan, examples, target, checkpoint, teacher or [], split=parts, workers=workers, resume=not fresh
+    )  # fmt: skip
+    answers = []
+    for name, network in (("before", before), ("after", load_checkpoint(made)[0])):
+        with err.status(f"convert, quantize and measure the network {name}"):
+            answers.append(ask(make_forms(network, theirs.input_size, bench.calibration, plan.seed), bench, theirs.classes))
+    gain = paired_difference(answers[1].measure_int8, answers[0].measure_int8, bench.groups)
+    pair = [answer.drift() for answer in answers]
+    apart = [dict(zip(("largest", "mean"), probability_error(a.int8, answers[0].float32), strict=True)) for a in answers]
+    document: dict[str, Any] = {
+        "checkpoint": str(made),
+        "part": part,
+        "dataset": dataset,
+        "before": {**pair[0].model_dump(), "from_first_float32": apart[0]},
+        "after": {**pair[1].model_dump(), "from_first_float32": apart[1]},
+        "int8_gain": gain.model_dump(),
+    }
+    write_json(target / "qat.json", document)
+    if as_json:
+        print_json(document)
+        return
+    table = Table("figure", "quantized as it was", "after training", title=f"{len(bench.images)} {part} images of {dataset}")
+    for title, cells in _qat_lines(pair, apart):
+        table.add_row(title, *cells)
+    out.print(table)
+    out.print(f"int8 after training minus int8 before, malignancy AUC: {_gap(gain)}", highlight=False, soft_wrap=True)
+    out.print(f"wrote {made}; figures in {target / 'qat.json'}", highlight=False, soft_wrap=True)
+
+
+def pareto(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, each with model.safetensors and splits.csv.")],
+    data: DataOption,
+    part: PartOption = "val",
+    dataset: DatasetOption = "ham10000",
+    limit: Annotated[Optional[int], typer.Option(min=20, help="How many images to measure; all if left out.")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help=f"Blocks of {BLOCK} inferences to time for each graph, in turns.")] = 40,
+    target: Annotated[Optional[Path], typer.Option("--out", help="JSON file to write.")] = None,
+    chart: Annotated[Optional[Path], typer.Option(help="Picture to write, .svg or .png.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare networks of several sizes: work, file sizes, malignancy AUC and time, float32 beside int8."""
+    if chart and chart.suffix.lower() not in (".svg", ".png"):
+        raise DataError(f"{chart}: a picture is .svg or .png")
+    status = err.status("")
+
+    def show(step: str) -> None:
+        status.update(step)
+        status.start()  # no sooner: reading the images has a bar of its own
+
+    try:
+        rows = compare(
+            runs, read_examples(data), part=part, dataset=dataset, limit=limit, rounds=rounds, seed=seed, progress=show
+        )
+    finally:
+        status.stop()
+    document = {"part": part, "dataset": dataset, "seed": seed, "networks": [row.model_dump() for row in rows]}
+    what = f"{rows[0].drift.images} {'validation' if part == 'val' else part} images of {dataset}, 95 % intervals"
+    if target:
+        write_json(target, document)
+    if chart:
+        write_chart(rows, chart, what)
+    if as_json:
+        print_json(document)
+        return
+    table = Table("figure", *(row.run for row in rows), title=what)
+    for line in zip(*(_pareto_column(row) for row in rows), strict=True):
+        table.add_row(line[0][0], *(cell for _, cell in line))
+    out.print(table)
+    out.print("time: one thread on one core of this machine, graphs in turns", highlight=False, soft_wrap=True)
+    for path in filter(None, (target, chart)):
+        out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def _qat_lines(pair: Sequence[Drift], apart: Sequence[dict[str, float]]) -> list[tuple[str, list[str]]]:
+    return [
+        ("malignancy AUC, float32", [_estimate(drift.auc_float32) for drift in pair]),
+        ("malignancy AUC, int8", [_estimate(drift.auc_int8) for drift in pair]),
+        ("int8 minus float32", [_gap(drift.int8_minus_float32) for drift in pair]),
+        ("probability, int8 from own float32: largest / mean", [f"{d.largest:.3f} / {d.mean:.4f}" for d in pair]),
+        ("probability, int8 from first float32: largest / mean", [f"{d['largest']:.3f} / {d['mean']:.4f}" for d in apart]),
+    ]
+
+
+def _pareto_column(row: Candidate) -> list[tuple[str, str]]:
+    return [
+        ("million multiply-adds", f"{row.multiply_adds / 1e6:.1f}"),
+        ("million parameters", f"{row.parameters / 1e6:.2f}"),
+        ("MB, float32 / int8", f"{row.float32_bytes / 1e6:.2f} / {row.int8_bytes / 1e6:.2f}"),
+        ("malignancy AUC, float32", _estimate(row.drift.auc_float32)),
+        ("malignancy AUC, int8", _estimate(row.drift.auc_int8)),
+        ("int8 minus float32", _gap(row.drift.int8_minus_float32)),
+        ("ms p50 / p90, float32", f"{row.float32.p50_ms:.2f} / {row.float32.p90_ms:.2f}"),
+        ("ms p50 / p90, int8", f"{row.int8.p50_ms:.2f} / {row.int8.p90_ms:.2f}"),
+        ("not dominated", "yes" if row.efficient else "no"),
+    ]
+
+
+def _estimate(figure: Estimate) -> str:
+    return f"{figure.value:.3f} ({figure.low:.3f} to {figure.high:.3f})"
+
+
+def _gap(gap: Gap) -> str:
+    return f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})"

@@ -94,8 +94,9 @@ def mediapipe(
             found = {name: check_mediapipe(target.read_bytes(), bundle, written, pixels) for name, pixels in sets.items()}
     size = target.stat().st_size
     if as_json:
+        facts = {"bundle": bundle.id, "variant": written.name, "size_bytes": size}
         agreement = {name: asdict(entry) for name, entry in found.items()}
-        print_json({"bundle": bundle.id, "variant": written.name, "size_bytes": size, "agreement": agreement})
+        print_json({"schema_version": 1, "kind": "mediapipe", "agreement": agreement, **facts})
         return
     out.print(f"{target}: {written.name} of {bundle.id} with metadata, {size / 1024:.0f} KiB", soft_wrap=True)
     for name, entry in found.items():

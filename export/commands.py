@@ -1,4 +1,4 @@
-"""`python -m export`: bundle, rebuild, check, golden, card, sign, kit."""
+"""`python -m export`: bundle, rebuild, check, golden, card, sign, kit, and what others' tools make of a bundle."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
 from export.model_card import card
 from export.outliers import load_outliers, save_outliers
+from export.path_commands import mediapipe, paths
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
 from export.signing import sign as sign_bundle
@@ -32,6 +33,8 @@ from train.splits import load_split
 
 app = typer.Typer(no_args_is_help=True, help="Write and rebuild bundles from trained checkpoints.")
 app.command(epilog="Example: python -m export card dist/bundle --results decisions.json")(card)
+app.command(epilog="Example: python -m export paths dist/bundle paths.json --images photographs")(paths)
+app.command(epilog="Example: python -m export mediapipe dist/bundle skintriage.tflite --check")(mediapipe)
 
 RELEASE = Path(__file__).parent / "release"
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]

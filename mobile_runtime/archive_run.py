@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 import logging
 import os
+import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -140,7 +141,7 @@ class Worker:
 
 
 def tries_path(part: Path) -> Path:
-    """The note that a worker keeps beside the part it works on: a line per try, `PID: ` and the positions of the images begun."""
+    """The note that a worker keeps beside its part: a line per try, with its process and the positions of the images begun."""
     return part.with_name(f".{part.stem}.tries")
 
 
@@ -183,10 +184,11 @@ def cluster(workers: int, address: str | None) -> Iterator[Any]:
             if not tries_left:
                 reason = str(error).strip().splitlines()[0]
                 raise EngineError(f"Ray could not be {'reached' if address else 'started'} ({reason}); try again") from error
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
+    with redirect_stdout(sys.stderr):  # where Ray tells of workers that died
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
 
 
 def assess_parts(

@@ -176,7 +176,7 @@ def test_every_image_comes_out_once_though_the_command_and_then_a_worker_are_kil
         note.unlink()
 
     with subprocess.Popen(words, cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        wait_for(lambda: notes(), process)
+        wait_for(notes, process)
         worker = int(notes()[0].strip().partition(":")[0])
         assert worker in descendants(process.pid)
         os.kill(worker, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""`python -m mobile_runtime`: assess, info, verify, demo, serve."""
+"""`python -m mobile_runtime`: assess, assess-archive, info, verify, demo, serve."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.progress import track
 from rich.table import Table
 
 from mobile_runtime import annotate, synthetic
+from mobile_runtime.archive_command import assess_archive
 from mobile_runtime.assessment import DISCLAIMER, Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
 from mobile_runtime.capture import ImageInput, normalize
@@ -24,6 +25,7 @@ from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import write_json
+from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.replay import STAGES, Check, Replay, replay
 from mobile_runtime.serving import PageServer, collect
@@ -35,12 +37,7 @@ app = typer.Typer(
     help="Assess photographs of skin lesions with an exported bundle. Not a medical device and not a diagnosis.",
 )
 
-BundleOption = Annotated[
-    Optional[Path], typer.Option("--bundle", help="Bundle folder; the one that ships with the runtime if left out.")
-]
-VariantOption = Annotated[Optional[str], typer.Option("--variant", help="Exported form; see `info`.")]
-PointOption = Annotated[Optional[str], typer.Option("--operating-point", help="rule_out, balanced or rule_in.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+app.command(epilog="Example: skintriage assess-archive photos --out verdicts --workers 4")(assess_archive)
 
 
 @app.command(epilog="Example: skintriage assess photo.jpg --out verdicts --json")

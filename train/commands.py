@@ -15,6 +15,7 @@ from train.data_commands import data_app
 from train.datasets import Columns, Example, read_examples, read_table
 from train.fitting import fit as run_fit
 from train.options import DataOption, JsonOption, RecipeOption
+from train.processes import is_first, plan_processes
 from train.recipe import load_recipe
 from train.report_commands import evaluate, explain
 from train.splits import load_split
@@ -71,7 +72,11 @@ def fit(
     folder: Annotated[Optional[Path], typer.Option("--out", help="Run folder; runs/RECIPE if left out.")] = None,
     init: Annotated[str, typer.Option(help="scratch, hub, or a safetensors file.")] = "scratch",
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv made before.")] = None,
-    workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=0, help="Loader processes, of each process.")] = 1,
+    devices: Annotated[
+        Optional[int], typer.Option(min=1, help="Processes on each machine, one per GPU; 1, or what torchrun or SLURM started.")
+    ] = None,
+    nodes: Annotated[Optional[int], typer.Option(min=1, help="Machines, all running this command; see below.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
     seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
@@ -86,6 +91,9 @@ def fit(
     """Train a classifier; killed and started again, it goes on where it was, with the same losses.
 
     Writes splits.csv, logs, last.ckpt, metrics.json and model.safetensors into the run folder.
+
+    The recipe's batch size is that of all processes together. On several machines, start it by torchrun or srun, which say how
+    many there are, or give each machine --devices, --nodes and the environment variables MASTER_ADDR, MASTER_PORT, NODE_RANK.
     """
     plan = load_recipe(recipe)
     changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
@@ -93,7 +101,10 @@ def fit(
     examples = _examples(data, labels, images, image_column, label_column, group_column, dataset)
     parts = load_split(split, examples) if split else None
     run = folder or Path("runs") / plan.name
-    checkpoint = run_fit(plan, examples, run, init=init, split=parts, workers=workers, resume=not fresh)
+    processes = plan_processes(devices, nodes)
+    checkpoint = run_fit(plan, examples, run, init=init, split=parts, workers=workers, resume=not fresh, processes=processes)
+    if not is_first():
+        return
     if as_json:
         print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint), "epochs": plan.epochs})
     else:

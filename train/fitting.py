@@ -23,10 +23,11 @@ from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.cache import open_cache
 from train.checkpoint import save_checkpoint
 from train.datasets import Example
-from train.loading import LesionViews, label_masks, plain_loader, train_loader
+from train.loading import label_masks
 from train.metrics import score
 from train.network import LesionNetwork, initialize
 from train.partition import node_counts, partition
+from train.processes import ALONE, LesionData, Processes, gather, is_first
 from train.recipe import Recipe, read_stored
 from train.schedule import make_optimizer, make_schedule
 from train.splits import Split, load_split, save_split, split_examples
@@ -96,16 +97,19 @@ class Classifier(L.LightningModule):
         return self.network(pixels)
 
     def on_train_epoch_start(self) -> None:
-        # Dropout and mixup are the only other chance in training: seeding them per epoch makes a resumed run equal.
-        torch.manual_seed(self.recipe.seed * 100_003 + self.current_epoch)
+        # Dropout and mixup are the only other chance in training: seeding them per epoch makes a resumed run equal. Each
+        # process draws its own.
+        torch.manual_seed((self.global_rank << 50) + self.recipe.seed * 100_003 + self.current_epoch)
 
     def training_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], _: int) -> torch.Tensor:
         pixels, masks, _indices = batch
         pixels = pixels.contiguous(memory_format=torch.channels_last)
         loss = self.objective(self.network, pixels, masks, self.log_prior)
-        if not torch.isfinite(loss):
-            raise DataError(f"the loss is {loss.item()} at step {self.global_step}; lower learning_rate in the recipe")
-        self.log("train_loss", loss, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(pixels))
+        # Over all processes, so that all of them stop where one went wrong and none waits for it.
+        shared = gather(loss.detach()[None]).mean()
+        if not torch.isfinite(shared):
+            raise DataError(f"the loss is {shared.item()} at step {self.global_step}; lower learning_rate in the recipe")
+        self.log("train_loss", shared, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(pixels))
         return loss
 
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], _: int) -> None:
@@ -113,10 +117,12 @@ class Classifier(L.LightningModule):
         self._outputs.append((indices, self.network(pixels).softmax(1).float()))
 
     def on_validation_epoch_end(self) -> None:
-        indices, probabilities = (torch.cat(parts).cpu().numpy() for parts in zip(*self._outputs, strict=True))
+        indices, probabilities = (gather(torch.cat(parts)).cpu() for parts in zip(*self._outputs, strict=True))
         self._outputs.clear()
-        examples = [self.val_examples[i] for i in indices]
-        figures = score(probabilities.astype(np.float32), examples, self.recipe.classes, self.taxonomy)
+        # Each image once: shares are filled up with images that another process has.
+        found, first = np.unique(indices, return_index=True)
+        examples = [self.val_examples[i] for i in found]
+        figures = score(probabilities.numpy()[first], examples, self.recipe.classes, self.taxonomy)
         for name, value in figures.items():
             self.log(f"val_{name}", value)
 
@@ -147,6 +153,8 @@ class EpochLines(RichProgressBar):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         super().on_train_epoch_end(trainer, pl_module)
+        if not trainer.is_global_zero:
+            return
         figures = trainer.callback_metrics
         shown = [f"{label} {float(figures[name]):.3f}" for name, label in SHOWN.items() if name in figures]
         line = "  ".join([f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", *shown])
@@ -186,8 +194,12 @@ def fit(
     workers: int = 1,
     resume: bool = True,
     cache: Path | None = None,
+    processes: Processes = ALONE,
 ) -> Path:
     """Train, validate after each epoch, and write a checkpoint.
+
+    Several processes all call this with the same arguments; the first writes, and all come back. Where neither torchrun nor
+    SLURM started the others, the first does so by running this very command again.
 
     Args:
         recipe: what to do.
@@ -197,9 +209,10 @@ def fit(
         network: start from this one, instead of from `init`.
         objective: the loss; None takes the marginal likelihood of the labels. A `torch.nn.Module` may have weights of its own.
         split: a split made before; None cuts one by the recipe.
-        workers: loader processes.
+        workers: loader processes, of each process.
         resume: go on from `out/last.ckpt` where it exists; nothing is trained if that was the last epoch.
         cache: folder of decoded images.
+        processes: how many share each step.
 
     Returns:
         The path of `model.safetensors`.
@@ -214,11 +227,11 @@ def fit(
     parts = split or split_examples(examples, recipe.split)
     last = out / "last.ckpt"
     saved = _read_last(last, recipe, parts) if resume and last.is_file() else None
-    save_split(parts, out / "splits.csv")
-    pixels = open_cache(examples, cache)
-    train, val = (LesionViews(parts[name], pixels, recipe, taxonomy) for name in ("train", "val"))
+    train = parts["train"]
     if len(train) < recipe.batch_size:
         raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
+    if recipe.batch_size % processes.count:
+        raise DataError(f"{processes.count} processes cannot share a batch of {recipe.batch_size} images equally; start others")
 
     if network is None:
         network = LesionNetwork(
@@ -227,7 +240,7 @@ def fit(
         if init not in ("scratch", "hub"):
             initialize(network, Path(init))
     network = network.train().to(memory_format=torch.channels_last)  # one that was loaded is in evaluation mode
-    log_prior = class_log_prior(parts["train"], recipe, taxonomy)
+    log_prior = class_log_prior(train, recipe, taxonomy)
     classifier = Classifier(recipe, network, log_prior, parts["val"], objective or likelihood(recipe))
 
     callbacks: list[L.Callback] = [
@@ -239,8 +252,6 @@ def fit(
     gpu = torch.cuda.is_available()
     table = CSVLogger(out, name="logs", version="")
     finished = saved is not None and saved["epoch"] + 1 >= recipe.epochs
-    if saved and not finished:
-        _keep_rows(table, until=saved["epoch"])
     trainer = L.Trainer(
         max_epochs=recipe.epochs,
         precision="bf16-mixed" if gpu and torch.cuda.is_bf16_supported() else ("16-mixed" if gpu else "32-true"),
@@ -249,22 +260,24 @@ def fit(
         gradient_clip_val=recipe.gradient_clip,
         log_every_n_steps=min(10, len(train) // recipe.batch_size),
         num_sanity_val_steps=0,
-        use_distributed_sampler=False,
         enable_model_summary=False,
         default_root_dir=out,
+        **processes.trainer_options(),
     )
+    if is_first():
+        save_split(parts, out / "splits.csv")
+        open_cache(examples, cache)  # before the others are started or met: a damaged image ends one process only
+        if saved and not finished:
+            _keep_rows(table, until=saved["epoch"])
+    data = LesionData(recipe, examples, parts, workers, saved["epoch"] + 1 if saved else 0, cache)
     if saved and finished:
         # Killed after the last epoch, or called again: `fit` would stop at once, before it takes over the averaged weights.
         classifier.load_state_dict(saved["state_dict"])
-        trainer.validate(classifier, plain_loader(val), verbose=False)
+        trainer.validate(classifier, datamodule=data, verbose=False)
     else:
-        trainer.fit(
-            classifier,
-            train_loader(train, workers, trainer.global_rank, trainer.world_size, saved["epoch"] + 1 if saved else 0),
-            plain_loader(val),
-            ckpt_path=str(last) if saved else None,
-            weights_only=False,
-        )
+        trainer.fit(classifier, datamodule=data, ckpt_path=str(last) if saved else None, weights_only=False)
+    if not is_first():
+        return out / "model.safetensors"
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if math.isfinite(float(value))}
     write_json(out / "metrics.json", {"recipe": recipe.name, "epochs": recipe.epochs, "validation": figures})
     return save_checkpoint(classifier.network, recipe, out / "model.safetensors")
@@ -299,8 +312,10 @@ def _keep_rows(table: CSVLogger, until: int) -> None:
 
 
 def _quieten() -> None:
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for package in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(package).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")
     warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
     warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")  # `_keep_rows` brings the rows back
     warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
+    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged is the same in every process

@@ -58,7 +58,8 @@ class LesionViews(Dataset[Item]):
 class EpochSampler(Sampler[Key]):
     """Shuffles by seed and epoch, and hands the epoch on with each index, so that a resumed run sees the same views.
 
-    In a distributed run every rank takes its share of the same order; the tail is filled up so that shares are equal.
+    In a distributed run every rank takes its share of the same order, every `world_size`-th of it: the batches of one step, all
+    ranks together, are what a single process would take in that step. The tail that would make shares unequal is left out.
     """
 
     def __init__(self, examples: Sequence[Example], recipe: Recipe, rank: int = 0, world_size: int = 1, epoch: int = 0) -> None:
@@ -72,12 +73,11 @@ class EpochSampler(Sampler[Key]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return -(-len(self.order) // self.world_size)
+        return len(self.order) // self.world_size
 
     def __iter__(self) -> Iterator[Key]:
         shuffled = np.random.default_rng([self.seed, self.epoch]).permutation(len(self.order))
-        shuffled = np.resize(shuffled, len(self) * self.world_size)
-        for position in shuffled[self.rank :: self.world_size]:
+        for position in shuffled[: len(self) * self.world_size][self.rank :: self.world_size]:
             # Repeats of an image within an epoch are different views.
             view = self.epoch * 64 + int(self.copies[position]) % 64
             if self.fixed_views:
@@ -88,11 +88,12 @@ class EpochSampler(Sampler[Key]):
 def train_loader(views: LesionViews, workers: int, rank: int = 0, world_size: int = 1, epoch: int = 0) -> DataLoader[Item]:
     """Shuffled, augmented batches; the last incomplete batch is dropped (BatchNorm of one image is undefined).
 
+    The recipe's batch size is that of a step over all ranks, so that a learning rate means the same on any number of them.
     A resumed run must say in which epoch it begins: Lightning starts the workers, which fetch at once, before it says so.
     """
     return DataLoader(
         views,
-        batch_size=views.recipe.batch_size,
+        batch_size=views.recipe.batch_size // world_size,
         sampler=EpochSampler(views.examples, views.recipe, rank, world_size, epoch),
         num_workers=workers,
         persistent_workers=workers > 0,
@@ -102,9 +103,12 @@ def train_loader(views: LesionViews, workers: int, rank: int = 0, world_size: in
     )
 
 
-def plain_loader(views: LesionViews, workers: int = 0, batch_size: int = 64) -> DataLoader[Item]:
-    """Plain views in order."""
-    keys = [(-1, index) for index in range(len(views))]
+def plain_loader(
+    views: LesionViews, workers: int = 0, batch_size: int = 64, rank: int = 0, world_size: int = 1
+) -> DataLoader[Item]:
+    """Plain views in order; in a distributed run a rank's share of them, filled up so that shares are equal."""
+    share = np.arange(rank, rank + world_size * -(-len(views) // world_size), world_size) % len(views)
+    keys = [(-1, int(index)) for index in share]
     return DataLoader(views, batch_size=batch_size, sampler=keys, num_workers=workers)
 
 

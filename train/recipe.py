@@ -78,6 +78,7 @@ class Recipe(_Strict):
         backbone: a timm model name.
         classes: taxonomy nodes, in the order of the outputs.
         input_size: S, pixels a side.
+        batch_size: images in a step, over all processes together; each takes an equal share.
         max_class_size: where given, the disease partition with this limit takes the place of `classes` (see `train.partition`).
         optimizer: `rmsprop` is TensorFlow's, with epsilon under the root.
         rms_decay, momentum, epsilon: of `rmsprop`.

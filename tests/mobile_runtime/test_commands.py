@@ -52,7 +52,7 @@ def test_a_batch_reports_the_bad_and_goes_on(tiny_bundle: Path, photo: Path, tmp
 
 
 def test_help_has_an_example() -> None:
-    for verb in ("assess", "demo", "info", "verify", "serve"):
+    for verb in ("assess", "assess-archive", "demo", "info", "verify", "serve"):
         found = CliRunner().invoke(app, [verb, "--help"])
         assert "Example:" in found.output, verb
 

@@ -68,6 +68,8 @@ def test_importing_takes_nothing_heavy() -> None:
         "matplotlib",
         "onnxruntime",
         "cryptography",
+        "pyarrow",
+        "ray",
     }
     assert not roots & heavy
     # The interpreter is loaded when a pipeline is made, not on import.
@@ -104,6 +106,10 @@ def test_missing_extras_are_named_on_the_base_install() -> None:
         assert found.returncode == 2
         assert "pip install 'skintriage[" in found.stderr
         assert "Traceback" not in found.stderr
+    archive = run_command("assess-archive", "photos", "--out", "verdicts")
+    assert archive.returncode == 2
+    (line,) = archive.stderr.splitlines()
+    assert line == "error: archives need ray, not installed here; pip install 'skintriage[ray]'"
 
 
 def photo_with_secrets() -> bytes:

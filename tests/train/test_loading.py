@@ -83,28 +83,50 @@ _REPEATS = st.fixed_dictionaries({}, optional={"ham10000": st.integers(1, 4), "i
 
 
 @settings(max_examples=100)
-@given(st.integers(1, 30), st.integers(0, 5), _REPEATS, st.integers(1, 7), st.integers(0, 20), st.integers(0, 2**32 - 1))
-def test_shares_of_ranks_are_disjoint_and_complete(
-    ham: int, isic: int, repeats: dict[str, int], world: int, epoch: int, seed: int
+@given(
+    *(st.integers(1, 30), st.integers(0, 5), _REPEATS, st.integers(1, 7), st.integers(1, 4)),
+    *(st.integers(0, 20), st.integers(0, 2**32 - 1)),
+)
+def test_ranks_together_take_the_batches_of_a_single_process(
+    ham: int, isic: int, repeats: dict[str, int], world: int, share: int, epoch: int, seed: int
 ) -> None:
     examples = [example(i) for i in range(ham)] + [example(i, "1", dataset="isic2017") for i in range(isic)]
     recipe = Recipe(name="any", repeats=repeats, seed=seed)
-    samplers = [EpochSampler(examples, recipe, rank, world) for rank in range(world)]
-    for sampler in samplers:
+    alone, *samplers = [EpochSampler(examples, recipe), *(EpochSampler(examples, recipe, rank, world) for rank in range(world))]
+    for sampler in (alone, *samplers):
         sampler.set_epoch(epoch)
-    shares = [list(sampler) for sampler in samplers]
-    assert {len(share) for share in shares} == {len(samplers[0])}, "equal shares, or the ranks would wait for each other"
+    order = list(alone)
+    keys = Counter(order)
+    assert len(keys) == len(order), "repeats of an image are different views"
+    assert Counter(index for _, index in keys) == {i: repeats.get(e.dataset, 1) for i, e in enumerate(examples)}
 
-    keys = Counter(chain.from_iterable(shares))
-    wanted = Counter({i: repeats.get(e.dataset, 1) for i, e in enumerate(examples)})
-    seen = Counter(index for _, index in keys)  # distinct keys: repeats of an image are different views
-    assert seen == wanted
-    filled = world * len(samplers[0]) - wanted.total()
-    assert keys.total() - len(keys) == filled < world, "only the filled-up tail is seen twice"
+    # Whole batches only, as `train_loader` takes them: as many on every rank as for one process, and of the same images.
+    batch = share * world
+    steps = [
+        [list(sampler)[start : start + share] for start in range(0, len(sampler) - share + 1, share)] for sampler in samplers
+    ]
+    assert {len(own) for own in steps} == {len(order) // batch}
+    for step, shares in enumerate(zip(*steps, strict=True)):
+        assert Counter(chain.from_iterable(shares)) == Counter(order[step * batch : (step + 1) * batch])
 
     # No view of one epoch comes back in another.
-    samplers[0].set_epoch(epoch + 1)
-    assert not set(samplers[0]) & keys.keys()
+    alone.set_epoch(epoch + 1)
+    assert not set(alone) & keys.keys()
+
+
+def test_a_global_batch_is_shared_by_the_ranks(views: LesionViews) -> None:
+    whole = [set(indices.tolist()) for _, _, indices in train_loader(views, 0)]
+    halves = [[set(indices.tolist()) for _, _, indices in train_loader(views, 0, rank, 2)] for rank in (0, 1)]
+    assert [len(half) for half in chain(*halves)] == [2] * 2 * len(whole)
+    assert [one | other for one, other in zip(*halves, strict=True)] == whole
+
+
+@pytest.mark.parametrize("world", [2, 4, 5])
+def test_ranks_validate_equal_shares_that_hold_every_image(views: LesionViews, world: int) -> None:
+    # 42 images: ranks run equal numbers of batches, since each batch is a meeting of all.
+    shares = [torch.cat([b[2] for b in plain_loader(views, batch_size=4, rank=r, world_size=world)]) for r in range(world)]
+    assert {len(share) for share in shares} == {-(-len(views) // world)}
+    assert set(torch.cat(shares).tolist()) == set(range(len(views)))
 
 
 def test_the_order_is_shuffled_anew_each_epoch() -> None:

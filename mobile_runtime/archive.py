@@ -1,0 +1,217 @@
+"""Large archives of photographs: what is in one, how it is cut into parts, and which parts are done.
+
+An archive is a folder, a CSV with a column of paths, or WebDataset shards (uncompressed tar files). The order of its images is
+fixed, and so is what each part holds: a part is written whole or not at all, and a run that was stopped does those that are
+missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import tarfile
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, astuple, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from mobile_runtime.decoding import MAX_BYTES, read_bytes
+from mobile_runtime.errors import CaptureError, DataError
+from mobile_runtime.files import sha256_bytes, write_json
+from mobile_runtime.watching import EXTENSIONS
+
+PLAN = "plan.json"
+PARTS = "parts"
+
+
+@dataclass(frozen=True)
+class Item:
+    """One image of an archive.
+
+    Attributes:
+        image: its name in the results: the path below the source folder, the path as the CSV has it, or SHARD/MEMBER.
+        file: absolute path of the file, or of its shard.
+        size_bytes: None for a file that is not there.
+        changed_ns: time of change of the file or shard.
+        offset: where its bytes begin in the shard; None for a file of its own.
+    """
+
+    image: str
+    file: str
+    size_bytes: int | None
+    changed_ns: int | None
+    offset: int | None = None
+
+    def read(self) -> bytes:
+        """The bytes of the image file.
+
+        Raises:
+            CaptureError: missing, unreadable, empty, cut short, or over 64 MiB.
+        """
+        if self.offset is None or self.size_bytes is None:
+            return read_bytes(self.file)
+        if not 0 < self.size_bytes <= MAX_BYTES:
+            raise CaptureError(f"{self.image}: {self.size_bytes} bytes, not 1 to {MAX_BYTES}; export it again")
+        try:
+            with open(self.file, "rb") as shard:
+                shard.seek(self.offset)
+                data = shard.read(self.size_bytes)
+        except OSError as error:
+            raise CaptureError(f"{self.file}: cannot be read ({error.strerror}); check the path") from error
+        if len(data) < self.size_bytes:
+            raise CaptureError(f"{self.image}: cut short in its shard; copy the shard again")
+        return data
+
+
+def list_items(source: Path, column: str = "path") -> list[Item]:
+    """Every image of an archive, in the order of the results.
+
+    Args:
+        source: a folder, searched to any depth for images and .tar shards; a .tar shard; or a .csv of paths.
+        column: of a CSV; relative paths are below the CSV's folder.
+
+    Raises:
+        DataError: nothing there, an unreadable table or shard, or a name that comes twice.
+    """
+    if source.is_dir():
+        found = [item for file in sorted(source.rglob("*")) for item in _of_file(file, file.relative_to(source).as_posix())]
+    elif source.suffix.lower() == ".csv":
+        found = [_stamped(path, source.parent / path) for path in _paths(source, column)]
+    elif source.is_file():
+        found = list(_of_file(source, source.name))
+    else:
+        raise DataError(f"{source}: no such archive; give a folder, a .csv of paths or a .tar shard")
+    if not found:
+        raise DataError(f"{source}: no images; there should be {', '.join(EXTENSIONS)} or .tar shards of them")
+    if twice := [name for name, times in Counter(item.image for item in found).items() if times > 1]:
+        raise DataError(f"{source}: {len(twice)} images are named more than once, first {twice[0]!r}; name each once")
+    return found
+
+
+def _of_file(file: Path, name: str) -> Iterator[Item]:
+    if file.name.startswith(".") or not file.is_file():
+        return
+    if file.suffix.lower() in EXTENSIONS:
+        yield _stamped(name, file)
+    elif file.suffix.lower() == ".tar":
+        yield from _of_shard(file, name)
+
+
+def _stamped(name: str, file: Path) -> Item:
+    try:
+        stat = file.stat()
+    except OSError:
+        return Item(name, os.path.abspath(file), None, None)
+    return Item(name, os.path.abspath(file), stat.st_size, stat.st_mtime_ns)
+
+
+def _of_shard(file: Path, name: str) -> Iterator[Item]:
+    try:
+        changed = file.stat().st_mtime_ns
+        with tarfile.open(file, "r:") as shard:
+            for member in shard:
+                hidden = Path(member.name).name.startswith(".")
+                if member.isreg() and not hidden and member.name.lower().endswith(EXTENSIONS):
+                    yield Item(f"{name}/{member.name}", os.path.abspath(file), member.size, changed, member.offset_data)
+    except (OSError, tarfile.TarError) as error:
+        raise DataError(f"{file}: not a whole uncompressed tar file ({error}); unpack or copy it again") from error
+
+
+def _paths(table: Path, column: str) -> list[str]:
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as stream:
+            reader = csv.DictReader(stream)
+            if column not in (reader.fieldnames or ()):
+                raise DataError(f"{table}: no column {column!r}; there are {', '.join(reader.fieldnames or ())}")
+            return [row[column] for row in reader if row[column]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{table}: not a readable CSV ({error})") from error
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run does; a run folder belongs to one plan.
+
+    Attributes:
+        items: the images.
+        part_images: images in a part; the last may have fewer.
+        bundle: its id, which covers every byte of it.
+        variant: name of the model's exported form.
+        operating_point: name of the locked threshold.
+    """
+
+    items: list[Item] = field(repr=False)
+    part_images: int
+    bundle: str
+    variant: str
+    operating_point: str
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        """What plan.json says."""
+        listed = json.dumps([astuple(item) for item in self.items], ensure_ascii=False)
+        rest = {name: getattr(self, name) for name in ("part_images", "bundle", "variant", "operating_point")}
+        return {"count": len(self.items), "images": sha256_bytes(listed.encode("utf-8", "surrogateescape")), **rest}
+
+    @cached_property
+    def digest(self) -> str:
+        """What each part carries, so that a part of another plan is never taken for one of this."""
+        return sha256_bytes(json.dumps(self.document, sort_keys=True).encode())
+
+    @property
+    def parts(self) -> range:
+        """Numbers of the parts."""
+        return range(-(-len(self.items) // self.part_images))
+
+    def items_of(self, part: int) -> list[Item]:
+        """The images of a part."""
+        return self.items[part * self.part_images : (part + 1) * self.part_images]
+
+    def claim(self, out: Path, fresh: bool = False) -> None:
+        """Make a folder this plan's, or find that it is already.
+
+        Args:
+            out: the folder of results.
+            fresh: throw away what is there.
+
+        Raises:
+            DataError: it was begun with another plan; what differs is named.
+        """
+        path = out / PLAN
+        there = sorted((out / PARTS).glob("part-*.parquet"))
+        if fresh:
+            for old in (path, *there):
+                old.unlink(missing_ok=True)
+        elif there and not path.is_file():
+            raise DataError(f"{out}: holds parts without {PLAN}; start over with --fresh or choose another folder")
+        if path.is_file():
+            try:
+                begun = json.loads(path.read_text(encoding="utf-8"))
+                changed = sorted(name for name, value in self.document.items() if begun.get(name) != value)
+            except (ValueError, AttributeError) as error:
+                raise DataError(f"{path}: not a plan ({error}); start over with --fresh or choose another folder") from error
+            if changed:
+                names = ", ".join(changed)
+                raise DataError(f"{out}: begun with another {names}; start over with --fresh or choose another folder")
+        else:
+            write_json(path, self.document)
+        for torn in (out / PARTS).glob(".part-*"):  # of a process that was killed
+            torn.unlink(missing_ok=True)
+
+
+def part_path(out: Path, part: int) -> Path:
+    """Where a part goes."""
+    return out / PARTS / f"part-{part:06d}.parquet"
+
+
+def item_text(items: list[Item]) -> str:
+    """Items as a worker gets them."""
+    return json.dumps([asdict(item) for item in items])
+
+
+def items_from(text: str) -> list[Item]:
+    """The reverse of `item_text`."""
+    return [Item(**fields) for fields in json.loads(text)]

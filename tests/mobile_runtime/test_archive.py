@@ -1,0 +1,124 @@
+"""Archives: what is found in them, how plans are cut and kept apart, and what is told where there is nothing to do."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from mobile_runtime import synthetic
+from mobile_runtime.archive import Item, Plan, item_text, items_from, list_items, part_path
+from mobile_runtime.errors import CaptureError, DataError
+
+
+def photo(path: Path, seed: int = 1) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(synthetic.lesion("nv", seed, 64)).save(path)
+    return path
+
+
+def shard(path: Path, *members: Path, kind: str = "w") -> Path:
+    with tarfile.open(path, kind) as archive:  # type: ignore[call-overload]
+        for member in members:
+            archive.add(member, f"deep/{member.name}")
+    return path
+
+
+def plan_of(items: list[Item], **changes: object) -> Plan:
+    return Plan(items, **({"part_images": 2, "bundle": "b-1", "variant": "v", "operating_point": "rule_out"} | changes))  # type: ignore[arg-type]
+
+
+def test_a_folder_gives_its_images_and_those_of_its_shards_in_one_order(tmp_path: Path) -> None:
+    loose = photo(tmp_path / "b" / "two.PNG")
+    packed = [photo(tmp_path / "away" / f"{name}.png", seed) for seed, name in enumerate(("z", "y", ".hidden"))]
+    (tmp_path / "notes.txt").write_text("no image")
+    shard(tmp_path / "a.tar", *packed, tmp_path / "notes.txt")
+    for path in packed:
+        path.rename(path.with_suffix(".moved"))
+    found = list_items(tmp_path)
+    assert [item.image for item in found] == ["a.tar/deep/z.png", "a.tar/deep/y.png", "b/two.PNG"]
+    contents = [packed[0].with_suffix(".moved"), packed[1].with_suffix(".moved"), loose]
+    assert [item.read() for item in found] == [path.read_bytes() for path in contents]
+    assert items_from(item_text(found)) == found
+    assert [item.image for item in list_items(tmp_path / "a.tar")] == ["a.tar/deep/z.png", "a.tar/deep/y.png"]
+
+
+def test_a_table_names_files_below_its_own_folder(tmp_path: Path) -> None:
+    here = photo(tmp_path / "photos" / "a.png")
+    table = tmp_path / "list.csv"
+    table.write_text(f"file,note\nphotos/a.png,x\n{here.resolve()},again\nphotos/gone.png,\n", encoding="utf-8-sig")
+    first, same, gone = list_items(table, "file")
+    assert (first.image, same.image, gone.image) == ("photos/a.png", str(here.resolve()), "photos/gone.png")
+    assert first.read() == same.read() == here.read_bytes()
+    with pytest.raises(CaptureError, match=r"gone\.png: cannot be read"):
+        gone.read()
+
+
+def test_a_shard_that_was_cut_after_it_was_listed_gives_no_picture(tmp_path: Path) -> None:
+    (item,) = list_items(shard(tmp_path / "a.tar", photo(tmp_path / "x.png")))
+    assert item.offset is not None
+    assert item.size_bytes is not None
+    with (tmp_path / "a.tar").open("r+b") as stream:
+        stream.truncate(item.offset + item.size_bytes - 1)
+    with pytest.raises(CaptureError, match=r"a\.tar/deep/x\.png: cut short in its shard"):
+        item.read()
+    with pytest.raises(DataError, match=r"a\.tar: not a whole uncompressed tar file"):
+        list_items(tmp_path / "a.tar")
+
+
+def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "twice.csv").write_text("path\na.png\nb.png\na.png\n")
+    (tmp_path / "other.csv").write_text("file\na.png\n")
+    packed = shard(tmp_path / "packed.tar", photo(tmp_path / "x.png"), kind="w:gz")
+    for source, reason in (
+        (tmp_path / "nowhere", "no such archive; give a folder, a .csv of paths or a .tar shard"),
+        (tmp_path / "empty", "no images"),
+        (tmp_path / "twice.csv", r"1 images are named more than once, first 'a\.png'"),
+        (tmp_path / "other.csv", "no column 'path'; there are file"),
+        (packed, "not a whole uncompressed tar file"),
+    ):
+        with pytest.raises(DataError, match=reason):
+            list_items(source)
+
+
+def test_parts_hold_each_image_once(tmp_path: Path) -> None:
+    items = [Item(f"{i}.png", f"/{i}.png", 1, 1) for i in range(7)]
+    plan = plan_of(items, part_images=3)
+    assert [len(plan.items_of(part)) for part in plan.parts] == [3, 3, 1]
+    assert [item for part in plan.parts for item in plan.items_of(part)] == items
+
+
+def test_a_folder_of_results_belongs_to_one_plan(tmp_path: Path) -> None:
+    items = [Item(f"{i}.png", f"/{i}.png", 1, 1) for i in range(4)]
+    plan = plan_of(items)
+    plan.claim(tmp_path)
+    plan.claim(tmp_path)
+    part = part_path(tmp_path, 0)
+    part.parent.mkdir()
+    part.write_bytes(b"a part")
+    torn = part.with_name(f".{part.name}.x1y2")
+    torn.write_bytes(b"half a part")
+    for changes, named in (
+        ({"part_images": 3}, "part_images"),
+        ({"bundle": "b-2", "variant": "w"}, "bundle, variant"),
+        ({"operating_point": "rule_in"}, "operating_point"),
+    ):
+        with pytest.raises(DataError, match=f"begun with another {named}; start over with --fresh or choose another folder"):
+            plan_of(items, **changes).claim(tmp_path)
+    touched = plan_of([*items[:3], Item("3.png", "/3.png", 1, changed_ns=2)])
+    with pytest.raises(DataError, match="begun with another images; "):
+        touched.claim(tmp_path)
+    plan.claim(tmp_path)
+    assert part.exists()
+    assert not torn.exists()
+    touched.claim(tmp_path, fresh=True)
+    assert not part.exists()
+    touched.claim(tmp_path)
+
+    part.write_bytes(b"of an unknown plan")
+    (tmp_path / "plan.json").unlink()
+    with pytest.raises(DataError, match=r"holds parts without plan\.json"):
+        plan.claim(tmp_path)

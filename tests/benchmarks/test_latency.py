@@ -172,7 +172,7 @@ def test_a_busy_machine_is_mentioned() -> None:
 
 def test_a_process_that_fails_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"variant int8: a fresh process fails \(.*no such bundle folder"):
-        cold_start.measure(tmp_path / "none", "int8", 1, repeats=1)
+        cold_start.measure(tmp_path / "none", [("int8", 1)], repeats=1)
 
 
 def test_the_probe_prints_one_line(bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ def drift_table(report: DriftReport) -> Table:
             _two(wording.percent(point.sensitivity), wording.percent_interval(point.sensitivity)),
             _two(wording.percent(point.specificity), wording.percent_interval(point.specificity)),
             agreement,
-            _two(wording.share(drift.ece_malignancy, 3), wording.bounds(drift.ece_malignancy_interval)),
+            wording.share(drift.ece_malignancy, 3),
             wording.outcome(drift.verdict.outcome) if drift.verdict else "",
         )
     return table

@@ -19,7 +19,7 @@ from benchmarks.peers.results import PeerRun, Task
 from benchmarks.statistics import Floats
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError, DataError, EngineError
-from mobile_runtime.files import build_folder, sha256, sha256_bytes
+from mobile_runtime.files import build_folder, cache_root, sha256, sha256_bytes
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ def measure(
     with ExitStack() as stack:
         for peer in peers:
             try:
-                model = _model(peer, material)
-                runner = stack.enter_context(Runner(peer.name, _python(peer)))
+                python, model = _python(peer), _model(peer, material)
+                runner = stack.enter_context(Runner(peer.name, python))
                 reply = runner.ask("open", **_opening(peer, material, model))
                 if peer.task == "picture":
                     runner.ask("files", files=[str(file) for file in material.files])
@@ -128,7 +128,7 @@ def measure(
             except (EngineError, BundleError) as error:
                 if peer.runtime in only or peer.name in REFERENCES.values():
                     raise
-                not_run[peer.name] = str(error)
+                not_run[peer.name] = _without_folders(str(error), material)
             else:
                 runners[peer.name] = runner
                 opened[peer.name] = (peer, model, reply["versions"], reply["load_ms"])
@@ -152,6 +152,14 @@ def measure(
             else race.largest_difference(scores[name], scores[REFERENCES["inference"]]),
         )
     return runs, not_run, len(times[REFERENCES["inference"]])
+
+
+def _without_folders(reason: str, material: Material) -> str:
+    """A result must not say whose machine it is from."""
+    folders = [material.bundle.path, cache_root(), *([material.mediapipe.parent] if material.mediapipe else [])]
+    for folder in folders:
+        reason = reason.replace(str(folder.resolve()), folder.name).replace(str(folder), folder.name)
+    return reason
 
 
 def _python(peer: Peer) -> Path:

@@ -21,7 +21,7 @@ def export(model: Path, scores: str, frames: Path, folder: Path) -> None:
     from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 
     torch.set_num_threads(1)
-    images = [torch.from_numpy(image[None]) for image in np.load(frames)]
+    images = [torch.from_numpy(image)[None] for image in np.load(frames)]
     exported = torch.export.export(load_network(model, scores), (images[0],))
     _lower(exported, folder / "float32.pte")
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))

@@ -25,13 +25,13 @@ ALSO = ("gates_isic2017", "gates_pad_ufes_20", "peers")
 """Shown where they are stored."""
 DATASETS = {"ham10000": "HAM10000, dermoscopy", "isic2017": "ISIC 2017, dermoscopy", "pad_ufes_20": "PAD-UFES-20, smartphone"}
 RUNTIMES = {
-    "litert": "LiteRT",
-    "onnxruntime": "ONNX Runtime",
-    "openvino": "OpenVINO",
-    "executorch": "ExecuTorch, XNNPACK",
-    "pytorch": "PyTorch eager",
-    "skintriage": "picture file to verdict, `assess()`",
-    "mediapipe": "picture file to scores, MediaPipe",
+    "litert": "LiteRT {version}, {precision}",
+    "onnxruntime": "ONNX Runtime {version}, {precision}",
+    "openvino": "OpenVINO {version}, {precision}",
+    "executorch": "ExecuTorch {version} with XNNPACK, {precision}",
+    "pytorch": "PyTorch {version} eager, {precision}",
+    "skintriage": "picture file to verdict: `assess()`",
+    "mediapipe": "picture file to scores: MediaPipe {version} `ImageClassifier`",
 }
 ACCURACY = {
     "malignancy AUC": "auc_malignancy",
@@ -228,7 +228,7 @@ def _peers(report: PeersReport) -> str:
         version = next(iter(run.versions.values()))
         difference = "" if run.largest_difference is None else f"{run.largest_difference:.1e}"
         times = [_interval(_figure(found), digits=2) for found in (run.p50_ms, run.p90_ms, run.ratio)]
-        title = f"{RUNTIMES[run.runtime]} {version}, {run.precision}"
+        title = RUNTIMES[run.runtime].format(version=version, precision=run.precision)
         rows.append([title, *times, difference])
     head = [
         "the same network on one core of a desktop Xeon, not a phone",

@@ -26,6 +26,7 @@ _NOTES = (
     "Times are of one call from Python on one core of a desktop, not of a phone.",
     "ExecuTorch's int8 is its own quantization of the float32 ONNX file, calibrated on the pictures that are run; the other "
     "int8 rows run the bundle's files.",
+    "MediaPipe crops and scales the picture in its own way, which its difference includes.",
 )
 
 

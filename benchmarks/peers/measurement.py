@@ -117,8 +117,8 @@ def measure(
     with ExitStack() as stack:
         for peer in peers:
             try:
-                python, model = _python(peer), _model(peer, material)
-                runner = stack.enter_context(Runner(peer.name, python))
+                model = _model(peer, material)
+                runner = stack.enter_context(Runner(peer.name, _python(peer)))
                 reply = runner.ask("open", **_opening(peer, material, model))
                 if peer.task == "picture":
                     runner.ask("files", files=[str(file) for file in material.files])

@@ -38,7 +38,7 @@ def load_network(path: Path, first: str) -> fx.GraphModule:
     """
     model = onnx.load(path)
     root = torch.nn.Module()
-    graph = fx.Graph(root)
+    graph = fx.Graph()
     constants = {tensor.name: np.array(numpy_helper.to_array(tensor)) for tensor in model.graph.initializer}
     values: dict[str, fx.Node] = {}
     attached: dict[str, fx.Node] = {}
@@ -139,7 +139,7 @@ def _slice(graph: fx.Graph, inputs: Inputs, _: Attributes) -> fx.Node:
             data = graph.call_function(torch.flip, (data, [axis]))
         else:
             raise NotImplementedError(f"Slice from {start} to {end} by {step} is not known")
-    return data  # type: ignore[no-any-return]
+    return data
 
 
 _TYPES = {onnx.TensorProto.FLOAT: torch.float32, onnx.TensorProto.UINT8: torch.uint8}

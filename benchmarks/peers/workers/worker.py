@@ -92,9 +92,11 @@ def _pytorch(model: str, pixels: str, scores: str) -> Opened:
 
 def _executorch(model: str, pixels: str, scores: str) -> Opened:
     import torch
+    from executorch.extension.pybindings.portable_lib import _unsafe_reset_threadpool
     from executorch.runtime import Runtime
 
-    torch.set_num_threads(1)
+    # It counts the machine's cores, not those that it may use: threads would wait for each other on the one core.
+    _unsafe_reset_threadpool(1)
     program = Runtime.get().load_program(model)
     method = program.load_method("forward")
     return lambda frame: method.execute([torch.from_numpy(frame)])[0], _flat, ["executorch", "torch"]
@@ -108,7 +110,9 @@ def _mediapipe(model: str, pixels: str, scores: str) -> Opened:
     classifier = vision.ImageClassifier.create_from_options(options)
 
     def by_index(result: Any) -> list[float]:
-        categories = sorted(result.classifications[0].categories, key=lambda category: category.index)
+        heads = {head.head_name: head for head in result.classifications}
+        head = heads.get("probabilities", result.classifications[0])
+        categories = sorted(head.categories, key=lambda category: category.index)
         return [float(category.score) for category in categories]
 
     return lambda file: classifier.classify(mediapipe.Image.create_from_file(file)), by_index, ["mediapipe"]

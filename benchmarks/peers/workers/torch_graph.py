@@ -66,14 +66,17 @@ def load_network(path: Path, first: str) -> fx.GraphModule:
         if node.op_type == "Constant":
             constants[node.output[0]] = np.array(numpy_helper.to_array(attributes["value"]))
             continue
-        if node.op_type not in BUILD or len(node.output) != 1:
+        if node.op_type not in BUILD or (len(node.output) != 1 and node.op_type != "Split"):
             raise NotImplementedError(f"{path.name}: operator {node.op_type} with {len(node.output)} outputs is not known")
         if node.op_type == "Clip":
             bounds = [float(constants[name]) if name else None for name in [*node.input[1:], "", ""][:2]]
             inputs: Inputs = [values[node.input[0]], *bounds]
         else:
             inputs = [operand(name) for name in node.input]
-        values[node.output[0]] = BUILD[node.op_type](graph, inputs, attributes)
+        built = BUILD[node.op_type](graph, inputs, attributes)
+        for number, name in enumerate(node.output):
+            part = node.op_type == "Split"
+            values[name] = graph.call_function(operator.getitem, (built, number)) if part else built
     names = sorted((value.name for value in model.graph.output), key=lambda name: name != first)
     graph.output(tuple(values[name] for name in names))
     return fx.GraphModule(root, graph).eval()
@@ -120,10 +123,13 @@ def _gather(graph: fx.Graph, inputs: Inputs, attributes: Attributes) -> fx.Node:
     axis = attributes.get("axis", 0)
     if index.ndim == 0:
         return graph.call_function(torch.select, (data, axis, int(index)))
-    # Exporters write a view as a gather of everything in order.
-    if not np.array_equal(index.ravel(), np.arange(index.size)):
+    # Exporters write a view as a gather of everything in order, and a reversal as one of everything backwards.
+    order, forwards = index.ravel(), np.arange(index.size)
+    if not np.array_equal(order, forwards) and not np.array_equal(order, forwards[::-1]):
         raise NotImplementedError("Gather of other than one place, or of the first places in order, is not known")
     first = graph.call_function(torch.narrow, (data, axis, 0, index.size))
+    if index.size > 1 and order[0]:
+        first = graph.call_function(torch.flip, (first, [axis]))
     return graph.call_function(torch.unflatten, (first, axis, list(index.shape)))
 
 
@@ -140,6 +146,14 @@ def _slice(graph: fx.Graph, inputs: Inputs, _: Attributes) -> fx.Node:
         else:
             raise NotImplementedError(f"Slice from {start} to {end} by {step} is not known")
     return data
+
+
+def _split(graph: fx.Graph, inputs: Inputs, attributes: Attributes) -> fx.Node:
+    data, sizes = [*inputs, None][:2]
+    axis = attributes.get("axis", 0)
+    if sizes is None:
+        return graph.call_function(torch.chunk, (data, attributes["num_outputs"], axis))
+    return graph.call_function(torch.split, (data, sizes.tolist(), axis))
 
 
 _TYPES = {onnx.TensorProto.FLOAT: torch.float32, onnx.TensorProto.UINT8: torch.uint8}
@@ -159,6 +173,7 @@ BUILD: dict[str, Build] = {
     "GlobalAveragePool": lambda graph, inputs, _: graph.call_function(torch.mean, (inputs[0], [2, 3], True)),
     "Gather": _gather,
     "Slice": _slice,
+    "Split": _split,
     "Flatten": lambda graph, inputs, a: graph.call_function(torch.flatten, (inputs[0], a.get("axis", 1))),
     "Reshape": lambda graph, inputs, _: graph.call_function(torch.reshape, (inputs[0], inputs[1].tolist())),
     "Transpose": lambda graph, inputs, a: graph.call_function(torch.permute, (inputs[0], list(a["perm"]))),

@@ -55,7 +55,10 @@ def classifier(path: Path) -> Path:
         make("Gather", ["row", "grid"], ["view"], axis=0),
         make("Reshape", ["view", "pair"], ["features"]),
         make("Gemm", ["mean", "head", "offset"], ["logits"], transB=1),
-        make("ReduceMean", ["logits", "batch"], ["averaged"], keepdims=1),
+        make("Split", ["logits", "halves"], ["upright", "turned"], axis=0),
+        make("Gather", ["turned", "backwards"], ["reversed"], axis=1),
+        make("Concat", ["upright", "reversed"], ["all"], axis=0),
+        make("ReduceMean", ["all", "batch"], ["averaged"], keepdims=1),
         make("Softmax", ["averaged"], ["probabilities"], axis=-1),
     ]
     whole = {
@@ -69,6 +72,8 @@ def classifier(path: Path) -> Path:
         "batch": [0],
         "flat": [-1],
         "pair": [1, 8],
+        "halves": [1, 1],
+        "backwards": [3, 2, 1, 0],
     }
     constants = {name: np.array(value, np.int64) for name, value in whole.items()}
     constants |= {"grid": np.arange(8).reshape(8, 1, 1), "scale": np.array(255, np.float32)}
@@ -99,7 +104,7 @@ def test_the_network_can_be_exported(tmp_path: Path) -> None:
     ("node", "said"),
     [
         (helper.make_node("Erf", ["cast"], ["out"]), "net.onnx: operator Erf"),
-        (helper.make_node("Gather", ["cast", "odd"], ["out"], axis=0), "Gather of other than"),
+        (helper.make_node("Gather", ["cast", "odd"], ["out"], axis=1), "Gather of other than"),
         (helper.make_node("Conv", ["cast", "odd"], ["out"], auto_pad="SAME_UPPER"), "auto_pad"),
     ],
 )

@@ -15,7 +15,7 @@ from benchmarks import drift_page, scoring, subgroups, tables
 from benchmarks import robustness as measuring
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.environment import environment
-from benchmarks.gates import measure_gates
+from benchmarks.gates import measure_gates, read_squares
 from benchmarks.gates_results import GatesReport
 from benchmarks.labelled import LabelledSet, draw, notes_of_gaps, read_labelled
 from benchmarks.options import (
@@ -265,31 +265,42 @@ def gates(
     image_column: ImageColumnOption = "image_id",
     label_column: LabelColumnOption = "dx",
     dataset: DatasetOption = "ham10000",
+    group_column: GroupColumnOption = None,
+    allow_missing: AllowMissingOption = False,
     variant: VariantOption = None,
     limit: LimitOption = 400,
     seed: SeedOption = 0,
     file: OutOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure the quality gate, abstention, and how often a verdict flips between views of the same lesion."""
+    """Measure the quality gate, abstention, and how often a verdict flips between views of the same lesion.
+
+    Unreadable images are reported and left out; the exit status is then 1.
+    """
     pipeline = TriagePipeline(bundle, variant)
-    everything = _read(pipeline.manifest, images, labels, image_column, label_column, dataset, None)
+    everything = _read(
+        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
+    )
     labelled = draw(everything, limit, np.random.default_rng(seed))
     with progress("measure gates", 3 * len(labelled)) as advance:
-        found = measure_gates(pipeline, labelled, seed, advance=advance)
+        squares = read_squares(labelled, advance)
+        found = measure_gates(pipeline, squares, seed, advance=advance)
+    for item in squares.unreadable:
+        print_error(f"{item.image}: {item.reason}")
     report = GatesReport(
         command=command_line(context),
         bundle=pipeline.bundle.id,
         variant=pipeline.variant.name,
         operating_point=pipeline.operating_point,
         seed=seed,
-        dataset=dataset_facts(labels, labelled),
+        dataset=dataset_facts(labels, squares.labelled, squares.unreadable),
         environment=environment(),
         **found,
     )
     if file is not None:
         write_json(file, report.model_dump(mode="json"))
     show(report, as_json, tables.gates_table)
+    exit_if_unreadable(squares.unreadable, len(labelled))
 
 
 def _read(

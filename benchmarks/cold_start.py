@@ -7,6 +7,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +23,29 @@ _ROOT = Path(__file__).resolve().parents[1]
 _PROBE = "import sys; sys.path.insert(0, sys.argv[1]); from benchmarks.cold_start import probe; probe(*sys.argv[2:])"
 
 
-def measure(bundle: Path, variant: str, threads: int, repeats: int) -> ColdStart:
-    """Start a fresh process `repeats` times; the first start, which fills the page cache, is not counted.
+def measure(
+    bundle: Path, jobs: Sequence[tuple[str, int]], repeats: int, advance: Callable[[int], None] = lambda count: None
+) -> list[ColdStart]:
+    """Start a fresh process for each job in turn, `repeats` times; the first start, which fills the page cache, is not counted.
+
+    Args:
+        bundle: its folder.
+        jobs: variant and number of threads of each.
+        repeats: starts of each that are counted.
+        advance: called with the number of starts done since the last call, repeats + 1 for each job in all.
 
     Raises:
         EngineError: the process fails.
     """
-    runs = [_start(bundle, variant, threads) for _ in range(repeats + 1)][1:]
+    starts: list[list[dict[str, Any]]] = [[] for _ in jobs]
+    for _ in range(repeats + 1):
+        for runs, (variant, threads) in zip(starts, jobs, strict=True):
+            runs.append(_start(bundle, variant, threads))
+            advance(1)
+    return [_summary(runs[1:]) for runs in starts]
 
+
+def _summary(runs: Sequence[dict[str, Any]]) -> ColdStart:
     def median(name: str) -> float:
         return float(statistics.median(run[name] for run in runs))
 
@@ -40,7 +56,7 @@ def measure(bundle: Path, variant: str, threads: int, repeats: int) -> ColdStart
         peak_memory_bytes=int(median("peak_memory_bytes")),
         added_memory_bytes=int(median("added_memory_bytes")),
         memory_source=runs[0]["memory_source"],
-        repeats=repeats,
+        repeats=len(runs),
     )
 
 

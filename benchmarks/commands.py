@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: drift, decisions, robustness, gates, latency, report, gate, schema."""
+"""`python -m benchmarks`: drift, decisions, robustness, gates, latency, peers, report, gate, schema."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.markup import escape
 from benchmarks import accuracy_commands, cold_start, latency, release_gate, report_page, scoring, tables
 from benchmarks.environment import busy_note, environment
 from benchmarks.options import BundleOption, JsonOption, OutOption, VariantsOption, command_line, progress, show, split_names
+from benchmarks.peers.commands import peers
 from benchmarks.results import ColdStart, LatencyReport, LatencyRun, Part
 from benchmarks.stored import REPORTS, read_result
 from mobile_runtime.bundle import Bundle
@@ -32,6 +33,7 @@ for _name, _command, _more in (
     ("gates", accuracy_commands.gates, " --out gates.json"),
 ):
     app.command(_name, epilog=f"Example: python -m benchmarks {_name} {_ON_IMAGES}{_more}")(_command)
+app.command("peers", epilog="Example: python -m benchmarks peers dist/bundle --out peers.json")(peers)
 
 
 SCHEMAS: dict[str, type[Part]] = {
@@ -49,7 +51,11 @@ def measure_latency(
     bundle: BundleOption = None,
     variants: VariantsOption = None,
     threads: Annotated[
-        Optional[list[int]], typer.Option(help="Inference threads; repeat to compare. 1 is held on one core.", min=1)
+        Optional[list[int]],
+        typer.Option(
+            help="Inference threads; repeat to compare. 1 is held on one core. If left out 1, 2, 4, as there are cores.",
+            min=1,
+        ),
     ] = None,
     quick: Annotated[
         bool, typer.Option("--quick", help="128 samples or 5 s each, not 1,024 or 60 s; stated in the result.")
@@ -71,7 +77,8 @@ def measure_latency(
     names = None if variants is None else split_names(variants)
     jobs: list[latency.Job] = []
     not_run: dict[str, str] = {}
-    counts = list(dict.fromkeys(threads or [1]))
+    available = [count for count in latency.THREADS if count <= machine.cores_allowed]
+    counts = list(dict.fromkeys(threads or available))
     for count in counts:
         pipelines, not_run = scoring.open_pipelines(loaded, names, threads=count)
         jobs += [latency.Job(pipeline, count) for pipeline in pipelines.values()]
@@ -79,12 +86,10 @@ def measure_latency(
     with progress("measure", latency.steps(jobs, sampling)) as advance:
         latency.measure(jobs, data, sampling, advance)
     repeats = 3 if quick else 5
-    runs = []
-    with progress("cold starts", len(jobs)) as advance:
-        for job in jobs:
-            cold = cold_start.measure(loaded.path, job.pipeline.variant.name, job.threads, repeats)
-            runs.append(_latency_run(job, cold))
-            advance(1)
+    with progress("cold starts", len(jobs) * (repeats + 1)) as advance:
+        named = [(job.pipeline.variant.name, job.threads) for job in jobs]
+        colds = cold_start.measure(loaded.path, named, repeats, advance)
+    runs = [_latency_run(job, cold) for job, cold in zip(jobs, colds, strict=True)]
     notes = [note for note in [busy_note(machine.load_average)] if note]
     if over := [count for count in counts if count > machine.cores_allowed]:
         notes.append(f"More threads ({', '.join(map(str, over))}) than the {machine.cores_allowed} cores of this machine.")

@@ -92,6 +92,7 @@ def compare(
     by_lesion = truth.groups[truth.exact]
     malignant = truth.malignant[truth.decided]
     enough = min(int(malignant.sum()), int((~malignant).sum())) >= settings.floor
+    calibration = _calibration_limits(scored, truth, settings)
     result = {}
     for name, each in scored.items():
         differences = verdict = None
@@ -113,6 +114,7 @@ def compare(
             accuracy=statistics.wilson(int((expected == predicted).sum()), len(expected)),
             balanced_accuracy=_estimate(statistics.balanced_accuracy(expected, predicted), by_lesion),
             ece_malignancy=statistics.expected_calibration_error(malignant, each.prediction.malignancy[truth.decided]),
+            ece_malignancy_interval=calibration[name],
             ece_malignancy_uncalibrated=_uncalibrated(each, truth, settings.malignant),
             temperature=each.variant.temperature,
             differences=differences,
@@ -207,6 +209,16 @@ def _resample(
         advance,
     )
     return dict(zip(scored, aucs - aucs[list(scored).index(settings.reference)], strict=True))
+
+
+def _calibration_limits(
+    scored: Mapping[str, Scored], truth: Truth, settings: Settings
+) -> dict[str, tuple[float, float] | None]:
+    decided = truth.decided
+    _, groups = np.unique(truth.groups[decided], return_inverse=True)
+    scores = [each.prediction.malignancy[decided] for each in scored.values()]
+    limits = statistics.bootstrap_calibration(truth.malignant[decided], scores, groups, settings.resamples, settings.seed)
+    return dict(zip(scored, limits, strict=True))
 
 
 def _estimate(measure: Measure | None, groups: npt.NDArray[np.int64]) -> Estimate | None:

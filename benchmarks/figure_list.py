@@ -1,6 +1,7 @@
 """Every result as a flat list of named figures: what a report lists and what limits are set on.
 
-Names are `kind.data set.subject.figure`, for example `drift.ham10000.static_wi8_ai8.auc_difference`; latency has no data set.
+Names are `kind.data set.subject.figure`, for example `drift.ham10000.static_wi8_ai8.auc_difference`; times have no
+data set.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Protocol
 
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.gates_results import GatesReport
+from benchmarks.peers.results import PeersReport
 from benchmarks.results import DriftReport, LatencyReport, Part
 from benchmarks.robustness_results import Condition, RobustnessReport
 from benchmarks.stored import Result
@@ -42,6 +44,8 @@ def figures_of(result: Result) -> dict[str, Figure]:
     """All figures of a result that are defined, by name."""
     if isinstance(result, LatencyReport):
         return dict(_latency(result))
+    if isinstance(result, PeersReport):
+        return dict(_peers(result))
     lists = {DriftReport: _drift, DecisionsReport: _decisions, RobustnessReport: _robustness, GatesReport: _gates}
     pairs = lists[type(result)](result)  # type: ignore[operator]
     return {f"{result.kind}.{result.dataset.name}.{name}": figure for name, figure in pairs}
@@ -64,7 +68,8 @@ def _drift(report: DriftReport) -> Iterator[tuple[str, Figure]]:
         yield from _some(f"{name}.specificity", point.specificity)
         if drift.ece_malignancy is not None:
             images = report.dataset.malignant + report.dataset.benign
-            yield f"{name}.ece_malignancy", Figure(value=drift.ece_malignancy, n=images)
+            low, high = drift.ece_malignancy_interval or (None, None)
+            yield f"{name}.ece_malignancy", Figure(value=drift.ece_malignancy, low=low, high=high, n=images)
         yield f"{name}.size_mb", Figure(value=drift.size_bytes / 1e6)
         if drift.differences is not None:
             n = drift.auc_malignancy.n if drift.auc_malignancy else None
@@ -128,3 +133,12 @@ def _latency(report: LatencyReport) -> Iterator[tuple[str, Figure]]:
         cold = run.cold_start
         yield f"{name}.cold_start_ms", Figure(value=cold.load_ms + cold.first_invoke_ms, n=cold.repeats)
         yield f"{name}.peak_memory_mb", Figure(value=cold.peak_memory_bytes / 1e6, n=cold.repeats)
+
+
+def _peers(report: PeersReport) -> Iterator[tuple[str, Figure]]:
+    for name, run in report.runs.items():
+        yield from _some(f"peers.{name}.p50_ms", run.p50_ms)
+        yield from _some(f"peers.{name}.p90_ms", run.p90_ms)
+        yield from _some(f"peers.{name}.ratio", run.ratio)
+        if run.largest_difference is not None:
+            yield f"peers.{name}.largest_difference", Figure(value=run.largest_difference, n=report.pictures)

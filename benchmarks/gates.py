@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -16,15 +16,18 @@ from benchmarks.decision_results import CoveragePoint
 from benchmarks.decisions import coverage_curve
 from benchmarks.gates_results import Flips
 from benchmarks.labelled import LabelledSet, Truth
+from benchmarks.proportions import proportion
+from benchmarks.results import Unreadable
+from benchmarks.scoring import unreadable
 from mobile_runtime.burst import combine
 from mobile_runtime.capture import acquire
 from mobile_runtime.decision import Decision
-from mobile_runtime.errors import CaptureError
+from mobile_runtime.errors import CaptureError, DataError
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.quality import judge
 from mobile_runtime.resample import centre_square
-from mobile_runtime.statistics import wilson
+from mobile_runtime.statistics import Integers, wilson
 
 BURST = 5
 
@@ -78,9 +81,40 @@ def _look(square: Pixels, view: View) -> Pixels:
     return expose(seen, view.gain)
 
 
+@dataclass(frozen=True)
+class Squares:
+    """The readable images of a set, as centre squares uint8 RGB [H, H, 3] at their own resolution, and the others."""
+
+    labelled: LabelledSet
+    pixels: list[Pixels]
+    unreadable: tuple[Unreadable, ...]
+
+
+def read_squares(labelled: LabelledSet, advance: Callable[[int], None] = lambda count: None) -> Squares:
+    """Read every image; those that cannot be read are set aside with the reason.
+
+    Raises:
+        DataError: no image at all is readable.
+    """
+    kept, squares, skipped = [], [], []
+    for item in labelled.images:
+        try:
+            pixels = acquire(item.path)
+        except CaptureError as error:
+            skipped.append(unreadable(item, error))
+        else:
+            left, top, right, bottom = centre_square(pixels.shape[1], pixels.shape[0])
+            squares.append(pixels[top:bottom, left:right])
+            kept.append(item)
+        advance(1)
+    if not kept:
+        raise DataError(f"none of the {len(labelled)} images can be read; the first: {skipped[0].reason}")
+    return Squares(replace(labelled, images=tuple(kept)), squares, tuple(skipped))
+
+
 def measure_gates(
     pipeline: TriagePipeline,
-    labelled: LabelledSet,
+    found: Squares,
     seed: int = 0,
     drawings: int = 40,
     advance: Callable[[int], None] = lambda count: None,
@@ -89,27 +123,17 @@ def measure_gates(
 
     Args:
         pipeline: the variant at its locked operating point.
-        labelled: the images.
+        found: the images.
         seed: of the views.
         drawings: pictures of each kind that is not skin.
-        advance: called with the number of images done since the last call; three times each.
+        advance: called with the number of images done since the last call; twice each.
 
     Returns:
         The measured fields of a `GatesReport`.
-
-    Raises:
-        CaptureError: no image could be read.
     """
     rng = np.random.default_rng(seed)
+    labelled, squares = found.labelled, found.pixels
     images = labelled.images
-    squares = []
-    for item in images:
-        pixels = acquire(item.path)
-        left, top, right, bottom = centre_square(pixels.shape[1], pixels.shape[0])
-        squares.append(pixels[top:bottom, left:right])
-        advance(1)
-    if not squares:
-        raise CaptureError("no image to measure on")
     prepared = [pipeline.prepare(square) for square in squares]
     limits = pipeline.manifest.quality
     reasons = [judge(image, limits).reasons for image in prepared]
@@ -136,7 +160,7 @@ def measure_gates(
         "not_skin": strange,
         "not_skin_not_scored": refused,
         "coverage_risk": _coverage(pipeline, np.stack(prepared), labelled),
-        "flips": _flips(pipeline, squares, rng, advance),
+        "flips": _flips(pipeline, squares, Truth.of(labelled).groups, rng, advance),
     }
 
 
@@ -165,10 +189,16 @@ def _coverage(pipeline: TriagePipeline, prepared: Pixels, labelled: LabelledSet)
     return coverage_curve(outlier, score, malignant, groups, pipeline.point.threshold)
 
 
-def _flips(pipeline: TriagePipeline, squares: list[Pixels], rng: np.random.Generator, advance: Callable[[int], None]) -> Flips:
+def _flips(
+    pipeline: TriagePipeline,
+    squares: list[Pixels],
+    groups: Integers,
+    rng: np.random.Generator,
+    advance: Callable[[int], None],
+) -> Flips:
     """Share of images whose verdict (refer or not) changes with the view: single frames, and bursts of five."""
-    single: dict[str, list[bool]] = {view.name: [] for view in VIEWS}
-    burst: list[bool] = []
+    single: dict[str, list[tuple[bool, int]]] = {view.name: [] for view in VIEWS}
+    burst: list[tuple[bool, int]] = []
 
     def verdict(square: Pixels, view: View) -> Decision:
         return pipeline.assess(_look(square, view)).decision
@@ -188,19 +218,24 @@ def _flips(pipeline: TriagePipeline, squares: list[Pixels], rng: np.random.Gener
         return combine(frames).decision
 
     scored = (Decision.REFER, Decision.LOW_CONCERN)
-    for square in squares:
+    for square, group in zip(squares, groups.tolist(), strict=True):
         base = verdict(square, View("as taken"))
         for view in VIEWS:
             again = verdict(square, view)
             if base in scored and again in scored:
-                single[view.name].append(base is not again)
+                single[view.name].append((base is not again, group))
         first, second = (burst_verdict(square, view) for view in (View("as taken"), VIEWS[int(rng.integers(len(VIEWS)))]))
         if first in scored and second in scored:
-            burst.append(first is not second)
+            burst.append((first is not second, group))
         advance(1)
     every = [flip for flips in single.values() for flip in flips]
     return Flips(
-        single_frame=wilson(sum(every), len(every)),
-        single_frame_by_view={name: wilson(sum(flips), len(flips)) for name, flips in single.items()},
-        burst_of_five=wilson(sum(burst), len(burst)),
+        single_frame=_grouped_share(every),
+        single_frame_by_view={name: _grouped_share(flips) for name, flips in single.items()},
+        burst_of_five=_grouped_share(burst),
     )
+
+
+def _grouped_share(flips: list[tuple[bool, int]]) -> Estimate | None:
+    """Views of one lesion or patient are not independent."""
+    return proportion(np.array([flip for flip, _ in flips], bool), np.array([group for _, group in flips], np.int64))

@@ -52,7 +52,10 @@ _NOT_REPEATED = {"help", "out", "json", "compare"}
 def command_line(context: typer.Context) -> str:
     """The command that makes a result, without folders: results must not say whose machine they are from."""
     words = ["python", "-m", "benchmarks", context.info_name or ""]
-    options = {param.opts[0].removeprefix("--"): context.params.get(param.name or "") for param in context.command.params}
+    given = {param.opts[0]: context.params.get(param.name or "") for param in context.command.params}
+    # An argument has no dashes.
+    words += [value.name for name, value in given.items() if not name.startswith("-") and isinstance(value, Path)]
+    options = {name.removeprefix("--"): value for name, value in given.items() if name.startswith("-")}
     for name in sorted(options, key=lambda name: name != "bundle"):
         value = options[name]
         for item in value if isinstance(value, list | tuple) else [value]:

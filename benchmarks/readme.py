@@ -6,11 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.figure_list import Figure, figures_of
+from benchmarks.peers.results import PeersReport
 from benchmarks.stored import read_result
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import guard, out
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
+from mobile_runtime.manifest import Estimate
 
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent.parent / "README.md"
@@ -19,7 +21,18 @@ STORED = (
     "drift_ham10000", "drift_isic2017", "drift_pad_ufes_20", "decisions_ham10000", "robustness_ham10000", "gates_ham10000",
     "latency",
 )  # fmt: skip
+ALSO = ("gates_isic2017", "gates_pad_ufes_20", "peers")
+"""Shown where they are stored."""
 DATASETS = {"ham10000": "HAM10000, dermoscopy", "isic2017": "ISIC 2017, dermoscopy", "pad_ufes_20": "PAD-UFES-20, smartphone"}
+RUNTIMES = {
+    "litert": "LiteRT {version}, {precision}",
+    "onnxruntime": "ONNX Runtime {version}, {precision}",
+    "openvino": "OpenVINO {version}, {precision}",
+    "executorch": "ExecuTorch {version} with XNNPACK, {precision}",
+    "pytorch": "PyTorch {version} eager, {precision}",
+    "skintriage": "picture file to verdict: `assess()`",
+    "mediapipe": "picture file to scores: MediaPipe {version} `ImageClassifier`",
+}
 ACCURACY = {
     "malignancy AUC": "auc_malignancy",
     "melanoma against nevus AUC": "auc_melanoma_vs_nevus",
@@ -39,15 +52,24 @@ def measured(results: Path = RESULTS) -> str:
     bundle = Bundle.load()
     variant = bundle.variant(None)
     figures: dict[str, Figure] = {}
-    for name in STORED:
-        figures |= figures_of(read_result(results / f"{name}.json"))
+    peers = None
+    for name in (*STORED, *(name for name in ALSO if (results / f"{name}.json").is_file())):
+        result = read_result(results / f"{name}.json")
+        figures |= figures_of(result)
+        peers = result if isinstance(result, PeersReport) else peers
     for dataset, metrics in variant.metrics.items():
         for name, estimate in metrics.items():
             key = f"drift.{dataset}.{variant.name}.{name}"
             figures.setdefault(key, Figure(**estimate.model_dump()))
     blocks = [_accuracy(figures, variant.name), _compression(figures, variant.name), _outcomes(figures, variant.name)]
     return "\n\n".join(
-        [*blocks, _gates(figures, variant.name), _robustness(figures, variant.name), _speed(figures, variant.name)]
+        [
+            *blocks,
+            _gates(figures, variant.name),
+            _robustness(figures, variant.name),
+            _speed(figures, variant.name),
+            *([] if peers is None else [_peers(peers)]),
+        ]
     )
 
 
@@ -138,23 +160,25 @@ def _outcomes(figures: Mapping[str, Figure], variant: str) -> str:
 
 
 def _gates(figures: Mapping[str, Figure], variant: str) -> str:
-    prefix = f"gates.ham10000.{variant}."
-    strongest = [figures[key] for key in figures if key.startswith(prefix) and key.endswith(".5.turned_away")]
-    rows = [
-        ["clean images turned away as poor", _percent(figures.get(f"{prefix}false_retakes"), n=True)],
-        ["clean images abstained on", _percent(figures.get(f"{prefix}abstained"), n=True)],
-        [
-            "degraded images turned away at the strongest of five severities, worst kind",
-            _percent(min(strongest, key=_value), n=True),
-        ],
-        ["drawings that are not skin, given no score", _percent(figures.get(f"{prefix}not_skin_not_scored"), n=True)],
-        [
-            "verdict flips between views of one lesion, single frame",
-            _percent(figures.get(f"{prefix}flips_single_frame"), n=True),
-        ],
-        ["the same, burst of five", _percent(figures.get(f"{prefix}flips_burst_of_five"), n=True)],
-    ]
-    return _table(["gates on HAM10000", ""], rows)
+    measured_on = [dataset for dataset in DATASETS if f"gates.{dataset}.{variant}.false_retakes" in figures]
+    titles = {
+        "clean images turned away as poor": "false_retakes",
+        "clean images abstained on": "abstained",
+        "degraded images turned away at the strongest of five severities, worst kind": "",
+        "drawings that are not skin, given no score": "not_skin_not_scored",
+        "verdict flips between views of one lesion, single frame": "flips_single_frame",
+        "the same, burst of five": "flips_burst_of_five",
+    }
+    rows = []
+    for title, name in titles.items():
+        cells = []
+        for dataset in measured_on:
+            prefix = f"gates.{dataset}.{variant}."
+            strongest = [figures[key] for key in figures if key.startswith(prefix) and key.endswith(".5.turned_away")]
+            cells.append(_percent(figures.get(f"{prefix}{name}") if name else min(strongest, key=_value), n=True))
+        rows.append([title, *cells])
+    names = [DATASETS[dataset].split(",")[0] for dataset in measured_on]
+    return _table([f"gates on {names[0]}", ""] if len(names) == 1 else ["gates", *names], rows)
 
 
 def _robustness(figures: Mapping[str, Figure], variant: str) -> str:
@@ -195,6 +219,29 @@ def _speed(figures: Mapping[str, Figure], variant: str) -> str:
         "MB, peak",
     ]
     return _table(head, rows)
+
+
+def _peers(report: PeersReport) -> str:
+    rows = []
+    # Stored keys are sorted; the table goes from this project's own runtime to the others.
+    for run in sorted(report.runs.values(), key=lambda run: (list(RUNTIMES).index(run.runtime), run.precision)):
+        version = next(iter(run.versions.values()))
+        difference = "" if run.largest_difference is None else f"{run.largest_difference:.1e}"
+        times = [_interval(_figure(found), digits=2) for found in (run.p50_ms, run.p90_ms, run.ratio)]
+        title = RUNTIMES[run.runtime].format(version=version, precision=run.precision)
+        rows.append([title, *times, difference])
+    head = [
+        "the same network on one core of a desktop Xeon, not a phone",
+        "p50, ms",
+        "p90, ms",
+        "times LiteRT float32, or `assess()`",
+        "largest difference of a score from LiteRT float32",
+    ]
+    return _table(head, rows)
+
+
+def _figure(found: Estimate | None) -> Figure | None:
+    return None if found is None else Figure(**found.model_dump())
 
 
 def _value(figure: Figure) -> float:

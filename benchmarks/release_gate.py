@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmarks.figure_list import Figure, figures_of
 from benchmarks.results import LatencyReport, Part
-from benchmarks.stored import Result
+from benchmarks.stored import Result, Timed
 from mobile_runtime.errors import DataError
 
 DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
@@ -115,16 +115,16 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
 
 
 def refuse_incomparable(new: Result, old: Result) -> None:
-    """Raises DataError where two results of one kind are of different images or, for latency, machines."""
-    if isinstance(new, LatencyReport) and isinstance(old, LatencyReport):
+    """Raises DataError where two results of one kind are of different images or, for times, machines."""
+    if isinstance(new, Timed) and isinstance(old, Timed):
         if new.environment.fingerprint != old.environment.fingerprint:
             raise DataError(
-                f"latency of different machines ({new.environment.cpu}, fingerprint {new.environment.fingerprint}; baseline "
+                f"{new.kind} of different machines ({new.environment.cpu}, fingerprint {new.environment.fingerprint}; baseline "
                 f"{old.environment.cpu}, fingerprint {old.environment.fingerprint}); measure both bundles on one machine"
             )
-        if new.image != old.image:
+        if isinstance(new, LatencyReport) and isinstance(old, LatencyReport) and new.image != old.image:
             raise DataError("latency of different images; measure both bundles with the same --image")
-    elif not isinstance(new, LatencyReport) and not isinstance(old, LatencyReport):
+    elif not isinstance(new, Timed) and not isinstance(old, Timed):
         ours, theirs = new.dataset.images_sha256, old.dataset.images_sha256
         if ours is None or ours != theirs:
             raise DataError(
@@ -137,7 +137,7 @@ def refuse_incomparable(new: Result, old: Result) -> None:
 def _by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
     """Results by kind, data set and variant, where a result is of one."""
     subjects = [
-        (result.kind, "" if isinstance(result, LatencyReport) else result.dataset.name, getattr(result, "variant", ""))
+        (result.kind, "" if isinstance(result, Timed) else result.dataset.name, getattr(result, "variant", ""))
         for result in results
     ]
     if doubled := [" ".join(filter(None, subject)) for subject, count in Counter(subjects).items() if count > 1]:

@@ -10,6 +10,7 @@ from benchmarks import charts, figures, wording
 from benchmarks.charts import Axis
 from benchmarks.decision_results import DecisionsReport, NumberNeeded
 from benchmarks.gates_results import GatesReport
+from benchmarks.peers.results import PeerRun, PeersReport
 from benchmarks.results import DatasetFacts, DriftReport, LatencyReport, LatencyRun
 from benchmarks.robustness_results import Condition, RobustnessReport
 from benchmarks.statistics import Gap
@@ -60,6 +61,7 @@ def section_of(result: Result) -> Section:
         RobustnessReport: _robustness,
         GatesReport: _gates,
         LatencyReport: _latency,
+        PeersReport: _peers,
     }
     return makers[type(result)](result)
 
@@ -110,7 +112,10 @@ def _drift(report: DriftReport) -> Section:
             _share(point.sensitivity),
             _share(point.specificity),
             (f"{len(drift.flips)} of {point.agreement.n}", f"{point.refer_lost_malignant} malignant no longer referred"),
-            (wording.share(drift.ece_malignancy, 3), f"before recalibration {before}, n={n}"),
+            (
+                wording.share(drift.ece_malignancy, 3),
+                f"{wording.bounds(drift.ece_malignancy_interval)}, before: {before}, n={n}",
+            ),
             (verdict, f"margin {report.margin}" if drift.verdict else ""),
         ]
         rows.append((f"{name}, {wording.megabytes(drift.size_bytes)}", cells))
@@ -337,4 +342,27 @@ def _latency(report: LatencyReport) -> Section:
         _machine(report),
         [Chart(charts.bars(medians, x, "Median inference"), "Median inference time; the table has percentiles and n.")],
         [*report.notes, *(f"{name}: {reason}" for name, reason in report.not_run.items())],
+    )
+
+
+def _peers(report: PeersReport) -> Section:
+    def time(found: Estimate | None) -> Cell:
+        return wording.time(found), "" if found is None else f"{wording.time_interval(found)}, n={found.n}"
+
+    def cells(run: PeerRun) -> list[Cell]:
+        versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+        size = "" if run.model_bytes is None else wording.megabytes(run.model_bytes)
+        difference = wording.NONE if run.largest_difference is None else f"{run.largest_difference:.1e}"
+        return [(run.task, ""), time(run.p50_ms), time(run.p90_ms), time(run.ratio), (difference, ""), (versions, size)]
+
+    columns = ["task", "p50, ms", "p90, ms", "times the reference", "largest difference of a score", "versions"]
+    references = ", ".join(f"{name} for {task}" for task, name in report.references.items())
+    return Section(
+        "The same network in other runtimes",
+        f"{report.bundle}, in alternation on one core of {report.environment.cpu}; {report.rounds} rounds of {report.block}, "
+        f"{report.pictures} synthetic pictures. References: {references}. {'A quick look.' if report.quick else 'A full run.'}",
+        [Table("Runtimes; intervals over rounds", columns, [(name, cells(run)) for name, run in report.runs.items()])],
+        report.command,
+        _machine(report),
+        notes=[*report.notes, *(f"{name}: {reason}" for name, reason in report.not_run.items())],
     )

@@ -120,6 +120,8 @@ class VariantDrift(Part):
     Attributes:
         ece_malignancy: calibration error of malignancy as shipped, that is after recalibration by `temperature`;
             `ece_malignancy_uncalibrated` is before, None where that cannot be told.
+        ece_malignancy_interval: 95 % limits of `ece_malignancy`, from resampled groups; None in results made before it was
+            taken.
         flips: at the report's operating point, worst first: malignant images that the variant no longer refers, then
             the others, each by how far the score moved.
     """
@@ -134,6 +136,7 @@ class VariantDrift(Part):
     accuracy: Estimate | None
     balanced_accuracy: Estimate | None
     ece_malignancy: float | None
+    ece_malignancy_interval: tuple[float, float] | None = None
     ece_malignancy_uncalibrated: float | None = None
     temperature: float | None = None
     differences: Differences | None

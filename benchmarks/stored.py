@@ -9,17 +9,21 @@ from pydantic import ValidationError
 
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.gates_results import GatesReport
+from benchmarks.peers.results import PeersReport
 from benchmarks.results import DriftReport, LatencyReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.errors import DataError
 
-Result = DriftReport | DecisionsReport | RobustnessReport | GatesReport | LatencyReport
+OnImages = DriftReport | DecisionsReport | RobustnessReport | GatesReport
+Timed = LatencyReport | PeersReport
+Result = OnImages | Timed
 REPORTS: dict[str, type[Result]] = {
     "drift": DriftReport,
     "decisions": DecisionsReport,
     "robustness": RobustnessReport,
     "gates": GatesReport,
     "latency": LatencyReport,
+    "peers": PeersReport,
 }
 
 

@@ -12,6 +12,7 @@ from benchmarks import wording
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.latency import STAGES, Comparison
+from benchmarks.peers.results import PeersReport
 from benchmarks.results import DriftReport, LatencyReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.manifest import Estimate
@@ -215,4 +216,25 @@ def faults_table(report: RobustnessReport) -> Table:
             escape(wording.with_interval(each.flips)),
             seen,
         )
+    return table
+
+
+def peers_table(report: PeersReport) -> Table:
+    """One row per runtime and precision."""
+    kind = "quick look" if report.quick else "full run"
+    table = Table(
+        box=SIMPLE,
+        title=f"{report.bundle} on one core of {escape(report.environment.cpu)}",
+        caption=f"milliseconds; {kind}, {report.rounds} rounds of {report.block} in alternation, {report.pictures} synthetic "
+        f"pictures; \\[95 % intervals] over rounds; times {' or '.join(report.references.values())} in the same rounds; "
+        f"largest difference of a class score from {report.references['inference']}",
+        pad_edge=False,
+    )
+    for heading in ("runtime", "version", "p50", "p90", "times reference", "difference"):
+        table.add_column(heading, justify="left" if heading in ("runtime", "version") else "right")
+    for name, run in report.runs.items():
+        times = (f"{wording.time(t)} {escape(wording.time_interval(t))}" for t in (run.p50_ms, run.p90_ms))
+        ratio = "reference" if run.ratio is None else f"{wording.time(run.ratio)} {escape(wording.time_interval(run.ratio))}"
+        difference = wording.NONE if run.largest_difference is None else f"{run.largest_difference:.1e}"
+        table.add_row(name, next(iter(run.versions.values())), *times, ratio, difference)
     return table

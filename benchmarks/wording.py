@@ -56,6 +56,21 @@ def count(estimate: Estimate | NumberNeeded | None) -> str:
     return f"{estimate.value:.1f} [{estimate.low:.1f}, {high}]"
 
 
+def bounds(interval: tuple[float, float] | None) -> str:
+    """[0.012, 0.034]"""
+    return NONE if interval is None else f"[{interval[0]:.3f}, {interval[1]:.3f}]"
+
+
+def time(estimate: Estimate | None) -> str:
+    """1.94: milliseconds, or a ratio of them"""
+    return NONE if estimate is None else f"{estimate.value:.2f}"
+
+
+def time_interval(estimate: Estimate | None) -> str:
+    """[1.90, 2.01]"""
+    return NONE if estimate is None else f"[{estimate.low:.2f}, {estimate.high:.2f}]"
+
+
 def change(gap: Gap | None) -> str:
     """-0.0012"""
     return NONE if gap is None else f"{gap.value:+.4f}"
@@ -93,6 +108,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
         percent_interval,
         with_interval,
         count,
+        bounds,
         change,
         change_interval,
         p_value,

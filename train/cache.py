@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -24,7 +23,7 @@ from rich.progress import track
 from mobile_runtime.capture import acquire
 from mobile_runtime.console import err
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.files import build_folder
+from mobile_runtime.files import build_folder, cache_root
 from train.datasets import Example
 from train.shards import read_image, split_path
 
@@ -37,12 +36,6 @@ class Pixels(Protocol):
     """Upright sRGB pixels of many images, by `Example.key`: uint8 RGB [H, W, 3]."""
 
     def __getitem__(self, key: str) -> npt.NDArray[np.uint8]: ...
-
-
-def cache_root() -> Path:
-    """`$SKINTRIAGE_CACHE`, else `skintriage` in the user's cache folder."""
-    home = os.environ.get("SKINTRIAGE_CACHE")
-    return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skintriage"
 
 
 class PixelStore:

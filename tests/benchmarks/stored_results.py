@@ -213,4 +213,40 @@ def latency(bundle: str = "b", p50: float = 2.0) -> dict[str, Any]:
     }
 
 
-MAKERS = {"drift": drift, "decisions": decisions, "robustness": robustness, "gates": gates, "latency": latency}
+def peers(bundle: str = "b") -> dict[str, Any]:
+    def run(precision: str, ratio: float | None, difference: float | None) -> dict[str, Any]:
+        return {
+            "runtime": "litert",
+            "precision": precision,
+            "task": "inference",
+            "versions": {"ai-edge-litert": "2.3.0"},
+            "model_bytes": 3_000_000,
+            "load_ms": 20,
+            "p50_ms": {"value": 2.0, "low": 1.9, "high": 2.1, "n": 640},
+            "p90_ms": {"value": 2.5, "low": 2.4, "high": 2.7, "n": 640},
+            "ratio": None if ratio is None else {"value": ratio, "low": ratio, "high": ratio, "n": 640},
+            "largest_difference": difference,
+        }
+
+    return {
+        **_common("peers", bundle),
+        "quick": False,
+        "references": {"inference": "litert_float32"},
+        "rounds": 40,
+        "block": 16,
+        "pictures": 16,
+        "pinned": True,
+        "runs": {"litert_float32": run("float32", None, None), "litert_int8": run("int8", 0.5, 0.04)},
+        "not_run": {"openvino_int8": "no environment"},
+        "notes": [],
+    }
+
+
+MAKERS = {
+    "drift": drift,
+    "decisions": decisions,
+    "robustness": robustness,
+    "gates": gates,
+    "latency": latency,
+    "peers": peers,
+}

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from benchmarks import cold_start, latency, not_skin
 from benchmarks.commands import app
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.environment import environment
 from benchmarks.gates_results import GatesReport
 from benchmarks.results import DriftReport, LatencyReport
 from benchmarks.robustness_results import RobustnessReport
@@ -187,9 +188,33 @@ def test_gates_are_printed_and_stored(
     assert "burst of five" in result.output
 
 
+def test_gates_leave_out_what_cannot_be_read(
+    bundle_path: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(not_skin, "KINDS", {"plain": not_skin.KINDS["plain"]})
+    good = sorted(dataset.rglob("*.jpg"))[:2]
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for path in good:
+        shutil.copy(path, folder)
+    (folder / "broken.jpg").write_bytes(good[0].read_bytes()[:200])
+    rows = [f"{path.stem},nv" for path in sorted(folder.iterdir())]
+    (tmp_path / "labels.csv").write_text("\n".join(["image_id,dx", *rows]), encoding="utf-8")
+    file = tmp_path / "gates.json"
+    fixed = ["gates", "--bundle", str(bundle_path), "--images", str(folder), "--labels", str(tmp_path / "labels.csv")]
+    result = runner.invoke(app, [*fixed, "--out", str(file)])
+    assert result.exit_code == 1, result.output
+    report = GatesReport.model_validate_json(file.read_bytes())
+    assert report.dataset.images == 2 and [item.image for item in report.dataset.unreadable] == ["broken"]
+    for path in good:
+        (folder / path.name).write_bytes(b"")
+    refused = runner.invoke(app, fixed)
+    assert isinstance(refused.exception, DataError) and "none of the 3 images can be read" in str(refused.exception)
+
+
 def latency_run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Any:
     monkeypatch.setattr(latency, "QUICK", TINY)
-    monkeypatch.setattr(cold_start, "measure", lambda *_: COLD)
+    monkeypatch.setattr(cold_start, "measure", lambda bundle, jobs, repeats, advance: [COLD] * len(jobs))
     return runner.invoke(app, ["latency", "--quick", *arguments])
 
 
@@ -211,6 +236,16 @@ def test_latency_measures_every_variant_and_thread_count(
     assert str(tmp_path) not in file.read_text(encoding="utf-8")
 
 
+def test_latency_takes_as_many_threads_as_there_are_cores(
+    bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    machine = environment().model_copy(update={"cores_allowed": 3})
+    monkeypatch.setattr("benchmarks.commands.environment", lambda: machine)
+    file = tmp_path / "latency.json"
+    latency_run(monkeypatch, "--bundle", str(bundle_path), "--variants", "int8", "--out", str(file))
+    assert [run.threads for run in LatencyReport.model_validate_json(file.read_bytes()).runs] == [1, 2]
+
+
 def test_latency_compares_with_a_stored_result(bundle_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "old.json"
     base = ["--bundle", str(bundle_path), "--variants", "int8,float32"]
@@ -224,14 +259,16 @@ def test_latency_compares_with_a_stored_result(bundle_path: Path, tmp_path: Path
     assert isinstance(refused.exception, DataError) and "another machine" in str(refused.exception)
 
 
-@pytest.mark.parametrize("kind", ["drift", "decisions", "robustness", "gates", "latency"])
+@pytest.mark.parametrize("kind", ["drift", "decisions", "robustness", "gates", "latency", "peers"])
 def test_schemas_are_published(kind: str) -> None:
     document = json.loads(runner.invoke(app, ["schema", kind], catch_exceptions=False).stdout)
     assert document["properties"]["schema_version"]["const"] == 1
     assert document["properties"]["kind"]["const"] == kind
 
 
-@pytest.mark.parametrize("command", ["drift", "decisions", "robustness", "gates", "latency", "report", "gate", "schema"])
+@pytest.mark.parametrize(
+    "command", ["drift", "decisions", "robustness", "gates", "latency", "peers", "report", "gate", "schema"]
+)
 def test_help_has_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0 and f"Example: python -m benchmarks {command}" in result.output

@@ -128,6 +128,8 @@ def test_calibration_error_before_the_temperature() -> None:
     found = drift.compare({"float32": Scored(variant, "fake", prediction)}, labelled(DX), LABELS, settings)["float32"]
     truth = np.array([label == "mel" for label in DX])
     assert found.ece_malignancy == pytest.approx(expected_calibration_error(truth, scores))
+    low, high = found.ece_malignancy_interval or (1.0, 0.0)
+    assert 0 <= low <= found.ece_malignancy <= high <= 1
     before = expected_calibration_error(truth, hard[:, columns].sum(1))
     assert found.ece_malignancy_uncalibrated == pytest.approx(before, abs=1e-6) and before != found.ece_malignancy
     assert found.temperature == 2.0

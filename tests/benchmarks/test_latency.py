@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,9 @@ from benchmarks.environment import busy_note, environment
 from benchmarks.latency import Job
 from benchmarks.results import ColdStart, LatencyReport, LatencyRun, Sampling
 from mobile_runtime.bundle import Bundle
+from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError, EngineError
+from mobile_runtime.manifest import AbstentionLimit, Estimate
 from mobile_runtime.pipeline import TriagePipeline
 
 TINY = Sampling(quick=True, samples=6, seconds=60, warm_up=1, block=3, assessments=2)
@@ -77,6 +80,17 @@ def test_stages_give_the_verdict_of_assess(bundle_path: Path) -> None:
     assert verdict == runner.assess(data).decision
     assert np.array_equal(seen[0], seen[1])
     assert tuple(stages) == latency.STAGES and all(elapsed > 0 for elapsed in stages.values())
+
+
+def test_stages_abstain_where_assess_does(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    runner = TriagePipeline(bundle_path)
+    unknown = Estimate(value=0.5, low=0.0, high=1.0, n=0)
+    limit = AbstentionLimit(limit=1.0, aim=0.01, refused=unknown, dataset="none")
+    runner.variant = runner.variant.model_copy(update={"abstention": limit})
+    predict = runner.predict
+    monkeypatch.setattr(runner, "predict", lambda batch: replace(predict(batch), outlier=np.array([2.0], np.float32)))
+    data, _ = latency.encoded_image(None, runner)
+    assert latency.assess_in_stages(runner, data)[0] is runner.assess(data).decision is Decision.ABSTAIN
 
 
 def test_variants_take_turns_and_reach_their_samples(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,7 +174,20 @@ def test_a_busy_machine_is_mentioned() -> None:
 
 def test_a_process_that_fails_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(EngineError, match=r"variant int8: a fresh process fails \(.*no such bundle folder"):
-        cold_start.measure(tmp_path / "none", "int8", 1, repeats=1)
+        cold_start.measure(tmp_path / "none", [("int8", 1)], repeats=1)
+
+
+def test_cold_starts_take_turns_and_the_first_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+
+    def start(_: Path, variant: str, threads: int) -> dict[str, object]:
+        order.append(variant)
+        names = ("load_ms", "first_invoke_ms", "process_ms", "peak_memory_bytes", "added_memory_bytes")
+        return {**dict.fromkeys(names, 1000 if len(order) <= 2 else threads), "memory_source": "test"}
+
+    monkeypatch.setattr(cold_start, "_start", start)
+    first, second = cold_start.measure(Path(), [("a", 1), ("b", 2)], repeats=3)
+    assert "".join(order) == "abababab" and (first.load_ms, second.load_ms, second.repeats) == (1, 2, 3)
 
 
 def test_the_probe_prints_one_line(bundle_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

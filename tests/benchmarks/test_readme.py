@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import BEGIN, END, README, RESULTS, STORED, measured, update
+from benchmarks.readme import ALSO, BEGIN, END, README, RESULTS, STORED, measured, update
 from benchmarks.stored import read_result
 from mobile_runtime import Bundle
 from mobile_runtime.errors import DataError
+from tests.benchmarks import stored_results
 
 
 def test_the_readme_says_what_was_measured() -> None:
@@ -27,6 +30,20 @@ def test_tables_are_rewritten_between_the_marks_only(tmp_path: Path) -> None:
     assert not update(readme)
 
 
+def test_other_data_sets_and_runtimes_are_shown_once_they_are_stored(tmp_path: Path) -> None:
+    for name in STORED:
+        shutil.copy(RESULTS / f"{name}.json", tmp_path)
+    without = measured(tmp_path)
+    assert "| gates on HAM10000 |  |" in without and "the same network" not in without
+    gates = json.loads((RESULTS / "gates_ham10000.json").read_text(encoding="utf-8"))
+    gates["dataset"]["name"] = "pad_ufes_20"
+    (tmp_path / "gates_pad_ufes_20.json").write_text(json.dumps(gates), encoding="utf-8")
+    (tmp_path / "peers.json").write_text(json.dumps(stored_results.peers()), encoding="utf-8")
+    text = measured(tmp_path)
+    assert "| gates | HAM10000 | PAD-UFES-20 |" in text
+    assert "| LiteRT 2.3.0, int8 | 2.00 (1.90 to 2.10) | 2.50 (2.40 to 2.70) | 0.50 (0.50 to 0.50) | 4.0e-02 |" in text
+
+
 def test_a_readme_without_marks_is_left_alone(tmp_path: Path) -> None:
     readme = tmp_path / "README.md"
     readme.write_text("text\n", encoding="utf-8")
@@ -34,7 +51,7 @@ def test_a_readme_without_marks_is_left_alone(tmp_path: Path) -> None:
         update(readme)
 
 
-@pytest.mark.parametrize("name", STORED)
+@pytest.mark.parametrize("name", [*STORED, *(name for name in ALSO if (RESULTS / f"{name}.json").is_file())])
 def test_stored_results_are_of_the_shipped_release(name: str) -> None:
     # The bundle of all variants and the shipped one differ in their digest, not in name and version.
     result = read_result(RESULTS / f"{name}.json")

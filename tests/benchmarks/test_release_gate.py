@@ -89,6 +89,9 @@ def test_what_is_not_alike_is_not_compared() -> None:
     elsewhere["environment"] = {**elsewhere["environment"], "fingerprint": "f" * 16}
     with pytest.raises(DataError, match="different machines"):
         judged(limit, stored_results.latency(), baseline=[elsewhere])
+    moved = {**stored_results.peers("old"), "environment": elsewhere["environment"]}
+    with pytest.raises(DataError, match="peers of different machines"):
+        judged(limit, stored_results.peers(), baseline=[moved])
     with pytest.raises(DataError, match="different bundles: a, b"):
         judged(limit, stored_results.drift("a"), stored_results.latency("b"))
     with pytest.raises(DataError, match="more than one result of drift ham10000"):

@@ -228,3 +228,25 @@ def test_verdict_compares_the_interval_with_the_margin(low: float, high: float, 
 
 def test_no_difference_gives_no_verdict() -> None:
     assert statistics.non_inferiority(None, 0.005) == "undetermined"
+
+
+def test_calibration_limits_are_those_of_resampled_groups() -> None:
+    rng = np.random.default_rng(1)
+    scores = [rng.random(120), rng.random(120) ** 2]
+    truth = rng.random(120) < scores[0]
+    groups = np.repeat(np.arange(40), 3)
+    found = statistics.bootstrap_calibration(truth, scores, groups, 200, seed=3)
+    drawing = np.random.default_rng(3)
+    drawn = np.concatenate([drawing.multinomial(40, np.full(40, 1 / 40), size) for size in (128, 72)])
+    for vector, limits in zip(scores, found, strict=True):
+        value = statistics.expected_calibration_error(truth, vector)
+        assert value is not None and limits is not None
+        errors = []
+        for weights in drawn:
+            chosen = np.repeat(np.arange(120), weights[groups])
+            errors.append(statistics.expected_calibration_error(truth[chosen], vector[chosen]))
+        below, above = np.percentile(np.array(errors, dtype=float), [2.5, 97.5])
+        assert limits[0] == pytest.approx(min(value, max(0.0, 2 * value - above)), abs=1e-12)
+        assert limits[1] == pytest.approx(max(value, 2 * value - below), abs=1e-12)
+    assert found[1] is not None and found[0] is not None and found[0][1] < found[1][0]  # the second is not calibrated
+    assert statistics.bootstrap_calibration(truth[:0], [scores[0][:0]], groups[:0], 100, 0) == [None]

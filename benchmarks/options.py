@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -53,12 +54,14 @@ def command_line(context: typer.Context) -> str:
     """The command that makes a result, without folders: results must not say whose machine they are from."""
     words = ["python", "-m", "benchmarks", context.info_name or ""]
     options = {param.opts[0].removeprefix("--"): context.params.get(param.name or "") for param in context.command.params}
+    arguments = {param.opts[0] for param in context.command.params if param.param_type_name == "argument"}
     for name in sorted(options, key=lambda name: name != "bundle"):
         value = options[name]
         for item in value if isinstance(value, list | tuple) else [value]:
             if name in _NOT_REPEATED or item is None or item is False:
                 continue
-            words += [f"--{name}"] if item is True else [f"--{name}", item.name if isinstance(item, Path) else str(item)]
+            text = item.value if isinstance(item, Enum) else item.name if isinstance(item, Path) else str(item)
+            words += [text] if name in arguments else [f"--{name}"] if item is True else [f"--{name}", text]
     return shlex.join(words)
 
 

@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks import charts, figures, wording
+from benchmarks import charts, device_rows, figures, wording
 from benchmarks.charts import Axis
 from benchmarks.decision_results import DecisionsReport, NumberNeeded
+from benchmarks.device_results import DevicesReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.results import DatasetFacts, DriftReport, LatencyReport, LatencyRun
 from benchmarks.robustness_results import Condition, RobustnessReport
@@ -60,6 +61,7 @@ def section_of(result: Result) -> Section:
         RobustnessReport: _robustness,
         GatesReport: _gates,
         LatencyReport: _latency,
+        DevicesReport: _devices,
     }
     return makers[type(result)](result)
 
@@ -337,4 +339,19 @@ def _latency(report: LatencyReport) -> Section:
         _machine(report),
         [Chart(charts.bars(medians, x, "Median inference"), "Median inference time; the table has percentiles and n.")],
         [*report.notes, *(f"{name}: {reason}" for name, reason in report.not_run.items())],
+    )
+
+
+def _devices(report: DevicesReport) -> Section:
+    rows = [(what, [(found, small)]) for what, found, small in device_rows.rows(report)]
+    failures = [f"Out of tolerance: {failure}" for failure in report.golden.failures]
+    not_run = [f"{name}: {reason}" for name, reason in report.golden.not_run.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in report.software.items())
+    return Section(
+        f"Devices: {report.target}",
+        f"{report.bundle}; evidence: {report.evidence}. {report.device}{f' ({versions})' if versions else ''}.",
+        [Table("Found there", ["found"], rows)],
+        report.command,
+        _machine(report),
+        notes=[*report.notes, *failures, *not_run],
     )

@@ -8,18 +8,22 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.device_results import DevicesReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.results import DriftReport, LatencyReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.errors import DataError
 
-Result = DriftReport | DecisionsReport | RobustnessReport | GatesReport | LatencyReport
+Labelled = DriftReport | DecisionsReport | RobustnessReport | GatesReport
+"""Results of a labelled data set."""
+Result = Labelled | LatencyReport | DevicesReport
 REPORTS: dict[str, type[Result]] = {
     "drift": DriftReport,
     "decisions": DecisionsReport,
     "robustness": RobustnessReport,
     "gates": GatesReport,
     "latency": LatencyReport,
+    "devices": DevicesReport,
 }
 
 

@@ -8,8 +8,9 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import wording
+from benchmarks import device_rows, wording
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.device_results import DevicesReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.latency import STAGES, Comparison
 from benchmarks.results import DriftReport, LatencyReport
@@ -215,4 +216,20 @@ def faults_table(report: RobustnessReport) -> Table:
             escape(wording.with_interval(each.flips)),
             seen,
         )
+    return table
+
+
+def devices_table(report: DevicesReport) -> Table:
+    """What one target says about a bundle, and what kind of evidence that is."""
+    table = Table(
+        box=SIMPLE,
+        title=f"{report.bundle}, evidence: {report.evidence}",
+        caption=escape(report.device),
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for heading in ("what", "found", ""):
+        table.add_column(heading, overflow="fold")
+    for what, found, small in device_rows.rows(report):
+        table.add_row(escape(what), escape(found), f"[dim]{escape(small)}[/]")
     return table

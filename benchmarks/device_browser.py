@@ -145,22 +145,16 @@ def write_video(path: Path, picture: npt.NDArray[np.uint8], frames: int = 10) ->
 
 def compare_pictures(pipeline: TriagePipeline, pictures: list[Path], verdicts: Mapping[str, Mapping[str, Any]]) -> PageScores:
     """The page's verdicts by file name against Python's on the same files."""
-    same, scores, levels = 0, [], [0]
+    same, scores = 0, []
     for picture in pictures:
         own, page = pipeline.assess(picture), verdicts[picture.name]
         same += own.decision.value == page["decision"]
-        inputs = np.array(page["input"]) - pipeline.prepare(picture).reshape(-1).astype(int)
-        levels.append(int(np.abs(inputs).max()))
         if own.malignancy is not None and page["malignancy"] is not None:
-            pairs = [
-                (own.malignancy, page["malignancy"]),
-                *((p, page["probabilities"][c]) for c, p in own.probabilities.items()),
-            ]
-            scores.append(max(abs(ours - theirs) for ours, theirs in pairs))
+            differences = [abs(share - page["probabilities"][label]) for label, share in own.probabilities.items()]
+            scores.append(max(abs(own.malignancy - page["malignancy"]), *differences))
     return PageScores(
         pictures=len(pictures),
         scored=len(scores),
         same_decision=same,
         largest_score_difference=max(scores, default=0.0),
-        largest_input_levels=max(levels),
     )

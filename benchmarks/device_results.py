@@ -9,6 +9,7 @@ from pydantic import Field
 
 from benchmarks.environment import Environment
 from benchmarks.results import Part, Percentiles
+from mobile_runtime.replay import Stage
 
 Evidence = Literal["desktop", "emulator", "device", "desktop browser"]
 
@@ -35,7 +36,7 @@ class GoldenReplay(Part):
     """
 
     passed: bool
-    stages: dict[str, StageReplay]
+    stages: dict[Stage, StageReplay]
     failures: list[str]
     not_run: dict[str, str] = Field(default_factory=dict)
 
@@ -105,15 +106,14 @@ class PageScores(Part):
     """Pictures through the whole page against Python on the same files.
 
     Attributes:
-        largest_score_difference: of malignancy and class probabilities, over the pictures that both score.
-        largest_input_levels: of the model's input, levels of 255: how differently the browser decodes.
+        largest_score_difference: of malignancy and class probabilities, over the pictures that both score; what the browser
+            decodes otherwise is part of it.
     """
 
     pictures: int
     scored: int
     same_decision: int
     largest_score_difference: float
-    largest_input_levels: int
 
 
 class PageWeight(Part):

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from benchmarks.device_results import DevicesReport
 from benchmarks.results import Percentiles
 from benchmarks.wording import megabytes
+from mobile_runtime.replay import STAGES
 
 Row = tuple[str, str, str]
 """What was looked at, what was found, and in smaller print what that rests on."""
@@ -18,7 +19,8 @@ def rows(report: DevicesReport, brief: bool = False) -> list[Row]:
 
 
 def _golden(report: DevicesReport, brief: bool) -> Iterator[Row]:
-    stages = report.golden.stages
+    # Stored JSON has sorted keys.
+    stages = dict(sorted(report.golden.stages.items(), key=lambda item: STAGES.index(item[0])))
     if brief:
         met, checks = (sum(getattr(stage, part) for stage in stages.values()) for part in ("met", "checks"))
         yield "golden vectors within tolerance", f"{met} of {checks}", f"stages {', '.join(stages)}"

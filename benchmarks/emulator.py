@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from benchmarks.environment import PACKAGES as PACKAGES_OF_RESULTS
 from mobile_runtime.errors import EngineError
-from mobile_runtime.files import build_folder, write_json
+from mobile_runtime.files import build_folder, cache_root, write_json
 
 SETUP = "python -m benchmarks devices --setup qemu-arm64"
 PROGRAMS = ("qemu-aarch64", "qemu-aarch64-static")  # the static one takes no plugins, hence gives no counts
@@ -72,8 +71,8 @@ class Emulator:
 
 
 def cache_folder() -> Path:
-    """Where setup puts everything: in $XDG_CACHE_HOME, else ~/.cache."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "skintriage" / "qemu-arm64"
+    """Where setup puts everything."""
+    return cache_root() / "qemu-arm64"
 
 
 def find_program() -> Path:

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmarks.figure_list import Figure, figures_of
 from benchmarks.results import LatencyReport, Part
-from benchmarks.stored import Labelled, Result
+from benchmarks.stored import OnImages, Result
 from mobile_runtime.errors import DataError
 
 DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
@@ -124,7 +124,7 @@ def refuse_incomparable(new: Result, old: Result) -> None:
             )
         if new.image != old.image:
             raise DataError("latency of different images; measure both bundles with the same --image")
-    elif isinstance(new, Labelled) and isinstance(old, Labelled):
+    elif isinstance(new, OnImages) and isinstance(old, OnImages):
         ours, theirs = new.dataset.images_sha256, old.dataset.images_sha256
         if ours is None or ours != theirs:
             raise DataError(
@@ -138,7 +138,7 @@ def _by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
     """Results by kind, data set or target, and variant, where a result is of one."""
     subjects = []
     for result in results:
-        place = result.dataset.name if isinstance(result, Labelled) else getattr(result, "target", "")
+        place = result.dataset.name if isinstance(result, OnImages) else getattr(result, "target", "")
         subjects.append((result.kind, place, getattr(result, "variant", "")))
     if doubled := [" ".join(filter(None, subject)) for subject, count in Counter(subjects).items() if count > 1]:
         raise DataError(f"more than one result of {', '.join(doubled)}; give one each")

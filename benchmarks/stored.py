@@ -14,9 +14,8 @@ from benchmarks.results import DriftReport, LatencyReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.errors import DataError
 
-Labelled = DriftReport | DecisionsReport | RobustnessReport | GatesReport
-"""Results of a labelled data set."""
-Result = Labelled | LatencyReport | DevicesReport
+OnImages = DriftReport | DecisionsReport | RobustnessReport | GatesReport
+Result = OnImages | LatencyReport | DevicesReport
 REPORTS: dict[str, type[Result]] = {
     "drift": DriftReport,
     "decisions": DecisionsReport,

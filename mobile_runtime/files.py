@@ -43,6 +43,12 @@ def build_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def cache_root() -> Path:
+    """`$SKINTRIAGE_CACHE`, else `skintriage` in the user's cache folder."""
+    home = os.environ.get("SKINTRIAGE_CACHE")
+    return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skintriage"
+
+
 def write_json(path: Path, document: Any) -> None:
     """Write sorted, indented UTF-8 JSON with a final newline; NaN is refused."""
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)

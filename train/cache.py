@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,16 +16,10 @@ from rich.progress import track
 from mobile_runtime.capture import acquire
 from mobile_runtime.console import err
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.files import build_folder
+from mobile_runtime.files import build_folder, cache_root
 from train.datasets import Example
 
 MAX_SHORT_SIDE = 320
-
-
-def cache_root() -> Path:
-    """`$SKINTRIAGE_CACHE`, else `skintriage` in the user's cache folder."""
-    home = os.environ.get("SKINTRIAGE_CACHE")
-    return Path(home) if home else Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "skintriage"
 
 
 class PixelStore:

@@ -224,14 +224,16 @@ def test_latency_compares_with_a_stored_result(bundle_path: Path, tmp_path: Path
     assert isinstance(refused.exception, DataError) and "another machine" in str(refused.exception)
 
 
-@pytest.mark.parametrize("kind", ["drift", "decisions", "robustness", "gates", "latency"])
+@pytest.mark.parametrize("kind", ["drift", "decisions", "robustness", "gates", "latency", "devices"])
 def test_schemas_are_published(kind: str) -> None:
     document = json.loads(runner.invoke(app, ["schema", kind], catch_exceptions=False).stdout)
     assert document["properties"]["schema_version"]["const"] == 1
     assert document["properties"]["kind"]["const"] == kind
 
 
-@pytest.mark.parametrize("command", ["drift", "decisions", "robustness", "gates", "latency", "report", "gate", "schema"])
+@pytest.mark.parametrize(
+    "command", ["drift", "decisions", "robustness", "gates", "latency", "devices", "report", "gate", "schema"]
+)
 def test_help_has_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0 and f"Example: python -m benchmarks {command}" in result.output

@@ -1,4 +1,4 @@
-/** What the browser tests share: Chromium, Python, the page's server, and how to use the page. */
+/** What the browser tests share: Chromium, Python, and the page's server. */
 
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
@@ -51,31 +51,4 @@ export function python(words, { stay = false } = {}) {
 export async function serve(words = []) {
   const { output, child } = await python(["-m", "mobile_runtime", "serve", "--port", "0", "--json", ...words], { stay: true });
   return { url: JSON.parse(output).url, close: () => child.kill() };
-}
-
-/** Choose a picture file on the page. */
-export async function choosePhoto(page, path) {
-  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("#choose")]);
-  await chooser.setFiles(path);
-}
-
-/** What the page answers when `action` is done: its decision, numbers, time, and the model's input. */
-export async function verdictAfter(page, action) {
-  await page.evaluate(() => {
-    globalThis.answer = new Promise((done) => {
-      document.addEventListener("verdict", ({ detail }) => {
-        const { assessment, milliseconds, input } = detail;
-        done({ ...assessment, milliseconds, input: Array.from(input) });
-      }, { once: true });
-    });
-  });
-  await action();
-  return page.evaluate(() => globalThis.answer);
-}
-
-/** Choose a picture, take its framing as it comes, and wait for the verdict. */
-export async function assessPhoto(page, path) {
-  await choosePhoto(page, path);
-  await page.locator("#assess").waitFor();
-  return verdictAfter(page, () => page.click("#assess"));
 }

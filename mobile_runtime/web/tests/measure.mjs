@@ -7,7 +7,7 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 
-import { assessPhoto, launch, serve, verdictAfter } from "./browser.mjs";
+import { launch, serve } from "./browser.mjs";
 
 const [bundle, pictures, shots] = process.argv.slice(2);
 const CAMERA = "camera.y4m";
@@ -18,28 +18,39 @@ const { context, close } = await launch(
   { permissions: ["camera"] },
 );
 try {
+  let answered;
+  await context.exposeFunction("tell", (answer) => answered(answer));
+  await context.addInitScript(() => {
+    document.addEventListener("verdict", ({ detail: { assessment, milliseconds } }) => globalThis.tell({ ...assessment, milliseconds }));
+  });
   const page = await context.newPage();
   page.setDefaultTimeout(120_000);
   page.on("pageerror", (error) => console.error(error));
-  // Playwright starts to intercept choosers with the first listener, and does not wait until it has.
-  page.on("filechooser", () => {});
+  const answerTo = async (button) => {
+    const answer = new Promise((done) => (answered = done));
+    await page.click(button);
+    return answer;
+  };
   const { product: browser } = await (await context.newCDPSession(page)).send("Browser.getVersion");
   await page.goto(server.url);
   await page.locator("#camera").waitFor({ timeout: 180_000 });
   const verdicts = {};
   for (const name of readdirSync(pictures).filter((file) => file !== CAMERA)) {
-    verdicts[name] = await assessPhoto(page, join(pictures, name));
+    await page.setInputFiles("#file", join(pictures, name));
+    verdicts[name] = await answerTo("#assess");
     await page.click("#again");
   }
   const shutterMs = [];
   for (let shot = 0; shot <= Number(shots); shot++) {
-    await page.click("#camera");
+    // After a verdict the page may go back to the camera by itself.
+    if (!(await page.locator("#shutter").isVisible())) await page.click("#camera", { timeout: 10_000 }).catch(() => {});
     // The guide speaks once frames have come.
     await page.locator("#guide", { hasText: /\w/ }).waitFor();
-    const { decision, milliseconds } = await verdictAfter(page, () => page.click("#shutter"));
+    const { decision, milliseconds } = await answerTo("#shutter");
     if (decision === "retake") throw new Error("the camera's picture is to be retaken, so that no inference was timed");
     if (shot) shutterMs.push(milliseconds);
     await page.click("#again");
+    await page.waitForTimeout(500);
   }
   console.log(JSON.stringify({ browser, verdicts, shutterMs }));
 } finally {

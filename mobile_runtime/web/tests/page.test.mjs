@@ -13,7 +13,7 @@ import { after, afterEach, before, test } from "node:test";
 import axe from "axe-core";
 import { devices } from "playwright-core";
 
-import { assessPhoto, choosePhoto, launch, python, serve, verdictAfter, WEB } from "./browser.mjs";
+import { launch, python, serve, WEB } from "./browser.mjs";
 import { observe } from "./observer.mjs";
 
 const LOAD = { timeout: 180_000 };
@@ -61,8 +61,30 @@ async function openPage({ flags, options = PHONE, damage, ready = "#camera" } = 
   return page;
 }
 
-const choose = (page, name) => choosePhoto(page, join(pictures, name));
-const assess = (page, name) => assessPhoto(page, join(pictures, name));
+async function choose(page, name) {
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("#choose")]);
+  await chooser.setFiles(join(pictures, name));
+}
+
+/** What the page answers when `action` is done: its decision, numbers and time. */
+async function verdictAfter(page, action) {
+  await page.evaluate(() => {
+    globalThis.answer = new Promise((done) => {
+      document.addEventListener("verdict", ({ detail }) => {
+        const { assessment, milliseconds } = detail;
+        done({ ...assessment, milliseconds });
+      }, { once: true });
+    });
+  });
+  await action();
+  return page.evaluate(() => globalThis.answer);
+}
+
+async function assess(page, name) {
+  await choose(page, name);
+  await page.locator("#assess").waitFor();
+  return verdictAfter(page, () => page.click("#assess"));
+}
 
 async function violations(page) {
   await page.evaluate(axe.source);

@@ -6,6 +6,7 @@ import json
 import subprocess
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -93,18 +94,20 @@ def qemu_arm64(asked: Asked, advance: Advance) -> DevicesReport:
         f"{name}.{kernels}": values for name, kernels, values in inference_probe.outputs(asked.bundle, asked.variants, images)
     }
     advance(1)
-    with tempfile.TemporaryDirectory(prefix="skintriage-") as name:
+    folder_of_bundle = str(asked.bundle.path.resolve())
+    verify = ["-m", "mobile_runtime", "verify", folder_of_bundle, "--golden", "--json"]
+    with ThreadPoolExecutor(1) as beside, tempfile.TemporaryDirectory(prefix="skintriage-") as name:
+        replaying = beside.submit(_run_emulated, emulated, verify, statuses=(0, 1))
         folder = Path(name)
         np.save(folder / "prepared.npy", images)
         counts = None if emulated.counting else folder / "counts"
         script = Path(inference_probe.__file__).resolve()
-        words = [str(script), str(asked.bundle.path.resolve()), str(folder / "prepared.npy"), str(folder / "out.npz")]
+        words = [str(script), folder_of_bundle, str(folder / "prepared.npy"), str(folder / "out.npz")]
         _run_emulated(emulated, [*words, *asked.variants], advance, counts)
         with np.load(folder / "out.npz") as archive:
             there = {key: archive[key] for key in keys}
         marks = [] if counts is None else emulator.parse_counts(counts.read_text(encoding="ascii"))
-    verify = ["-m", "mobile_runtime", "verify", str(asked.bundle.path.resolve()), "--golden", "--json"]
-    replayed = json.loads(_run_emulated(emulated, verify, statuses=(0, 1)))["golden"]
+        replayed = json.loads(replaying.result())["golden"]
     advance(1)
     executed = [after - before for before, after in zip(marks[::2], marks[1::2], strict=True)]
     return DevicesReport(

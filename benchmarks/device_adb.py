@@ -22,7 +22,7 @@ from benchmarks.benchmark_model import (
     parse_benchmark,
     parse_outputs,
 )
-from benchmarks.device_results import DevicesReport, golden_replay
+from benchmarks.device_results import DevicesReport, NativeTimes, golden_replay
 from benchmarks.device_targets import Advance, Asked
 from benchmarks.environment import environment
 from benchmarks.inference_probe import KERNELS
@@ -79,32 +79,15 @@ def adb(asked: Asked, tool: Path | None, profile: bool, advance: Advance) -> Dev
         EngineError: adb or a device is missing, or the tool fails there.
     """
     device = Device.attached()
-    bundle, vectors = asked.bundle, load_vectors(asked.bundle)
-    listed = {entry.path for entry in bundle.manifest.files}
-    device.place_tool(tool)
-    native, checks = [], []
-    with tempfile.TemporaryDirectory(prefix="skintriage-") as name:
-        device.push_inputs(bundle, vectors, listed, Path(name))
-        for variant in map(bundle.variant, asked.variants):
-            device.run("push", str(bundle.path / variant.path), f"{DEVICE_FOLDER}/{variant.name}.tflite")
-            sizes, expected = output_sizes(bundle, variant), vectors.variants[variant.name]
-            for kernels in KERNELS:
-                said = device.shell(*benchmark_command(f"{variant.name}.tflite", kernels, asked.threads, profile))
-                native.append(parse_benchmark(said, variant.name, kernels, asked.threads))
-                recording = _recording(expected, kernels)
-                recorded = {role: read_array(bundle.path, path, listed) for role, path in recording.outputs.items()}
-                for row, case in enumerate(vectors.cases):
-                    picture = f"{case.name}.bin"
-                    command = benchmark_command(f"{variant.name}.tflite", kernels, picture=picture, size=vectors.input_size)
-                    device.shell(*command)
-                    device.run("pull", f"{DEVICE_FOLDER}/{picture}.out", f"{name}/out")
-                    found = parse_outputs((Path(name) / "out").read_bytes(), sizes)
-                    checks.append(golden_checks(variant.name, kernels, expected, recorded, case.name, row, found))
-                advance(1)
-    device.shell("rm", "-r", DEVICE_FOLDER)
+    vectors = load_vectors(asked.bundle)
+    try:
+        device.place_tool(tool)
+        native, checks = _measure(device, asked, vectors, profile, advance)
+    finally:
+        device.shell("rm", "-rf", DEVICE_FOLDER)
     return DevicesReport(
         command=asked.command,
-        bundle=bundle.id,
+        bundle=asked.bundle.id,
         target="adb",
         evidence="device",
         device=device.describe(),
@@ -114,6 +97,33 @@ def adb(asked: Asked, tool: Path | None, profile: bool, advance: Advance) -> Dev
         notes=["Inference alone: capture, quality and decision are replayed by the kit's conformance test in the app."],
         environment=environment(),
     )
+
+
+def _measure(
+    device: Device, asked: Asked, vectors: GoldenVectors, profile: bool, advance: Advance
+) -> tuple[list[NativeTimes], list[dict[str, Any]]]:
+    bundle = asked.bundle
+    listed = {entry.path for entry in bundle.manifest.files}
+    native, checks = [], []
+    with tempfile.TemporaryDirectory(prefix="skintriage-") as name:
+        device.push_inputs(bundle, vectors, listed, Path(name))
+        for variant in map(bundle.variant, asked.variants):
+            model = f"{variant.name}.tflite"
+            device.run("push", str(bundle.path / variant.path), f"{DEVICE_FOLDER}/{model}")
+            sizes, expected = output_sizes(bundle, variant), vectors.variants[variant.name]
+            for kernels in KERNELS:
+                said = device.shell(*benchmark_command(model, kernels, asked.threads, profile))
+                native.append(parse_benchmark(said, variant.name, kernels, asked.threads))
+                recording = _recording(expected, kernels)
+                recorded = {role: read_array(bundle.path, path, listed) for role, path in recording.outputs.items()}
+                for row, case in enumerate(vectors.cases):
+                    picture = f"{case.name}.bin"
+                    device.shell(*benchmark_command(model, kernels, picture=picture, size=vectors.input_size))
+                    device.run("pull", f"{DEVICE_FOLDER}/{picture}.out", f"{name}/out")
+                    found = parse_outputs((Path(name) / "out").read_bytes(), sizes)
+                    checks.append(golden_checks(variant.name, kernels, expected, recorded, case.name, row, found))
+                advance(1)
+    return native, checks
 
 
 def steps(asked: Asked) -> int:

@@ -57,16 +57,16 @@ def measured(results: Path = RESULTS) -> str:
 
 
 def devices(results: Path = RESULTS) -> str:
-    """Markdown table of what each kind of device says, each row with its kind of evidence.
+    """Markdown table of what each kind of device says, each row with its kind of evidence; those not stored are left out.
 
     Raises:
-        DataError: a result is missing, or is not of this version.
+        DataError: a result is not of this version.
     """
     rows = []
-    for name in DEVICES:
-        report = read_result(results / f"{name}.json")
+    for file in (results / f"{name}.json" for name in DEVICES if (results / f"{name}.json").is_file()):
+        report = read_result(file)
         if not isinstance(report, DevicesReport):
-            raise DataError(f"{results / name}.json: a {report.kind} result; measure again with `devices --out`")
+            raise DataError(f"{file}: a {report.kind} result; measure again with `devices --out`")
         for what, found, small in device_rows.rows(report, brief=True):
             rows.append([f"{report.evidence} ({report.target})", what, f"{found} ({small})" if small else found])
     return _table(["evidence", "what", "found"], rows)

@@ -48,7 +48,7 @@ class BitComparison(Part):
         kernels: what did the arithmetic, on both sides: `xnnpack` or `builtin`.
         bit_equal_images: images all of whose outputs have the same bits.
         values: output numbers compared, `bit_equal_values` of them with the same bits.
-        largest_difference: over all of them; probabilities, scores and the outlier score alike.
+        largest_differences: by output: probabilities and scores, 0..1, and the outlier score, which has no upper end.
     """
 
     variant: str
@@ -57,7 +57,7 @@ class BitComparison(Part):
     bit_equal_images: int
     values: int
     bit_equal_values: int
-    largest_difference: float
+    largest_differences: dict[str, float]
 
 
 class InstructionCount(Part):

@@ -32,11 +32,12 @@ def _golden(report: DevicesReport, brief: bool) -> Iterator[Row]:
 
 def _bits(report: DevicesReport, brief: bool) -> Iterator[Row]:
     for bits in report.bits:
+        differences = ", ".join(f"{role} {value:.1e}" for role, value in sorted(bits.largest_differences.items()))
         if not (brief and bits.kernels == "builtin"):
             yield (
                 f"{bits.variant}, {bits.kernels}: outputs with the same bits as on this machine",
                 f"{bits.bit_equal_values} of {bits.values}",
-                f"all on {bits.bit_equal_images} of {bits.images} images; largest difference {bits.largest_difference:.2g}",
+                f"all on {bits.bit_equal_images} of {bits.images} images; largest difference {differences}",
             )
 
 

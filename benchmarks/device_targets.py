@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,7 +119,7 @@ def qemu_arm64(asked: Asked, advance: Advance) -> DevicesReport:
         software=emulated.software,
         images=kinds,
         golden=golden_replay(replayed["checks"], replayed["not_run"]),
-        bits=[compare_bits(key, here[key], there[key]) for key in keys],
+        bits=[compare_bits(key, here[key], there[key], output_columns(asked.bundle, key)) for key in keys],
         instructions=[
             InstructionCount(**_named(key), images=len(images), per_inference=round(count / len(images)))
             for key, count in zip(keys, executed, strict=False)
@@ -147,8 +147,19 @@ def comparison_images(asked: Asked) -> tuple[npt.NDArray[np.uint8], dict[str, in
     return np.stack([*golden, *drawn]), {"golden": len(golden), "synthetic": len(drawn)}
 
 
-def compare_bits(key: str, here: npt.NDArray[np.float32], there: npt.NDArray[np.float32]) -> BitComparison:
-    """Compare outputs float32 [N, values] as bits; `key` is VARIANT.KERNELS.
+def output_columns(bundle: Bundle, key: str) -> dict[str, slice]:
+    """Where each output lies in what `inference_probe.outputs` gives; `key` is VARIANT.KERNELS."""
+    manifest = bundle.manifest
+    sizes = {"outlier": 1, "probabilities": len(manifest.classes), "scores": len(manifest.scores)}
+    roles = sorted(bundle.variant(_named(key)["variant"]).outputs)
+    ends = np.cumsum([sizes[role] for role in roles]).tolist()
+    return {role: slice(end - sizes[role], end) for role, end in zip(roles, ends, strict=True)}
+
+
+def compare_bits(
+    key: str, here: npt.NDArray[np.float32], there: npt.NDArray[np.float32], columns: Mapping[str, slice]
+) -> BitComparison:
+    """Compare outputs float32 [N, values] as bits; `key` is VARIANT.KERNELS, `columns` are those of each output.
 
     Raises:
         EngineError: the shapes differ.
@@ -156,13 +167,14 @@ def compare_bits(key: str, here: npt.NDArray[np.float32], there: npt.NDArray[np.
     if here.shape != there.shape:
         raise EngineError(f"{key}: outputs {list(there.shape)} there and {list(here.shape)} here; run the set-up again")
     equal = here.view(np.uint32) == there.view(np.uint32)
+    differences = np.abs(here.astype(np.float64) - there)
     return BitComparison(
         **_named(key),
         images=len(here),
         bit_equal_images=int(equal.all(axis=1).sum()),
         values=equal.size,
         bit_equal_values=int(equal.sum()),
-        largest_difference=float(np.abs(here.astype(np.float64) - there).max()),
+        largest_differences={role: float(differences[:, where].max()) for role, where in columns.items()},
     )
 
 

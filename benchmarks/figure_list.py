@@ -142,7 +142,8 @@ def _devices(report: DevicesReport) -> Iterator[tuple[str, Figure]]:
     for bits in report.bits:
         name = f"{target}.{bits.variant}.{bits.kernels}"
         yield f"{name}.bit_equal_values", Figure(value=bits.bit_equal_values / bits.values, n=bits.values)
-        yield f"{name}.largest_difference", Figure(value=bits.largest_difference, n=bits.values)
+        for role, value in bits.largest_differences.items():
+            yield f"{name}.{role}_difference", Figure(value=value, n=bits.images)
     for count in report.instructions:
         yield f"{target}.{count.variant}.{count.kernels}.instructions", Figure(value=count.per_inference, n=count.images)
     for part in report.times:

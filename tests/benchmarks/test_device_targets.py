@@ -121,7 +121,7 @@ def test_arm64_gives_the_golden_vectors_and_nearly_the_same_bits(
     report = qemu_arm64(asked(), steps.append)
     assert report.evidence == "emulator" and report.golden.passed, report.golden.failures
     assert sum(steps) == qemu_steps(asked())
-    # XNNPACK rounds alike on both; an activation on the edge between two steps may still move a score by a step of the last layer.
+    # XNNPACK rounds alike on both; an activation on the edge between two steps may move a score by a step of the last layer.
     ours = next(bits for bits in report.bits if bits.kernels == "xnnpack")
     assert max(ours.largest_differences[role] for role in ("probabilities", "scores")) < 0.05
     if not emulated.counting:

@@ -1,4 +1,4 @@
-"""`python -m benchmarks`: drift, decisions, robustness, gates, latency, peers, report, gate, schema."""
+"""`python -m benchmarks`: drift, decisions, robustness, gates, latency, peers, devices, report, gate, schema."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Optional
 import typer
 from rich.markup import escape
 
-from benchmarks import accuracy_commands, cold_start, latency, release_gate, report_page, scoring, tables
+from benchmarks import accuracy_commands, cold_start, devices, latency, release_gate, report_page, scoring, tables
 from benchmarks.environment import busy_note, environment
 from benchmarks.options import BundleOption, JsonOption, OutOption, VariantsOption, command_line, progress, show, split_names
 from benchmarks.peers.commands import peers
@@ -34,6 +34,7 @@ for _name, _command, _more in (
 ):
     app.command(_name, epilog=f"Example: python -m benchmarks {_name} {_ON_IMAGES}{_more}")(_command)
 app.command("peers", epilog="Example: python -m benchmarks peers dist/bundle --out peers.json")(peers)
+app.command("devices", epilog=f"Example: {devices.EXAMPLE}")(devices.devices)
 
 
 SCHEMAS: dict[str, type[Part]] = {

@@ -1,7 +1,7 @@
 """Every result as a flat list of named figures: what a report lists and what limits are set on.
 
-Names are `kind.data set.subject.figure`, for example `drift.ham10000.static_wi8_ai8.auc_difference`; times have no
-data set.
+Names are `kind.data set.subject.figure`, for example `drift.ham10000.static_wi8_ai8.auc_difference`; times have no data set,
+and devices have their target in its place.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.device_results import DevicesReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.peers.results import PeersReport
 from benchmarks.results import DriftReport, LatencyReport, Part
@@ -46,6 +47,8 @@ def figures_of(result: Result) -> dict[str, Figure]:
         return dict(_latency(result))
     if isinstance(result, PeersReport):
         return dict(_peers(result))
+    if isinstance(result, DevicesReport):
+        return dict(_devices(result))
     lists = {DriftReport: _drift, DecisionsReport: _decisions, RobustnessReport: _robustness, GatesReport: _gates}
     pairs = lists[type(result)](result)  # type: ignore[operator]
     return {f"{result.kind}.{result.dataset.name}.{name}": figure for name, figure in pairs}
@@ -142,3 +145,30 @@ def _peers(report: PeersReport) -> Iterator[tuple[str, Figure]]:
         yield from _some(f"peers.{name}.ratio", run.ratio)
         if run.largest_difference is not None:
             yield f"peers.{name}.largest_difference", Figure(value=run.largest_difference, n=report.pictures)
+
+
+def _devices(report: DevicesReport) -> Iterator[tuple[str, Figure]]:
+    target = f"devices.{report.target}"
+    stages = report.golden.stages.values()
+    checks = sum(stage.checks for stage in stages)
+    yield f"{target}.golden_met", Figure(value=sum(stage.met for stage in stages) / checks, n=checks)
+    for bits in report.bits:
+        name = f"{target}.{bits.variant}.{bits.kernels}"
+        yield f"{name}.bit_equal_values", Figure(value=bits.bit_equal_values / bits.values, n=bits.values)
+        for role, value in bits.largest_differences.items():
+            yield f"{name}.{role}_difference", Figure(value=value, n=bits.images)
+    for count in report.instructions:
+        yield f"{target}.{count.variant}.{count.kernels}.instructions", Figure(value=count.per_inference, n=count.images)
+    for part in report.times:
+        name = f"{target}.{part.variant}.{part.what.replace(' ', '_').replace('()', '')}"
+        for end in ("p50", "p90"):
+            yield f"{name}_{end}_ms", Figure(value=getattr(part.times, end), n=part.times.samples)
+    for run in report.native:
+        name = f"{target}.{run.variant}.{run.kernels}.threads_{run.threads}"
+        yield f"{name}.inference_mean_ms", Figure(value=run.mean_ms, n=run.runs)
+    if report.page is not None:
+        yield f"{target}.same_decision", Figure(value=report.page.same_decision / report.page.pictures, n=report.page.pictures)
+        yield f"{target}.score_difference", Figure(value=report.page.largest_score_difference, n=report.page.scored)
+    if report.weight is not None:
+        yield f"{target}.page_size_mb", Figure(value=report.weight.size_bytes / 1e6)
+        yield f"{target}.page_gzip_size_mb", Figure(value=report.weight.gzip_bytes / 1e6)

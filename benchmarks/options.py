@@ -6,6 +6,7 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -52,16 +53,15 @@ _NOT_REPEATED = {"help", "out", "json", "compare"}
 def command_line(context: typer.Context) -> str:
     """The command that makes a result, without folders: results must not say whose machine they are from."""
     words = ["python", "-m", "benchmarks", context.info_name or ""]
-    given = {param.opts[0]: context.params.get(param.name or "") for param in context.command.params}
-    # An argument has no dashes.
-    words += [value.name for name, value in given.items() if not name.startswith("-") and isinstance(value, Path)]
-    options = {name.removeprefix("--"): value for name, value in given.items() if name.startswith("-")}
+    options = {param.opts[0].removeprefix("--"): context.params.get(param.name or "") for param in context.command.params}
+    arguments = {param.opts[0] for param in context.command.params if param.param_type_name == "argument"}
     for name in sorted(options, key=lambda name: name != "bundle"):
         value = options[name]
         for item in value if isinstance(value, list | tuple) else [value]:
             if name in _NOT_REPEATED or item is None or item is False:
                 continue
-            words += [f"--{name}"] if item is True else [f"--{name}", item.name if isinstance(item, Path) else str(item)]
+            text = item.value if isinstance(item, Enum) else item.name if isinstance(item, Path) else str(item)
+            words += [text] if name in arguments else [f"--{name}"] if item is True else [f"--{name}", text]
     return shlex.join(words)
 
 

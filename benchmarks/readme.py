@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
+from benchmarks import device_rows
+from benchmarks.device_results import DevicesReport
 from benchmarks.figure_list import Figure, figures_of
 from benchmarks.peers.results import PeersReport
 from benchmarks.stored import read_result
@@ -17,12 +19,15 @@ from mobile_runtime.manifest import Estimate
 RESULTS = Path(__file__).parent / "results"
 README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- measured: begin, written by python -m benchmarks.readme -->", "<!-- measured: end -->"
+DEVICES_BEGIN = "<!-- devices: begin, written by python -m benchmarks.readme -->"
+DEVICES_END = "<!-- devices: end -->"
 STORED = (
     "drift_ham10000", "drift_isic2017", "drift_pad_ufes_20", "decisions_ham10000", "robustness_ham10000", "gates_ham10000",
     "latency",
 )  # fmt: skip
 ALSO = ("gates_isic2017", "gates_pad_ufes_20", "peers")
 """Shown where they are stored."""
+DEVICES = ("devices_local", "devices_qemu-arm64", "devices_chromium")
 DATASETS = {"ham10000": "HAM10000, dermoscopy", "isic2017": "ISIC 2017, dermoscopy", "pad_ufes_20": "PAD-UFES-20, smartphone"}
 RUNTIMES = {
     "litert": "LiteRT {version}, {precision}",
@@ -73,22 +78,43 @@ def measured(results: Path = RESULTS) -> str:
     )
 
 
-def update(readme: Path = README) -> bool:
-    """Rewrite the tables between the README's two marks; True where anything changed.
+def devices(results: Path = RESULTS) -> str:
+    """Markdown table of what each kind of device says, each row with its kind of evidence; those not stored are left out.
 
     Raises:
-        DataError: the README lacks the marks.
+        DataError: a result is not of this version.
+    """
+    rows = []
+    for file in (results / f"{name}.json" for name in DEVICES if (results / f"{name}.json").is_file()):
+        report = read_result(file)
+        if not isinstance(report, DevicesReport):
+            raise DataError(f"{file}: a {report.kind} result; measure again with `devices --out`")
+        for what, found, small in device_rows.rows(report, brief=True):
+            rows.append([f"{report.evidence} ({report.target})", what, f"{found} ({small})" if small else found])
+    return _table(["evidence", "what", "found"], rows)
+
+
+def update(readme: Path = README) -> bool:
+    """Rewrite the tables between the README's marks; True where anything changed. Those of devices may be absent.
+
+    Raises:
+        DataError: the README lacks the marks of the measured figures, or has a pair of marks more than once or half.
     """
     text = readme.read_text(encoding="utf-8")
-    if text.count(BEGIN) != 1 or text.count(END) != 1:
-        raise DataError(f"{readme}: it needs the lines {BEGIN!r} and {END!r} once each")
-    before, rest = text.split(BEGIN)
-    after = rest.split(END)[1]
-    new = f"{before}{BEGIN}\n{measured()}\n{END}{after}"
+    new = _replaced(text, BEGIN, END, measured, readme)
+    if DEVICES_BEGIN in text or DEVICES_END in text:
+        new = _replaced(new, DEVICES_BEGIN, DEVICES_END, devices, readme)
     if new != text:
         with write_atomically(readme) as temporary:
             temporary.write_text(new, encoding="utf-8")
     return new != text
+
+
+def _replaced(text: str, begin: str, end: str, tables: Callable[[], str], readme: Path) -> str:
+    if text.count(begin) != 1 or text.count(end) != 1:
+        raise DataError(f"{readme}: it needs the lines {begin!r} and {end!r} once each")
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{tables()}\n{end}{rest.split(end)[1]}"
 
 
 def _interval(figure: Figure | None, scale: float = 1, digits: int = 3, n: bool = False) -> str:

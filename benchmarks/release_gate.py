@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmarks.figure_list import Figure, figures_of
 from benchmarks.results import LatencyReport, Part
-from benchmarks.stored import Result, Timed
+from benchmarks.stored import OnImages, Result, Timed
 from mobile_runtime.errors import DataError
 
 DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
@@ -124,7 +124,7 @@ def refuse_incomparable(new: Result, old: Result) -> None:
             )
         if isinstance(new, LatencyReport) and isinstance(old, LatencyReport) and new.image != old.image:
             raise DataError("latency of different images; measure both bundles with the same --image")
-    elif not isinstance(new, Timed) and not isinstance(old, Timed):
+    elif isinstance(new, OnImages) and isinstance(old, OnImages):
         ours, theirs = new.dataset.images_sha256, old.dataset.images_sha256
         if ours is None or ours != theirs:
             raise DataError(
@@ -135,11 +135,11 @@ def refuse_incomparable(new: Result, old: Result) -> None:
 
 
 def _by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
-    """Results by kind, data set and variant, where a result is of one."""
-    subjects = [
-        (result.kind, "" if isinstance(result, Timed) else result.dataset.name, getattr(result, "variant", ""))
-        for result in results
-    ]
+    """Results by kind, data set or target, and variant, where a result is of one."""
+    subjects = []
+    for result in results:
+        place = result.dataset.name if isinstance(result, OnImages) else getattr(result, "target", "")
+        subjects.append((result.kind, place, getattr(result, "variant", "")))
     if doubled := [" ".join(filter(None, subject)) for subject, count in Counter(subjects).items() if count > 1]:
         raise DataError(f"more than one result of {', '.join(doubled)}; give one each")
     return dict(zip(subjects, results, strict=True))

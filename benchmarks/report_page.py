@@ -10,11 +10,11 @@ from benchmarks.figures import series_style
 from benchmarks.pages import template
 from benchmarks.report_sections import section_of
 from benchmarks.results import DatasetFacts, Part
-from benchmarks.stored import Result, Timed
+from benchmarks.stored import Result
 
 
 class ReportSource(Part):
-    """A result that a report rests on; `dataset` is None for times."""
+    """A result that a report rests on; `dataset` is None where no labelled images were measured."""
 
     kind: str
     command: str
@@ -38,7 +38,7 @@ def document(results: Sequence[Result]) -> ReportDocument:
             kind=result.kind,
             command=result.command,
             bundle=result.bundle,
-            dataset=None if isinstance(result, Timed) else result.dataset,
+            dataset=getattr(result, "dataset", None),
         )
         for result in results
     ]

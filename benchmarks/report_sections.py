@@ -6,9 +6,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from benchmarks import charts, figures, wording
+from benchmarks import charts, device_rows, figures, wording
 from benchmarks.charts import Axis
 from benchmarks.decision_results import DecisionsReport, NumberNeeded
+from benchmarks.device_results import DevicesReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.peers.results import PeerRun, PeersReport
 from benchmarks.results import DatasetFacts, DriftReport, LatencyReport, LatencyRun
@@ -62,6 +63,7 @@ def section_of(result: Result) -> Section:
         GatesReport: _gates,
         LatencyReport: _latency,
         PeersReport: _peers,
+        DevicesReport: _devices,
     }
     return makers[type(result)](result)
 
@@ -365,4 +367,19 @@ def _peers(report: PeersReport) -> Section:
         report.command,
         _machine(report),
         notes=[*report.notes, *(f"{name}: {reason}" for name, reason in report.not_run.items())],
+    )
+
+
+def _devices(report: DevicesReport) -> Section:
+    rows = [(what, [(found, small)]) for what, found, small in device_rows.rows(report)]
+    failures = [f"Out of tolerance: {failure}" for failure in report.golden.failures]
+    not_run = [f"{name}: {reason}" for name, reason in report.golden.not_run.items()]
+    versions = ", ".join(f"{name} {version}" for name, version in report.software.items())
+    return Section(
+        f"Devices: {report.target}",
+        f"{report.bundle}; evidence: {report.evidence}. {report.device}{f' ({versions})' if versions else ''}.",
+        [Table("Found there", ["found"], rows)],
+        report.command,
+        _machine(report),
+        notes=[*report.notes, *failures, *not_run],
     )

@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.device_results import DevicesReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.peers.results import PeersReport
 from benchmarks.results import DriftReport, LatencyReport
@@ -16,7 +17,7 @@ from mobile_runtime.errors import DataError
 
 OnImages = DriftReport | DecisionsReport | RobustnessReport | GatesReport
 Timed = LatencyReport | PeersReport
-Result = OnImages | Timed
+Result = OnImages | Timed | DevicesReport
 REPORTS: dict[str, type[Result]] = {
     "drift": DriftReport,
     "decisions": DecisionsReport,
@@ -24,6 +25,7 @@ REPORTS: dict[str, type[Result]] = {
     "gates": GatesReport,
     "latency": LatencyReport,
     "peers": PeersReport,
+    "devices": DevicesReport,
 }
 
 

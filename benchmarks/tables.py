@@ -8,8 +8,9 @@ from rich.box import SIMPLE
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import wording
+from benchmarks import device_rows, wording
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.device_results import DevicesReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.latency import STAGES, Comparison
 from benchmarks.peers.results import PeersReport
@@ -237,4 +238,20 @@ def peers_table(report: PeersReport) -> Table:
         ratio = "reference" if run.ratio is None else f"{wording.time(run.ratio)} {escape(wording.time_interval(run.ratio))}"
         difference = wording.NONE if run.largest_difference is None else f"{run.largest_difference:.1e}"
         table.add_row(name, next(iter(run.versions.values())), *times, ratio, difference)
+    return table
+
+
+def devices_table(report: DevicesReport) -> Table:
+    """What one target says about a bundle, and what kind of evidence that is."""
+    table = Table(
+        box=SIMPLE,
+        title=f"{report.bundle}, evidence: {report.evidence}",
+        caption=escape(report.device),
+        padding=(0, 1, 0, 0),
+        pad_edge=False,
+    )
+    for heading in ("what", "found", ""):
+        table.add_column(heading, overflow="fold")
+    for what, found, small in device_rows.rows(report):
+        table.add_row(escape(what), escape(found), f"[dim]{escape(small)}[/]")
     return table

@@ -242,6 +242,49 @@ def peers(bundle: str = "b") -> dict[str, Any]:
     }
 
 
+def devices(bundle: str = "b") -> dict[str, Any]:
+    """As if one target could tell everything."""
+    stage = {"checks": 15, "met": 15, "largest": 0.001}
+    times = {"p50": 2.0, "p90": 3.0, "p99": 4.0, "minimum": 1.0, "mean": 2.0, "samples": 30}
+    named = {"variant": "int8", "kernels": "xnnpack"}
+    bits = {
+        **named,
+        "images": 2,
+        "bit_equal_images": 1,
+        "values": 20,
+        "bit_equal_values": 19,
+        "largest_differences": {"scores": 1e-7},
+    }
+    native = {
+        **named,
+        "threads": 1,
+        "runs": 100,
+        **{f"{part}_ms": 2.0 for part in ("init", "first", "mean", "std", "minimum", "maximum")},
+        "median_ms": None,
+        "p95_ms": None,
+        "memory_mb": None,
+        "operators_ms": {"Convolution": 1.5},
+    }
+    page = {"pictures": 4, "scored": 3, "same_decision": 4, "largest_score_difference": 0.01}
+    return {
+        **_common("devices", bundle),
+        "target": "qemu-arm64",
+        "evidence": "emulator",
+        "device": "<device>",
+        "software": {"numpy": "2.0"},
+        "images": {"golden": 1, "synthetic": 1},
+        # Stored JSON has sorted keys.
+        "golden": {"passed": True, "stages": {"outputs": stage, "upright": stage}, "failures": [], "not_run": {"onnx": "no"}},
+        "bits": [bits, {**bits, "kernels": "builtin", "bit_equal_values": 18}],
+        "instructions": [{**named, "images": 2, "per_inference": 21_600_000}],
+        "times": [{"variant": "int8", "what": "shutter to verdict", "times": times}],
+        "native": [native],
+        "page": page,
+        "weight": {"files": 10, "size_bytes": 9_000_000, "gzip_bytes": 3_000_000, "model_bytes": 2_800_000},
+        "notes": ["<note>"],
+    }
+
+
 MAKERS = {
     "drift": drift,
     "decisions": decisions,
@@ -249,4 +292,5 @@ MAKERS = {
     "gates": gates,
     "latency": latency,
     "peers": peers,
+    "devices": devices,
 }

@@ -259,7 +259,7 @@ def test_latency_compares_with_a_stored_result(bundle_path: Path, tmp_path: Path
     assert isinstance(refused.exception, DataError) and "another machine" in str(refused.exception)
 
 
-@pytest.mark.parametrize("kind", ["drift", "decisions", "robustness", "gates", "latency", "peers"])
+@pytest.mark.parametrize("kind", ["drift", "decisions", "robustness", "gates", "latency", "peers", "devices"])
 def test_schemas_are_published(kind: str) -> None:
     document = json.loads(runner.invoke(app, ["schema", kind], catch_exceptions=False).stdout)
     assert document["properties"]["schema_version"]["const"] == 1
@@ -267,7 +267,7 @@ def test_schemas_are_published(kind: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["drift", "decisions", "robustness", "gates", "latency", "peers", "report", "gate", "schema"]
+    "command", ["drift", "decisions", "robustness", "gates", "latency", "peers", "devices", "report", "gate", "schema"]
 )
 def test_help_has_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])

@@ -8,7 +8,20 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.readme import ALSO, BEGIN, END, README, RESULTS, STORED, measured, update
+from benchmarks.readme import (
+    ALSO,
+    BEGIN,
+    DEVICES,
+    DEVICES_BEGIN,
+    DEVICES_END,
+    END,
+    README,
+    RESULTS,
+    STORED,
+    devices,
+    measured,
+    update,
+)
 from benchmarks.stored import read_result
 from mobile_runtime import Bundle
 from mobile_runtime.errors import DataError
@@ -17,6 +30,25 @@ from tests.benchmarks import stored_results
 
 def test_the_readme_says_what_was_measured() -> None:
     assert f"{BEGIN}\n{measured()}\n{END}" in README.read_text(encoding="utf-8")
+
+
+def test_the_readme_says_what_devices_found_where_it_has_a_place_for_it() -> None:
+    text = README.read_text(encoding="utf-8")
+    if DEVICES_BEGIN not in text:
+        pytest.skip("the README has no marks for devices")
+    assert f"{DEVICES_BEGIN}\n{devices()}\n{DEVICES_END}" in text
+
+
+def test_each_row_about_a_device_has_its_kind_of_evidence(tmp_path: Path) -> None:
+    readme = tmp_path / "README.md"
+    readme.write_text(f"{BEGIN}\n{END}\n{DEVICES_BEGIN}\n{DEVICES_END}\n", encoding="utf-8")
+    assert update(readme) and not update(readme)
+    rows = readme.read_text(encoding="utf-8").split(DEVICES_BEGIN)[1].split(DEVICES_END)[0].strip().splitlines()[2:]
+    kinds = {row.split("|")[1].strip() for row in rows}
+    assert "desktop (local)" in kinds and kinds <= {"desktop (local)", "emulator (qemu-arm64)", "desktop browser (chromium)"}
+    readme.write_text(f"{BEGIN}\n{END}\n{DEVICES_BEGIN}\n", encoding="utf-8")
+    with pytest.raises(DataError, match="devices: end"):
+        update(readme)
 
 
 def test_tables_are_rewritten_between_the_marks_only(tmp_path: Path) -> None:
@@ -51,7 +83,10 @@ def test_a_readme_without_marks_is_left_alone(tmp_path: Path) -> None:
         update(readme)
 
 
-@pytest.mark.parametrize("name", [*STORED, *(name for name in ALSO if (RESULTS / f"{name}.json").is_file())])
+STORED_HERE = [name for name in (*ALSO, *DEVICES) if (RESULTS / f"{name}.json").is_file()]
+
+
+@pytest.mark.parametrize("name", [*STORED, *STORED_HERE])
 def test_stored_results_are_of_the_shipped_release(name: str) -> None:
     # The bundle of all variants and the shipped one differ in their digest, not in name and version.
     result = read_result(RESULTS / f"{name}.json")

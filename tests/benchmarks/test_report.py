@@ -85,6 +85,7 @@ def test_report_writes_a_page_and_its_figures(tmp_path: Path) -> None:
     assert document.figures["decisions.ham10000.int8.set_aside.number_needed_to_refer"].high is None
     assert document.figures["latency.int8.threads_1.inference_p50_ms"].n == 128
     assert document.figures["peers.litert_int8.ratio"].value == 0.5
+    assert document.figures["devices.qemu-arm64.int8.xnnpack.instructions"].value == 21_600_000
     assert document.figures["gates.ham10000.int8.no_lesion.5.turned_away"].value == 1.0
 
 

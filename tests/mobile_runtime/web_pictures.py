@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from benchmarks.device_browser import write_video
 from mobile_runtime import TriagePipeline, synthetic
 from mobile_runtime.files import write_json
 
@@ -23,14 +24,6 @@ def find_verdicts(pipeline: TriagePipeline) -> dict[str, npt.NDArray[np.uint8]]:
         found.setdefault(pipeline.assess(picture).decision.value, picture)
     found["retake"] = cv2.GaussianBlur(synthetic.lesion("nv", 7, 400), (0, 0), 9).astype(np.uint8) // 2
     return found
-
-
-def write_video(path: Path, picture: npt.NDArray[np.uint8], frames: int = 10) -> None:
-    """A YUV4MPEG2 file that a browser plays as a camera: the picture in the middle of 640 x 480 pixels of skin."""
-    scene = np.full((480, 640, 3), picture[:20].reshape(-1, 3).mean(axis=0).astype(np.uint8))
-    scene[40:440, 120:520] = picture
-    planes = cv2.cvtColor(scene, cv2.COLOR_RGB2YUV_I420).tobytes()
-    path.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420jpeg\n" + (b"FRAME\n" + planes) * frames)
 
 
 def write_pictures(folder: Path) -> None:

@@ -5,7 +5,7 @@ import { Engine, openPhoto, parseManifest, readPixels, variantOf } from "../../.
 
 const read = async (path: string): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await (await fetch(`/bundle/${path}`)).arrayBuffer());
 
-async function conform(variantName: string | undefined, runtime: string): Promise<{ lines: string[]; checks: Check[]; runMs: number }> {
+async function conform(variantName: string | undefined, runtime: string): Promise<{ lines: string[]; checks: Check[]; timesMs: number[] }> {
   const manifest = parseManifest(new TextDecoder().decode(await read("manifest.json")));
   const variant = variantOf(manifest, variantName);
   const engine = await Engine.open(manifest, variant, await read(variant.path), runtime);
@@ -35,7 +35,7 @@ async function conform(variantName: string | undefined, runtime: string): Promis
     "decoded by the browser, levels of 255",
     ...decoding.map(({ case: name, difference, tolerance }) => `  ${name}: largest difference ${difference}, allowed ${tolerance}`),
   ];
-  return { lines, checks: [...checks, ...decoding], runMs: times.sort((a, b) => a - b)[15]! };
+  return { lines, checks: [...checks, ...decoding], timesMs: times.sort((a, b) => a - b) };
 }
 
 Object.assign(globalThis, { conform });

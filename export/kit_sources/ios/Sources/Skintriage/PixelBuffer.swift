@@ -1,3 +1,4 @@
+#if canImport(CoreVideo)
 import CoreGraphics
 import CoreVideo
 import Foundation
@@ -92,3 +93,4 @@ extension RgbImage {
         self = try stored.upright(exifOrientation: properties?[kCGImagePropertyOrientation] as? Int ?? 1)
     }
 }
+#endif

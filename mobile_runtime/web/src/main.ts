@@ -217,13 +217,14 @@ function describe({ manifest, id }: Loaded): void {
   byId("about").hidden = false;
 }
 
+/** The first card is there at once, so that it can be read while the model loads; its buttons wait for the model. */
 async function start(): Promise<void> {
-  show();
+  captureMode("start");
   byId("status").textContent = texts.load.working;
   try {
     loaded = await loadBundle();
     describe(loaded);
-    captureMode("start");
+    byId<HTMLButtonElement>("camera").disabled = byId<HTMLButtonElement>("choose").disabled = false;
   } catch (error) {
     byId("failure-text").textContent = isSecureContext ? messageOf(error) : texts.load.insecure;
     show("failure");

@@ -44,7 +44,7 @@ afterEach(async () => {
 });
 
 /** The page, loaded and ready; complaints of the browser (errors, refused by the content policy) fail the test. */
-async function openPage({ flags, options = PHONE, damage, ready = "#camera" } = {}) {
+async function openPage({ flags, options = PHONE, damage, ready = "#camera:enabled" } = {}) {
   relay = await observe(server.url, damage);
   const browser = await launch(flags, options);
   open.push(relay.close, browser.close);
@@ -261,7 +261,7 @@ test("installable, and off line after the first visit", async () => {
   assert.deepEqual(installabilityErrors, []);
   relay.close();
   await page.reload();
-  await page.locator("#camera").waitFor(LOAD);
+  await page.locator("#camera:enabled").waitFor(LOAD);
   assert.equal((await assess(page, "refer.png")).decision, expected["refer.png"].decision);
 });
 
@@ -278,7 +278,7 @@ test("a model that is not the released one is refused, and taken once it is mend
   assert.deepEqual(await violations(page), []);
   delete relay.damage[path];
   await page.click("#retry");
-  await page.locator("#camera").waitFor(LOAD);
+  await page.locator("#camera:enabled").waitFor(LOAD);
 
   // What was kept on the device may be damaged too.
   await page.evaluate(async () => {
@@ -287,7 +287,7 @@ test("a model that is not the released one is refused, and taken once it is mend
     await cache.put(model, new Response(new Uint8Array(1000)));
   });
   await page.reload();
-  await page.locator("#camera").waitFor(LOAD);
+  await page.locator("#camera:enabled").waitFor(LOAD);
   assert.equal((await assess(page, "refer.png")).decision, expected["refer.png"].decision);
 });
 

@@ -11,7 +11,7 @@ extension CameraFrame {
     ///   - pixelBuffer: as `AVCaptureVideoDataOutput` delivers it.
     ///   - matrix: nil reads the buffer's attachment, which AVFoundation sets.
     ///   - rotation: clockwise degrees that make it upright.
-    ///   - mirrored: whether the connection mirrors it (`isVideoMirrored`).
+    ///   - mirrored: whether the picture so turned is mirrored from left to right; buffers are not, unless `isVideoMirrored` was set.
     public init(pixelBuffer: CVPixelBuffer, matrix: Matrix? = nil, rotation: Int = 0, mirrored: Bool = false) throws {
         CVPixelBufferLockBaseAddress(pixelBuffer, .readOnly)
         defer { CVPixelBufferUnlockBaseAddress(pixelBuffer, .readOnly) }

@@ -1,11 +1,19 @@
-"""What app kits repeat of the runtime's constants, read off its modules so that a change there reaches the next kit."""
+"""What app kits repeat of the runtime's constants, read off its modules so that a change there reaches the next kit.
+
+Templates get `constants()` when a kit is made. The web kit's sources are built without Python and hold a copy, written by
+`python -m export.kit_constants`.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mobile_runtime import assessment, burst, decision, decoding, frames, golden, manifest, quality, resample
 from mobile_runtime.bundle import MANIFEST
+from mobile_runtime.files import write_json
+
+WEB_COPY = Path(__file__).parent / "kit_sources" / "web" / "src" / "constants.json"
 
 
 def constants() -> dict[str, Any]:
@@ -17,12 +25,13 @@ def constants() -> dict[str, Any]:
         "disclaimer": assessment.DISCLAIMER,
         "min_side": resample.MIN_SIDE,
         "max_target": resample.MAX_TARGET,
+        "max_bytes": decoding.MAX_BYTES,
         "max_pixels": decoding.MAX_PIXELS,
         "weight_bits": resample.WEIGHT_BITS,
-        "coefficients": frames.COEFFICIENTS,
+        "coefficients": {f"{matrix} {levels}": list(row) for (matrix, levels), row in frames.COEFFICIENTS.items()},
         "fraction_bits": frames._FRACTION_BITS,
         "chroma_zero": frames._CHROMA_ZERO,
-        "luma": quality._LUMA,
+        "luma": list(quality._LUMA),
         "luma_bits": quality._LUMA_BITS,
         "block": quality._BLOCK,
         "noise": quality._NOISE,
@@ -35,3 +44,7 @@ def constants() -> dict[str, Any]:
         "advice": quality.ADVICE,
         "meaning": {verdict.value: text for verdict, text in decision.MEANING.items()},
     }
+
+
+if __name__ == "__main__":
+    write_json(WEB_COPY, constants())

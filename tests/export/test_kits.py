@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -20,13 +21,20 @@ pytest.importorskip("jinja2")
 from export import kits
 from export.commands import app
 from export.errors import ExportError
-from export.kit_constants import constants
+from export.kit_constants import WEB_COPY, constants
 from export.kits import PLATFORMS, SOURCES, literal, write_kit
 from mobile_runtime import Bundle, BundleError, burst, frames, quality, resample
 from mobile_runtime.bundle import DEFAULT_BUNDLE
 
 STUBS = Path(__file__).parent / "litert_stubs"
-PORTS = sorted(file for platform in ("android", "ios") for file in (SOURCES / platform).rglob("*") if file.is_file())
+SWIFT_LINUX = Path(__file__).parent / "swift_linux"
+SWIFT = os.environ.get("SWIFT", "swift")
+PORTS = sorted(
+    file
+    for platform in PLATFORMS
+    for file in (SOURCES / platform).rglob("*")
+    if file.is_file() and "node_modules" not in file.parts
+)
 jvm = pytest.mark.skipif(not (shutil.which("javac") and shutil.which("java")), reason="the Android port needs javac and java")
 
 
@@ -60,7 +68,7 @@ def conformance(classes: Path, kit: Path) -> subprocess.CompletedProcess[str]:
 
 def stages(output: str) -> dict[str, tuple[int, int]]:
     """Stage -> cases and mismatches, of what the conformance test prints."""
-    found = re.findall(r"^(\w+) +(\d+) cases, (\d+) mismatches", output, re.MULTILINE)
+    found = re.findall(r"^(?:ConformanceTests\.test)?(\w+):? +(\d+) cases, (\d+) mismatches", output, re.MULTILINE)
     return {stage: (int(cases), int(mismatches)) for stage, cases, mismatches in found}
 
 
@@ -238,7 +246,8 @@ def test_ports_hold_no_copies_of_constants() -> None:
     assert {22.0, 91881.0, 77.0, 128.0} <= known
     for file in PORTS:
         # Only code that the app runs: the readme's snippets and the tests' readers have numbers of their own.
-        if file.suffix not in (".java", ".swift") or not {"main", "Sources"} & set(file.relative_to(SOURCES).parts):
+        beside = {"conformance", "jvm", "Tests", "test"} & set(file.relative_to(SOURCES).parts)
+        if file.suffix not in (".java", ".swift", ".ts") or beside:
             continue
         text = file.read_text(encoding="utf-8")
         code = re.sub(r"//.*", "", re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL))
@@ -249,6 +258,8 @@ def test_ports_hold_no_copies_of_constants() -> None:
 
 def test_input_size_is_nowhere_in_the_sources() -> None:
     for file in PORTS:
+        if file.name == WEB_COPY.name:  # of constants, among them the zero of YUV's chroma
+            continue
         assert not re.search(r"\b(128|144)\b", file.read_text(encoding="utf-8")), file.name
 
 
@@ -344,7 +355,7 @@ def test_kits_of_a_bundle_with_every_variant(tiny_bundle: Path, tmp_path: Path) 
     assert made.variants == ("float16_coreml",)
     model = tmp_path / "ios" / PLATFORMS["ios"].assets / bundle.variants["float16_coreml"].path
     assert contents(model) == contents(tiny_bundle / bundle.variants["float16_coreml"].path)
-    assert "was not compiled" in (tmp_path / "ios" / "README.md").read_text(encoding="utf-8")
+    assert "Core ML was never run" in (tmp_path / "ios" / "README.md").read_text(encoding="utf-8")
     made = write_kit(bundle, "android", tmp_path / "android", ["float32", "static_wi8_ai8"])
     assert made.variants == ("float32", "static_wi8_ai8")
     assert sorted(path.name for path in (tmp_path / "android" / PLATFORMS["android"].assets / "models").iterdir()) == [
@@ -353,6 +364,34 @@ def test_kits_of_a_bundle_with_every_variant(tiny_bundle: Path, tmp_path: Path) 
     ]
     with pytest.raises(ExportError, match="float32_onnx is for onnx, not for android"):
         write_kit(bundle, "android", tmp_path / "other", ["float32_onnx"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which(SWIFT) is None, reason="needs Swift, or $SWIFT: tests/export/debian_swift.sh fetches one")
+def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
+    """All of the iOS kit but what needs Apple's SDK: CoreMLEngine.swift and PixelBuffer.swift are parsed only."""
+    write_kit(Bundle.load(tiny_bundle), "ios", tmp_path / "kit")
+    shutil.copytree(SWIFT_LINUX, tmp_path / "kit", dirs_exist_ok=True)
+    words = [SWIFT, "test", "-c", "release", "-Xswiftc", "-enable-testing", "--disable-sandbox"]
+    done = subprocess.run(words, cwd=tmp_path / "kit", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = stages(done.stdout)
+    assert found.keys() == {
+        "Constants", "DecisionAndPipeline", "PortBursts", "PortFramesAndCaptures", "Prepared", "Quality", "Upright"
+    }  # fmt: skip
+    assert found["PortBursts"][0] == 72
+    assert not sum(mismatches for _, mismatches in found.values())
+
+
+def test_swift_sources_parse() -> None:
+    swift = pytest.importorskip("tree_sitter_swift", reason="needs tree-sitter and tree-sitter-swift")
+    tree_sitter = pytest.importorskip("tree_sitter")
+    parser = tree_sitter.Parser(tree_sitter.Language(swift.language()))
+    sources = [file for file in PORTS if file.suffix == ".swift"]
+    assert len(sources) >= 14
+    for file in sources:
+        assert not parser.parse(file.read_bytes()).root_node.has_error, file.name
+    assert parser.parse(b"let x = )").root_node.has_error
 
 
 @jvm

@@ -1,6 +1,6 @@
 /** Choosing the square of a photo that is looked at: sliders, and dragging the picture. */
 
-import { centreSquare, MIN_SIDE, type Box } from "../../../export/kit_sources/web/src/index.js";
+import { centreSquare, constants, type Box } from "../../../export/kit_sources/web/src/index.js";
 
 export interface Sliders {
   zoom: HTMLInputElement;
@@ -30,7 +30,7 @@ export class Framing {
   open(photo: ImageBitmap): void {
     this.photo = photo;
     const { zoom } = this.sliders;
-    zoom.max = String(Math.max(1, Math.min(8, Math.min(photo.width, photo.height) / MIN_SIDE)));
+    zoom.max = String(Math.max(1, Math.min(8, Math.min(photo.width, photo.height) / constants.min_side)));
     zoom.value = "1";
     this.position = { across: 0.5, down: 0.5 };
     this.changed();
@@ -40,7 +40,7 @@ export class Framing {
   get box(): Box | undefined {
     if (!this.photo) return undefined;
     const { width, height } = this.photo;
-    const side = Math.max(MIN_SIDE, Math.floor(Math.min(width, height) / this.sliders.zoom.valueAsNumber));
+    const side = Math.max(constants.min_side, Math.floor(Math.min(width, height) / this.sliders.zoom.valueAsNumber));
     const left = Math.floor((width - side) * this.position.across);
     const top = Math.floor((height - side) * this.position.down);
     return { left, top, right: left + side, bottom: top + side };

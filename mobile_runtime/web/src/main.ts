@@ -10,11 +10,15 @@ import { texts } from "./texts.js";
 import { byId, list, showVerdict } from "./verdict.js";
 
 const GUIDE_EVERY_MS = 400;
+const BURST_FRAMES = 5;
+const BURST_EVERY_MS = 120;
 
 let loaded: Loaded;
 /** What the verdict on show is about; kept for another setting or framing, and let go with the next picture. */
-let shown: { capture: Capture; photo: ImageBitmap | null } | null = null;
+let shown: { captures: Capture[]; photo: ImageBitmap | null } | null = null;
 let photo: ImageBitmap | null = null;
+/** While a burst is taken there is no guidance: it would come too late and take frames away. */
+let taking = false;
 
 const video = byId<HTMLVideoElement>("video");
 const camera = new Camera(video, () => closeCamera(texts.capture.ended));
@@ -28,14 +32,14 @@ function show(...ids: string[]): void {
 /** Which controls of the capture card are there: at the start, with the camera, or framing a photo. */
 function captureMode(mode: "start" | "camera" | "framing"): void {
   const parts = {
-    viewfinder: mode !== "start", guide: mode !== "start",
+    viewfinder: mode !== "start", guide: mode !== "start", purpose: mode === "start",
     video: mode === "camera", shutter: mode === "camera", stop: mode === "camera",
     preview: mode === "framing", framing: mode === "framing", assess: mode === "framing", cancel: mode === "framing",
     camera: mode === "start", choose: mode === "start",
   };
   for (const [id, there] of Object.entries(parts)) byId(id).hidden = !there;
   byId("capture-title").textContent = mode === "framing" ? texts.framing.title : texts.capture.title;
-  byId("capture-hint").textContent = mode === "framing" ? texts.framing.hint : texts.capture.hint;
+  byId("capture-hint").textContent = { start: texts.capture.hint, camera: texts.capture.aim, framing: texts.framing.hint }[mode];
   guide("");
   fault("");
   show("capture");
@@ -69,27 +73,28 @@ function messageOf(error: unknown): string {
 const normalize = (picture: ImageBitmap, box?: Box): Capture =>
   normalizeDrawable(picture, picture.width, picture.height, loaded.manifest.input.size, box);
 
+const wait = (milliseconds: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, milliseconds));
 const painted = (): Promise<number> =>
   new Promise((resolve) => requestAnimationFrame(() => setTimeout(() => resolve(performance.now()))));
 
-/** From a picture that is held still to a verdict on the screen; `since` is when the user asked for it. */
-async function assess(picture: ImageBitmap, since: number, box: Box | undefined, ofPhoto: boolean): Promise<void> {
-  const capture = normalize(picture, box);
+/** From captures to a verdict on the screen; `picture` is shown beside it, `since` is when the user asked for it. */
+async function assess(captures: Capture[], picture: ImageBitmap, since: number, box?: Box): Promise<void> {
   draw(byId<HTMLCanvasElement>("picture"), picture, box);
-  shown = { capture, photo: ofPhoto ? picture : null };
+  const ofPhoto = picture === photo;
+  shown = { captures, photo: ofPhoto ? picture : null };
   byId("adjust").hidden = !ofPhoto;
   await showAssessment(since);
 }
 
 async function showAssessment(since: number): Promise<void> {
   if (!shown) return;
-  const assessment = await loaded.pipeline.assess(shown.capture, byId<HTMLSelectElement>("point").value);
-  showVerdict(assessment, loaded.manifest, performance.now() - since);
+  const burst = await loaded.pipeline.assessBurst(shown.captures, byId<HTMLSelectElement>("point").value);
+  showVerdict(burst, loaded.manifest, performance.now() - since);
   show("result");
   byId("verdict").focus();
   const milliseconds = (await painted()) - since;
-  showVerdict(assessment, loaded.manifest, milliseconds);
-  const detail = { assessment, milliseconds, input: shown.capture.image };
+  showVerdict(burst, loaded.manifest, milliseconds);
+  const detail = { ...burst, milliseconds };
   document.dispatchEvent(new CustomEvent("verdict", { detail }));
 }
 
@@ -119,10 +124,10 @@ function closeCamera(message = ""): void {
 async function guideCamera(): Promise<void> {
   const { stream } = camera;
   while (stream && camera.stream === stream) {
-    const frame = await camera.frame();
-    if (frame && camera.stream === stream) guideTo(normalize(frame), texts.capture.good);
+    const frame = taking ? null : await camera.frame();
+    if (frame && !taking && camera.stream === stream) guideTo(normalize(frame), texts.capture.good);
     frame?.close();
-    await new Promise((resolve) => setTimeout(resolve, GUIDE_EVERY_MS));
+    await wait(GUIDE_EVERY_MS);
   }
 }
 
@@ -132,11 +137,26 @@ function guideFraming(): void {
 
 async function takePicture(): Promise<void> {
   const since = performance.now();
-  const frame = await camera.frame();
-  if (!frame) return;
-  camera.stop();
-  await assess(frame, since, undefined, false);
-  frame.close();
+  const captures: Capture[] = [];
+  let first: ImageBitmap | null = null;
+  taking = true;
+  guide(texts.capture.hold);
+  try {
+    while (camera.running && captures.length < BURST_FRAMES) {
+      if (captures.length) await wait(BURST_EVERY_MS);
+      const frame = await camera.frame();
+      if (frame) captures.push(normalize(frame));
+      else await wait(BURST_EVERY_MS);
+      if (first) frame?.close();
+      else first = frame;
+    }
+    if (!first || !camera.running) return;
+    camera.stop();
+    await assess(captures, first, since);
+  } finally {
+    taking = false;
+    first?.close();
+  }
 }
 
 async function choosePhoto(file: File): Promise<void> {
@@ -197,13 +217,14 @@ function describe({ manifest, id }: Loaded): void {
   byId("about").hidden = false;
 }
 
+/** The first card is there at once, so that it can be read while the model loads; its buttons wait for the model. */
 async function start(): Promise<void> {
-  show();
+  captureMode("start");
   byId("status").textContent = texts.load.working;
   try {
     loaded = await loadBundle();
     describe(loaded);
-    captureMode("start");
+    byId<HTMLButtonElement>("camera").disabled = byId<HTMLButtonElement>("choose").disabled = false;
   } catch (error) {
     byId("failure-text").textContent = isSecureContext ? messageOf(error) : texts.load.insecure;
     show("failure");
@@ -223,10 +244,14 @@ on("file", "change", async () => {
 on("camera", "click", openCamera);
 on("shutter", "click", takePicture);
 on("stop", "click", () => closeCamera());
-on("assess", "click", () => photo && assess(photo, performance.now(), framing.box, true));
+on("assess", "click", () => photo && assess([normalize(photo, framing.box)], photo, performance.now(), framing.box));
 on("adjust", "click", () => shown?.photo && frame(shown.photo));
 on("cancel", "click", startOver);
-on("again", "click", startOver);
+on("again", "click", async () => {
+  const byCamera = shown && !shown.photo;
+  startOver();
+  if (byCamera) await openCamera();
+});
 on("retry", "click", start);
 on("point", "change", () => byId("result").hidden || showAssessment(performance.now()));
 // Nobody should be filmed by a page that is not on show.

@@ -1,6 +1,6 @@
 /** Showing an assessment in words. */
 
-import type { Assessment, Manifest, Quality, QualityLimits } from "../../../export/kit_sources/web/src/index.js";
+import { isUsable, type Assessment, type BurstAssessment, type Manifest, type Quality, type QualityLimits } from "../../../export/kit_sources/web/src/index.js";
 import { fill, texts } from "./texts.js";
 
 export const byId = <T extends HTMLElement = HTMLElement>(id: string): T => document.getElementById(id) as T;
@@ -49,6 +49,8 @@ function showReliability({ point }: Assessment): void {
       low: ofHundred(sensitivity.low),
       high: ofHundred(sensitivity.high),
       missed: String(100 - Math.round(sensitivity.value * 100)),
+      missedLow: String(100 - Math.round(sensitivity.high * 100)),
+      missedHigh: String(100 - Math.round(sensitivity.low * 100)),
     }),
     fill(texts.reliability.specificity, {
       false: String(100 - Math.round(specificity.value * 100)),
@@ -70,7 +72,30 @@ function showScore({ malignancy, point }: Assessment): void {
   byId("score").textContent = fill(texts.score.line, { score: score.toFixed(3), threshold: point.threshold.toFixed(3) });
 }
 
-function showDetails(assessment: Assessment, manifest: Manifest, milliseconds: number): void {
+/** What the pictures of a burst have to say about one another; nothing for a single picture. */
+function burstFigures({ frames, usable, agreement }: BurstAssessment): Record<string, string | number> {
+  return { count: frames.length, usable, agreeing: Math.round((agreement ?? 0) * usable) };
+}
+
+function showBurst(burst: BurstAssessment): void {
+  const scores = burst.frames.filter(isUsable).map(({ malignancy }) => malignancy!);
+  const [low, high] = [Math.min(...scores), Math.max(...scores)];
+  const several = burst.frames.length > 1;
+  byId("burst").hidden = byId("meter-range").hidden = !several;
+  byId("burst").textContent = fill(texts.burst.scores, { ...burstFigures(burst), low: low.toFixed(3), high: high.toFixed(3) });
+  byId("meter-range").style.insetInlineStart = `${low * 100}%`;
+  byId("meter-range").style.width = `${(high - low) * 100}%`;
+}
+
+/** What to do, or why there is no score. */
+function adviceOn(burst: BurstAssessment): string[] {
+  const { decision, quality } = burst.assessment;
+  if (burst.agreement !== null) return decision === "retake" ? [fill(texts.burst.disagreement, burstFigures(burst))] : [];
+  const few = burst.frames.length > 1 ? [fill(texts.burst.unusable, burstFigures(burst))] : [];
+  return [...few, ...(decision === "abstain" ? [texts.abstain_advice] : quality.reasons.map((reason) => texts.advice[reason]))];
+}
+
+function showDetails({ assessment, frames, spread }: BurstAssessment, manifest: Manifest, milliseconds: number): void {
   const { quality, probabilities, outlier } = assessment;
   const kinds = [...manifest.classes].sort((a, b) => (probabilities[b.label] ?? 0) - (probabilities[a.label] ?? 0));
   byId("class-rows").replaceChildren(
@@ -81,25 +106,28 @@ function showDetails(assessment: Assessment, manifest: Manifest, milliseconds: n
   if (outlier !== null && limit !== undefined) {
     rows.push(row(texts.details.outlier, figure(outlier), fill(texts.details.at_most, { value: figure(limit) })));
   }
+  if (spread !== null && frames.length > 1) rows.push(row(texts.details.spread, fill(texts.details.plus_minus, { value: figure(spread) }), ""));
   rows.push(row(texts.details.time, fill(texts.details.milliseconds, { value: Math.round(milliseconds) }), ""));
   byId("quality-rows").replaceChildren(...rows);
 }
 
 /** Fill in the result; scores are shown for a verdict only, never for a picture to be retaken or that cannot be judged. */
-export function showVerdict(assessment: Assessment, manifest: Manifest, milliseconds: number): void {
-  const { decision, quality } = assessment;
+export function showVerdict(burst: BurstAssessment, manifest: Manifest, milliseconds: number): void {
+  const { assessment, agreement } = burst;
+  const { decision } = assessment;
   const scored = decision === "refer" || decision === "low_concern";
   byId("result").dataset.decision = decision;
   byId("verdict").textContent = texts.verdict[decision];
-  byId("meaning").textContent = texts.meaning[decision];
-  const advice = decision === "abstain" ? [texts.abstain_advice] : quality.reasons.map((reason) => texts.advice[reason]);
+  byId("meaning").textContent = decision === "retake" && agreement !== null ? texts.burst.disagree : texts.meaning[decision];
+  const advice = adviceOn(burst);
   list("advice", advice);
   byId("advice").hidden = !advice.length;
   byId("scored").hidden = !scored;
   byId("classes").hidden = !scored;
   if (scored) {
     showScore(assessment);
+    showBurst(burst);
     showReliability(assessment);
   }
-  showDetails(assessment, manifest, milliseconds);
+  showDetails(burst, manifest, milliseconds);
 }

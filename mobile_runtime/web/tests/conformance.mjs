@@ -1,11 +1,11 @@
 /**
  * Golden vectors in Chromium: `npm run conformance -- [BUNDLE] [VARIANT]`; the bundle that ships is the default.
  *
- * Every stage, with inference by LiteRT.js. Exit status 1 when a stage before or after inference, or inference, is not met;
+ * Every stage, with inference by LiteRT.js, and the port.json of a kit's bundle/. Exit status 1 when a stage before or after inference, or inference, is not met;
  * what the browser's decoders do differently is printed.
  */
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 
 import { build } from "esbuild";
@@ -35,6 +35,7 @@ try {
     const file = path.startsWith("/bundle/")
       ? join(folder, path.slice("/bundle/".length))
       : join(WEB, "node_modules", "@litertjs", "core", "wasm", path.slice(1));
+    if (!existsSync(file)) return route.fulfill({ status: 404 });
     const contentType = path.endsWith(".js") ? "text/javascript" : path.endsWith(".wasm") ? "application/wasm" : "application/octet-stream";
     return route.fulfill({ contentType, body: readFileSync(file) });
   });

@@ -1,6 +1,6 @@
 /** Runs in the browser: golden vectors through the browser's decoders and LiteRT.js. */
 
-import { replayDecoding, replayExact, replayOutputs, summarize, type Check } from "../../../export/kit_sources/web/src/golden.js";
+import { replayDecoding, replayExact, replayOutputs, replayPort, summarize, type Check } from "../../../export/kit_sources/web/src/golden.js";
 import { Engine, openPhoto, parseManifest, readPixels, variantOf } from "../../../export/kit_sources/web/src/index.js";
 
 const read = async (path: string): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await (await fetch(`/bundle/${path}`)).arrayBuffer());
@@ -9,8 +9,10 @@ async function conform(variantName: string | undefined, runtime: string): Promis
   const manifest = parseManifest(new TextDecoder().decode(await read("manifest.json")));
   const variant = variantOf(manifest, variantName);
   const engine = await Engine.open(manifest, variant, await read(variant.path), runtime);
+  const port = await fetch("/bundle/port.json");
   const checks = [
     ...(await replayExact(read, manifest)),
+    ...(port.ok ? replayPort(await port.text(), manifest) : []),
     ...(await replayOutputs(read, variant.name, (image) => engine.run(image))),
   ];
   const decoding = await replayDecoding(read, async (file) => {

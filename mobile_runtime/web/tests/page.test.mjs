@@ -1,11 +1,11 @@
 /**
  * The page in Chromium: `npm test`, with $PYTHON naming an interpreter that has the runtime. Screenshots go to $SHOTS.
  *
- * Verdicts and scores are compared with Python's on the same pictures; nothing here depends on which verdict a model gives.
+ * $RESULTS names a file for what was measured. Verdicts and scores are compared with Python's on the same pictures; nothing here depends on which verdict a model gives.
  */
 
 import assert from "node:assert/strict";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, test } from "node:test";
@@ -26,6 +26,7 @@ let expected;
 let server;
 let relay;
 const open = [];
+const measured = { score_differences: {}, milliseconds_to_verdict: {}, axe: { states: 0, violations: 0 } };
 
 before(async () => {
   pictures = mkdtempSync(join(tmpdir(), "skintriage-pictures-"));
@@ -34,6 +35,7 @@ before(async () => {
   server = await serve();
 });
 after(() => {
+  if (process.env.RESULTS) writeFileSync(process.env.RESULTS, JSON.stringify(measured));
   server?.close();
   rmSync(pictures, { recursive: true, force: true });
 });
@@ -42,7 +44,7 @@ afterEach(async () => {
 });
 
 /** The page, loaded and ready; complaints of the browser (errors, refused by the content policy) fail the test. */
-async function openPage({ flags, options = PHONE, damage, ready = "#camera" } = {}) {
+async function openPage({ flags, options = PHONE, damage, ready = "#camera:enabled" } = {}) {
   relay = await observe(server.url, damage);
   const browser = await launch(flags, options);
   open.push(relay.close, browser.close);
@@ -71,8 +73,8 @@ async function verdictAfter(page, action) {
   await page.evaluate(() => {
     globalThis.answer = new Promise((done) => {
       document.addEventListener("verdict", ({ detail }) => {
-        const { assessment, milliseconds } = detail;
-        done({ ...assessment, milliseconds });
+        const { assessment, milliseconds, frames, usable, spread, agreement } = detail;
+        done({ ...assessment, milliseconds, frames: frames.map(({ decision }) => decision), usable, spread, agreement });
       }, { once: true });
     });
   });
@@ -89,6 +91,8 @@ async function assess(page, name) {
 async function violations(page) {
   await page.evaluate(axe.source);
   const found = await page.evaluate(() => globalThis.axe.run());
+  measured.axe.states += 1;
+  measured.axe.violations += found.violations.length;
   return found.violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html).join(" | ")}`);
 }
 
@@ -140,6 +144,7 @@ for (const colorScheme of ["light", "dark"]) {
       await page.click("#again");
     }
     assert.ok(largest < 1e-3, `scores differ by ${largest}`);
+    measured.score_differences.png = Math.max(measured.score_differences.png ?? 0, largest);
     console.log(`largest score difference to Python, PNG: ${largest.toExponential(1)}`);
     assert.deepEqual(page.complaints, []);
   });
@@ -152,6 +157,8 @@ test("JPEGs: on their side, and of twelve megapixels", async () => {
     const difference = scoreDifference(found, expected[name]);
     // Python decodes a large JPEG at a reduced scale, browsers in full.
     assert.ok(difference < 0.1, `${name}: ${difference}`);
+    measured.score_differences[name] = difference;
+    measured.milliseconds_to_verdict[name] = Math.round(found.milliseconds);
     console.log(`${name}: score difference ${difference.toExponential(1)}, ${Math.round(found.milliseconds)} ms to the verdict`);
     await page.click("#again");
   }
@@ -188,12 +195,50 @@ test("the camera: guidance, the shutter, a verdict", async () => {
   await shoot(page, "light-camera");
   assert.deepEqual(await violations(page), []);
   const found = await verdictAfter(page, () => page.click("#shutter"));
-  assert.ok(["refer", "low_concern", "abstain", "retake"].includes(found.decision));
+  assert.equal(found.frames.length, 5);
+  const scored = ["refer", "low_concern"].includes(found.decision);
+  if (scored) assert.ok(found.usable >= 3 && found.spread >= 0 && found.agreement > 0.7, JSON.stringify(found));
+  assert.equal(await page.locator("#burst").isVisible(), scored);
   assert.equal(found.quality.region_px, 480);
+  await shoot(page, "light-burst");
+  assert.deepEqual(await violations(page), []);
   assert.equal(await page.evaluate(() => document.querySelector("video").srcObject), null);
   nothingWasSent();
+  measured.milliseconds_to_verdict["camera, five frames"] = Math.round(found.milliseconds);
   console.log(`camera: ${found.decision}, ${Math.round(found.milliseconds)} ms from shutter to verdict`);
+  await page.click("#again");
+  await page.locator("#shutter").waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), "shutter");
+  await page.click("#stop");
   assert.deepEqual(page.complaints, []);
+});
+
+test("frames that disagree give no score", async (t) => {
+  if (!expected["refer.png"] || !expected["low_concern.png"]) return t.skip("this model is sure about every drawing");
+  const flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+  const page = await openPage({ flags, options: { ...PHONE, permissions: ["camera"] } });
+  const bytes = ["low_concern", "refer"].map((name) => [...readFileSync(join(pictures, `${name}.png`))]);
+  // From the shutter on, the camera gives these pictures instead of its own.
+  await page.evaluate((files) => {
+    const original = globalThis.createImageBitmap;
+    let queue = [];
+    globalThis.createImageBitmap = (source, ...rest) => {
+      const turn = source instanceof HTMLVideoElement ? queue.shift() : undefined;
+      return turn === undefined ? original(source, ...rest) : original(new Blob([new Uint8Array(files[turn])]));
+    };
+    document.getElementById("shutter").addEventListener("click", () => (queue = [0, 1, 0, 1, 0]), { capture: true });
+  }, bytes);
+  await page.click("#camera");
+  await page.locator("#shutter").waitFor();
+  const found = await verdictAfter(page, () => page.click("#shutter"));
+  assert.deepEqual(found.frames, ["low_concern", "refer", "low_concern", "refer", "low_concern"]);
+  assert.equal(found.decision, "retake");
+  assert.equal(found.malignancy, null);
+  assert.equal(await page.locator("#meaning").textContent(), texts.burst.disagree);
+  assert.match(await page.locator("#advice").textContent(), /^3 of 5 /);
+  assert.equal(await page.locator("#scored").isVisible(), false);
+  await shoot(page, "light-disagree");
+  assert.deepEqual(await violations(page), []);
 });
 
 test("a camera that is not allowed, and none at all", async () => {
@@ -201,6 +246,7 @@ test("a camera that is not allowed, and none at all", async () => {
   await denied.click("#camera");
   await denied.locator("#fault", { hasText: texts.capture.denied }).waitFor();
   await shoot(denied, "light-denied");
+  assert.deepEqual(await violations(denied), []);
   const absent = await openPage({ options: { ...PHONE, permissions: ["camera"] } });
   await absent.click("#camera");
   await absent.locator("#fault", { hasText: texts.capture.absent }).waitFor();
@@ -215,7 +261,7 @@ test("installable, and off line after the first visit", async () => {
   assert.deepEqual(installabilityErrors, []);
   relay.close();
   await page.reload();
-  await page.locator("#camera").waitFor(LOAD);
+  await page.locator("#camera:enabled").waitFor(LOAD);
   assert.equal((await assess(page, "refer.png")).decision, expected["refer.png"].decision);
 });
 
@@ -232,7 +278,7 @@ test("a model that is not the released one is refused, and taken once it is mend
   assert.deepEqual(await violations(page), []);
   delete relay.damage[path];
   await page.click("#retry");
-  await page.locator("#camera").waitFor(LOAD);
+  await page.locator("#camera:enabled").waitFor(LOAD);
 
   // What was kept on the device may be damaged too.
   await page.evaluate(async () => {
@@ -241,7 +287,7 @@ test("a model that is not the released one is refused, and taken once it is mend
     await cache.put(model, new Response(new Uint8Array(1000)));
   });
   await page.reload();
-  await page.locator("#camera").waitFor(LOAD);
+  await page.locator("#camera:enabled").waitFor(LOAD);
   assert.equal((await assess(page, "refer.png")).decision, expected["refer.png"].decision);
 });
 
@@ -252,6 +298,7 @@ test("pictures that cannot be used say why", async () => {
     await page.locator("#fault", { hasText: texts.fault[code] }).waitFor();
   }
   await shoot(page, "light-fault");
+  assert.deepEqual(await violations(page), []);
   assert.equal((await assess(page, "low_concern.png")).decision, expected["low_concern.png"].decision);
 });
 

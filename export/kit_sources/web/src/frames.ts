@@ -1,6 +1,6 @@
 /** Camera frames as planes with strides: mobile_runtime/frames.py. A browser hands over RGBA; this is for native shells. */
 
-import { COEFFICIENTS } from "./constants.js";
+import { constants } from "./constants.js";
 import { CaptureError } from "./errors.js";
 import { checkSize, type Pixels } from "./resample.js";
 
@@ -60,23 +60,25 @@ function reader(frame: CameraFrame): (x: number, y: number, target: Uint8Array, 
       target[at + 2] = pixel(x, y, blue);
     };
   }
-  const coefficients = COEFFICIENTS[`${frame.matrix}.${frame.valueRange}` as keyof typeof COEFFICIENTS];
+  const coefficients = constants.coefficients[`${frame.matrix} ${frame.valueRange}` as keyof typeof constants.coefficients];
   if (!coefficients || width % 2 || height % 2) throw new CaptureError("frame", `${layout} needs even sides, a matrix and a range`);
-  const [offset, gain, vRed, uGreen, vGreen, uBlue] = coefficients;
+  const [offset, gain, vRed, uGreen, vGreen, uBlue] = coefficients as [number, number, number, number, number, number];
+  const { chroma_zero: zero, fraction_bits: bits } = constants;
   const luma = samples(frame.planes[0], height, width, 1);
   const { u, v } = chroma(frame);
   return (x, y, target, at) => {
-    const bright = (luma(x, y) - offset) * gain + 32768;
-    const [blue, red] = [u(x >> 1, y >> 1) - 128, v(x >> 1, y >> 1) - 128];
-    target[at] = clip((bright + vRed * red) >> 16);
-    target[at + 1] = clip((bright + uGreen * blue + vGreen * red) >> 16);
-    target[at + 2] = clip((bright + uBlue * blue) >> 16);
+    const bright = (luma(x, y) - offset) * gain + (1 << (bits - 1));
+    const [blue, red] = [u(x >> 1, y >> 1) - zero, v(x >> 1, y >> 1) - zero];
+    target[at] = clip((bright + vRed * red) >> bits);
+    target[at + 1] = clip((bright + uGreen * blue + vGreen * red) >> bits);
+    target[at + 2] = clip((bright + uBlue * blue) >> bits);
   };
 }
 
 /** The upright picture: colours, then the clockwise rotation, then the mirroring from left to right. */
 export function toRgb(frame: CameraFrame): Pixels {
   checkSize(frame.width, frame.height);
+  if (![0, 90, 180, 270].includes(frame.rotation)) throw new CaptureError("frame", `rotation ${frame.rotation} is not 0, 90, 180 or 270`);
   const read = reader(frame);
   const turned = frame.rotation % 180 !== 0;
   const [width, height] = turned ? [frame.height, frame.width] : [frame.width, frame.height];

@@ -1,16 +1,19 @@
 /** Replaying a bundle's golden vectors, stage by stage; mobile_runtime/golden.py says what they are. */
 
+import { combine } from "./burst.js";
 import type { Decision, Reason } from "./constants.js";
 import { decide } from "./decision.js";
 import type { Outputs } from "./engine.js";
+import { CaptureError } from "./errors.js";
 import { toRgb, type CameraFrame } from "./frames.js";
 import { variantOf, type Manifest, type Variant } from "./manifest.js";
+import { TriagePipeline } from "./pipeline.js";
 import { judge, type Quality } from "./quality.js";
 import { normalize, type Pixels } from "./resample.js";
 
 /** Reads a file of the bundle by its path. */
 export type Read = (path: string) => Promise<Uint8Array>;
-export type Stage = "upright" | "prepared" | "quality" | "outputs" | "decision";
+export type Stage = "upright" | "prepared" | "quality" | "outputs" | "decision" | "port";
 
 export interface Check {
   stage: Stage;
@@ -27,16 +30,38 @@ interface FrameSpec extends Omit<CameraFrame, "planes" | "valueRange"> {
   value_range: CameraFrame["valueRange"];
 }
 
-interface Case {
+interface QualityVector {
+  region_px: number;
+  quality: Record<string, number | null>;
+  reasons: Reason[];
+}
+
+interface Case extends QualityVector {
   name: string;
   source: string;
   frame: FrameSpec | null;
   upright: string;
   upright_tolerance: number;
   prepared: string;
-  region_px: number;
-  quality: Record<string, number | null>;
-  reasons: Reason[];
+}
+
+interface Vector {
+  width: number;
+  height: number;
+  rgb: string;
+}
+
+/** port.json: what does not depend on the model; export/kit_vectors.py says how it is made. Bytes are hex digits. */
+interface Port {
+  quality_tolerance: number;
+  frames: (Omit<Vector, "rgb"> & { rgb: string | null; frame: FrameSpec; data: string })[];
+  captures: (Vector & QualityVector & { size: number; box: [number, number, number, number] | null; prepared: string | null })[];
+  bursts: {
+    variant: string;
+    operating_point: string;
+    frames: { reasons: Reason[]; outputs: Record<keyof Outputs, number[] | undefined> }[];
+    verdict: Record<string, unknown> & { probabilities: Record<string, number> };
+  }[];
 }
 
 interface VariantVectors {
@@ -95,7 +120,7 @@ async function loadVectors(read: Read): Promise<Vectors> {
   return JSON.parse(new TextDecoder().decode(await read("golden/golden.json"))) as Vectors;
 }
 
-function compareQuality(found: Quality, expected: Case): { difference: number; detail: string } {
+function compareQuality(found: Quality, expected: QualityVector): { difference: number; detail: string } {
   const figures = found as unknown as Record<string, number | null>;
   if (found.reasons.join() !== expected.reasons.join()) {
     return { difference: Infinity, detail: `reasons ${found.reasons.join()} instead of ${expected.reasons.join()}` };
@@ -112,6 +137,70 @@ function decideFor(variant: Variant, point: string, reasons: Reason[], malignanc
   return decide(reasons, malignancy, variant.operating_points[point]!.threshold, outlier, variant.abstention?.limit ?? null);
 }
 
+function frameOf(spec: FrameSpec, source: Uint8Array): CameraFrame {
+  const planes = spec.planes.map(({ offset, length, row_stride: rowStride, pixel_stride: pixelStride }) => ({
+    data: source.subarray(offset, offset + length), rowStride, pixelStride,
+  }));
+  return { ...spec, planes, valueRange: spec.value_range };
+}
+
+const hex = (digits: string): Uint8Array => Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
+
+/** What `make` gives, or null where it refuses its input. */
+function accepted<T>(make: () => T): T | null {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof CaptureError) return null;
+    throw error;
+  }
+}
+
+/** Camera layouts, boxes and bursts of a kit's port.json: refused where Python refuses, else the same. */
+export function replayPort(text: string, manifest: Manifest): Check[] {
+  const port = JSON.parse(text) as Port;
+  const checks: Check[] = [];
+  const same = (name: string, found: ArrayLike<number> | null, wanted: string | null): void => {
+    const refused = found === null || wanted === null;
+    checks.push(check("port", name, refused ? (found === wanted ? 0 : Infinity) : largest(found, hex(wanted)), 0));
+  };
+  for (const { frame, data, rgb } of port.frames) {
+    same(`frame ${JSON.stringify(frame)}`, accepted(() => toRgb(frameOf(frame, hex(data))))?.data ?? null, rgb);
+  }
+  for (const item of port.captures) {
+    const [left, top, right, bottom] = item.box ?? [];
+    const box = item.box ? { left: left!, top: top!, right: right!, bottom: bottom! } : undefined;
+    const pixels: Pixels = { width: item.width, height: item.height, channels: 3, data: hex(item.rgb) };
+    const name = `capture of ${item.width}x${item.height}, box ${item.box?.join() ?? "none"}`;
+    const found = accepted(() => normalize(pixels, item.size, box));
+    same(name, found?.image ?? null, item.prepared);
+    if (!found || item.prepared === null) continue;
+    const quality = judge(found.image, item.size, manifest.quality, found.regionPx);
+    const { difference, detail } = compareQuality(quality, item);
+    checks.push(check("port", name, found.regionPx === item.region_px ? difference : Infinity, port.quality_tolerance, detail));
+  }
+  for (const item of port.bursts) checks.push(replayBurst(item, manifest));
+  return checks;
+}
+
+function replayBurst({ variant, operating_point: point, frames, verdict }: Port["bursts"][number], manifest: Manifest): Check {
+  const pipeline = new TriagePipeline(manifest, { run: () => Promise.reject(new Error("nothing is run")) }, variant);
+  const array = (values: number[] | undefined): Float32Array => Float32Array.from(values ?? []);
+  const { assessment, usable, spread, agreement } = combine(
+    frames.map(({ reasons, outputs: { probabilities, scores, outlier } }) => {
+      const quality = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, region_px: null, reasons };
+      const outputs = { probabilities: array(probabilities), scores: array(scores), outlier: outlier ? array(outlier) : null };
+      return pipeline.assessment(quality, reasons.length ? null : outputs, point);
+    }),
+  );
+  const found: Record<string, unknown> = { ...assessment, usable, spread, agreement };
+  const { probabilities, ...figures } = verdict;
+  const wrong = Object.keys(figures).filter((name) => found[name] !== figures[name]);
+  const labels = Object.keys({ ...probabilities, ...assessment.probabilities });
+  wrong.push(...labels.filter((label) => assessment.probabilities[label] !== probabilities[label]));
+  return check("port", `burst at ${point}`, wrong.length, 0, wrong.join());
+}
+
 /** Every stage but decoding of files and inference: camera frames to upright, prepared, quality, decision. */
 export async function replayExact(read: Read, manifest: Manifest): Promise<Check[]> {
   const vectors = await loadVectors(read);
@@ -120,11 +209,7 @@ export async function replayExact(read: Read, manifest: Manifest): Promise<Check
     const upright = parseNpy(await read(item.upright));
     const prepared = parseNpy(await read(item.prepared));
     if (item.frame) {
-      const source = await read(item.source);
-      const planes = item.frame.planes.map(({ offset, length, row_stride: rowStride, pixel_stride: pixelStride }) => ({
-        data: source.subarray(offset, offset + length), rowStride, pixelStride,
-      }));
-      const found = toRgb({ ...item.frame, planes, valueRange: item.frame.value_range });
+      const found = toRgb(frameOf(item.frame, await read(item.source)));
       const same = found.height === upright.shape[0] && found.width === upright.shape[1];
       checks.push(check("upright", item.name, same ? largest(found.data, upright.data) : Infinity, item.upright_tolerance));
     }

@@ -1,3 +1,4 @@
+export * from "./burst.js";
 export * from "./constants.js";
 export * from "./decision.js";
 export * from "./engine.js";

@@ -1,6 +1,6 @@
 /** The part of a bundle's manifest.json that a port reads; field by field the same as mobile_runtime/manifest.py. */
 
-import { SCHEMA_VERSION } from "./constants.js";
+import { constants } from "./constants.js";
 import { BundleError } from "./errors.js";
 
 export interface Estimate {
@@ -83,8 +83,8 @@ export function parseManifest(text: string): Manifest {
   } catch (error) {
     throw new BundleError("malformed", `manifest.json is not JSON: ${String(error)}`);
   }
-  if (manifest?.schema_version !== SCHEMA_VERSION) {
-    throw new BundleError("schema", `schema version ${manifest?.schema_version}, this port reads ${SCHEMA_VERSION}`);
+  if (manifest?.schema_version !== constants.schema_version) {
+    throw new BundleError("schema", `schema version ${manifest?.schema_version}, this port reads ${constants.schema_version}`);
   }
   const number = (where: string, value: unknown): void => {
     if (typeof value !== "number" || !Number.isFinite(value)) throw new Error(`${where} is no number`);

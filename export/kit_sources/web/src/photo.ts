@@ -1,6 +1,6 @@
 /** Photographs and video frames in a browser: the browser decodes, turns upright and converts to sRGB; alpha goes on white. */
 
-import { MAX_BYTES } from "./constants.js";
+import { constants } from "./constants.js";
 import { CaptureError } from "./errors.js";
 import { centreSquare, checkBox, checkSize, type Box, type Capture, Resampler } from "./resample.js";
 
@@ -25,6 +25,11 @@ function firstScan(data: Uint8Array): number {
   return -1;
 }
 
+function checkBytes(count: number): void {
+  const limit = constants.max_bytes;
+  if (count > limit) throw new CaptureError("too_many_bytes", `${count} bytes, the limit is ${limit}`);
+}
+
 /**
  * Accept JPEG, PNG, WebP and HEIC whose end is there: browsers show a picture that was cut off with a grey rest.
  *
@@ -32,7 +37,7 @@ function firstScan(data: Uint8Array): number {
  */
 export function checkFile(data: Uint8Array): void {
   if (!data.length) throw new CaptureError("unreadable", "the file is empty");
-  if (data.length > MAX_BYTES) throw new CaptureError("too_many_bytes", `${data.length} bytes, the limit is ${MAX_BYTES}`);
+  checkBytes(data.length);
   let complete = true;
   if (data[0] === 0xff && data[1] === 0xd8 && data[2] === 0xff) {
     const scan = firstScan(data);
@@ -49,7 +54,7 @@ export function checkFile(data: Uint8Array): void {
 
 /** An upright photograph; `close` it when done. */
 export async function openPhoto(file: Blob): Promise<ImageBitmap> {
-  if (file.size > MAX_BYTES) throw new CaptureError("too_many_bytes", `${file.size} bytes, the limit is ${MAX_BYTES}`);
+  checkBytes(file.size);
   let bitmap: ImageBitmap;
   try {
     checkFile(new Uint8Array(await file.arrayBuffer()));

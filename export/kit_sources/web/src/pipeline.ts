@@ -1,8 +1,9 @@
 /** From the model's input to a verdict: mobile_runtime/pipeline.py. */
 
+import { combine, type BurstAssessment } from "./burst.js";
 import type { Decision } from "./constants.js";
 import { decide } from "./decision.js";
-import type { Engine } from "./engine.js";
+import type { Engine, Outputs } from "./engine.js";
 import { BundleError } from "./errors.js";
 import { variantOf, type Manifest, type OperatingPoint } from "./manifest.js";
 import { judge, type Quality } from "./quality.js";
@@ -36,16 +37,25 @@ export class TriagePipeline {
   }
 
   /** The verdict on a capture; the model is not asked about a poor picture. */
-  async assess(capture: Capture, operatingPoint = this.manifest.default_operating_point): Promise<Assessment> {
+  async assess(capture: Capture, operatingPoint?: string): Promise<Assessment> {
+    const quality = this.judge(capture);
+    return this.assessment(quality, quality.reasons.length ? null : await this.engine.run(capture.image), operatingPoint);
+  }
+
+  /** One verdict on several captures of the same lesion. */
+  async assessBurst(captures: Capture[], operatingPoint?: string): Promise<BurstAssessment> {
+    const frames: Assessment[] = [];
+    for (const capture of captures) frames.push(await this.assess(capture, operatingPoint));
+    return combine(frames);
+  }
+
+  /** The verdict that follows from quality and outputs; outputs are null where the picture is to be retaken. */
+  assessment(quality: Quality, outputs: Outputs | null, operatingPoint = this.manifest.default_operating_point): Assessment {
     const variant = variantOf(this.manifest, this.variantName);
     const point = variant.operating_points[operatingPoint];
     if (!point) throw new BundleError("missing", `no operating point ${operatingPoint}`);
-    const quality = this.judge(capture);
     const basis = { quality, operatingPoint, point };
-    if (quality.reasons.length) {
-      return { ...basis, decision: "retake", malignancy: null, cancer: null, probabilities: {}, outlier: null };
-    }
-    const outputs = await this.engine.run(capture.image);
+    if (!outputs) return { ...basis, decision: "retake", malignancy: null, cancer: null, probabilities: {}, outlier: null };
     const { classes, scores } = this.manifest;
     if (outputs.probabilities.length !== classes.length || !outputs.probabilities.every(Number.isFinite)) {
       throw new BundleError("refused", `variant ${variant.name} gave scores that are not numbers`);

@@ -1,6 +1,6 @@
 /** Quality of a capture, from integer sums: the same bits as mobile_runtime/quality.py. */
 
-import { BLOCK, GLARE_FLOOR, GLARE_STEP, GLARE_TINT, WHITE, type Reason } from "./constants.js";
+import { constants, type Reason } from "./constants.js";
 import type { QualityLimits } from "./manifest.js";
 
 /** Figures of one S x S image; see mobile_runtime/quality.py for what each one is. */
@@ -49,7 +49,11 @@ function blockSums(values: Int32Array, size: number, side: number): { sums: Int3
 export function measure(image: Uint8Array, size: number): Quality {
   const n = size * size;
   const luma = new Int32Array(n);
-  for (let i = 0; i < n; i++) luma[i] = (77 * image[3 * i]! + 150 * image[3 * i + 1]! + 29 * image[3 * i + 2]! + 128) >> 8;
+  const { block, luma_bits: bits } = constants;
+  const [ofRed, ofGreen, ofBlue] = constants.luma as [number, number, number];
+  for (let i = 0; i < n; i++) {
+    luma[i] = (ofRed * image[3 * i]! + ofGreen * image[3 * i + 1]! + ofBlue * image[3 * i + 2]! + (1 << (bits - 1))) >> bits;
+  }
   const total = sum(luma);
 
   const { sums: pairs, across } = blockSums(luma, size, 2);
@@ -68,16 +72,16 @@ export function measure(image: Uint8Array, size: number): Quality {
   for (let i = 0; i < n; i++) {
     const [red, green, blue] = [image[3 * i]!, image[3 * i + 1]!, image[3 * i + 2]!];
     const low = Math.min(red, green, blue);
-    if (low >= WHITE) clipped++;
-    const nearWhite = low >= GLARE_FLOOR && Math.max(red, green, blue) - low <= GLARE_TINT;
-    if (nearWhite && luma[i]! * n >= total + GLARE_STEP * n) glare++;
+    if (low >= constants.white) clipped++;
+    const nearWhite = low >= constants.glare_floor && Math.max(red, green, blue) - low <= constants.glare_tint;
+    if (nearWhite && luma[i]! * n >= total + constants.glare_step * n) glare++;
   }
   return {
-    sharpness: edges / (deviation(luma) + 8),
+    sharpness: edges / (deviation(luma) + constants.noise),
     brightness: total / (255 * n),
     clipped: clipped / n,
     glare: glare / n,
-    contrast: deviation(blockSums(luma, size, BLOCK).sums) / (255 * BLOCK * BLOCK),
+    contrast: deviation(blockSums(luma, size, block).sums) / (255 * block * block),
     region_px: null,
     reasons: [],
   };

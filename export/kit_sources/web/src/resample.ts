@@ -1,6 +1,6 @@
 /** Framing and resampling: integer arithmetic, the same bits as mobile_runtime/resample.py and Pillow. */
 
-import { MAX_PIXELS, MIN_SIDE } from "./constants.js";
+import { constants } from "./constants.js";
 import { CaptureError } from "./errors.js";
 
 /** Upright 8-bit sRGB pixels, row by row; a fourth channel is ignored, so composite it on white before. */
@@ -27,12 +27,13 @@ export function centreSquare(width: number, height: number): Box {
   return { left, top, right: left + side, bottom: top + side };
 }
 
-/** Accept 16 pixels a side to 100 megapixels. */
+/** Accept neither less than `min_side` pixels a side nor more than `max_pixels`. */
 export function checkSize(width: number, height: number): void {
-  if (Math.min(width, height) < MIN_SIDE) {
-    throw new CaptureError("too_few_pixels", `${width}x${height} is under ${MIN_SIDE} pixels a side`);
+  const { min_side: least, max_pixels: most } = constants;
+  if (Math.min(width, height) < least) {
+    throw new CaptureError("too_few_pixels", `${width}x${height} is under ${least} pixels a side`);
   }
-  if (width * height > MAX_PIXELS) throw new CaptureError("too_many_pixels", `${width}x${height} is over ${MAX_PIXELS} pixels`);
+  if (width * height > most) throw new CaptureError("too_many_pixels", `${width}x${height} is over ${most} pixels`);
 }
 
 /** Accept a box of whole pixels inside the image, square to one pixel: squashing a lesion changes its score. */
@@ -40,7 +41,7 @@ export function checkBox(box: Box, width: number, height: number): Box {
   const { left, top, right, bottom } = box;
   const inside = 0 <= left && left < right && right <= width && 0 <= top && top < bottom && bottom <= height;
   const [w, h] = [right - left, bottom - top];
-  if (![left, top, right, bottom].every(Number.isInteger) || !inside || Math.min(w, h) < MIN_SIDE || Math.abs(w - h) > 1) {
+  if (![left, top, right, bottom].every(Number.isInteger) || !inside || Math.min(w, h) < constants.min_side || Math.abs(w - h) > 1) {
     throw new CaptureError("box", `box ${left},${top},${right},${bottom} does not fit the ${width}x${height} image`);
   }
   return box;
@@ -53,10 +54,10 @@ interface Weights {
   stride: number;
 }
 
-const PRECISION = 22;
+const PRECISION = constants.weight_bits;
 const HALF = 1 << (PRECISION - 1);
 
-/** The triangle filter's 22-bit fixed-point weights from `length` to `size` pixels. */
+/** The triangle filter's fixed-point weights from `length` to `size` pixels. */
 function triangle(length: number, size: number): Weights {
   const scale = length / size;
   const support = Math.max(scale, 1);

@@ -1,15 +1,15 @@
 /**
  * Conformance in node: `npm test -- BUNDLE [CASES]`.
  *
- * Replays the golden vectors of BUNDLE for every stage before and after inference. CASES is a folder of further captures: a
+ * Replays the golden vectors of BUNDLE for every stage before and after inference, and a kit's port.json. CASES is a folder of further captures: a
  * cases.json of [{upright, prepared, box, region_px, quality}], the first two .npy files, made by the Python runtime.
  */
 
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cwd, env, exit } from "node:process";
 
-import { parseNpy, replayExact, summarize, type Check } from "../src/golden.js";
+import { parseNpy, replayExact, replayPort, summarize, type Check } from "../src/golden.js";
 import { parseManifest } from "../src/manifest.js";
 import { measure } from "../src/quality.js";
 import { normalize, type Box } from "../src/resample.js";
@@ -50,6 +50,8 @@ if (!bundle) {
 }
 const manifest = parseManifest(readFileSync(join(bundle, "manifest.json"), "utf8"));
 const checks = await replayExact(async (path) => readFileSync(join(bundle, path)), manifest);
+const port = join(bundle, "port.json");
+if (existsSync(port)) checks.push(...replayPort(readFileSync(port, "utf8"), manifest));
 console.log(`golden vectors of ${manifest.name}-${manifest.version}`);
 summarize(checks).forEach((line) => console.log(`  ${line}`));
 if (extra) {

@@ -1,3 +1,4 @@
+#if canImport(CoreVideo)
 import CoreGraphics
 import CoreVideo
 import Foundation
@@ -10,7 +11,7 @@ extension CameraFrame {
     ///   - pixelBuffer: as `AVCaptureVideoDataOutput` delivers it.
     ///   - matrix: nil reads the buffer's attachment, which AVFoundation sets.
     ///   - rotation: clockwise degrees that make it upright.
-    ///   - mirrored: whether the connection mirrors it (`isVideoMirrored`).
+    ///   - mirrored: whether the picture so turned is mirrored from left to right; buffers are not, unless `isVideoMirrored` was set.
     public init(pixelBuffer: CVPixelBuffer, matrix: Matrix? = nil, rotation: Int = 0, mirrored: Bool = false) throws {
         CVPixelBufferLockBaseAddress(pixelBuffer, .readOnly)
         defer { CVPixelBufferUnlockBaseAddress(pixelBuffer, .readOnly) }
@@ -92,3 +93,4 @@ extension RgbImage {
         self = try stored.upright(exifOrientation: properties?[kCGImagePropertyOrientation] as? Int ?? 1)
     }
 }
+#endif

@@ -8,6 +8,22 @@ import XCTest
 final class ConformanceTests: XCTestCase {
     typealias Fields = [String: Any]
 
+    /// Rules stand at a threshold and one step below it; JSONSerialization would round them.
+    private struct Rules: Decodable {
+        struct Rule: Decodable {
+            let operatingPoint, decision: String
+            let reasons: [String]
+            let malignancy: Double
+            let outlier: Double?
+        }
+
+        struct Variant: Decodable {
+            let rules: [Rule]
+        }
+
+        let variants: [String: Variant]
+    }
+
     private var bundle: ModelBundle!
     private var golden: Fields = [:]
     private var cases = 0
@@ -39,11 +55,14 @@ final class ConformanceTests: XCTestCase {
             if let frame = fields["frame"] as? Fields {
                 let found = try Self.frame(frame, [UInt8](source)).toRgb()
                 check("\(fields["name"]!)", difference(found, expected) <= tolerance)
-            } else {
+            }
+            #if canImport(ImageIO)
+            if fields["frame"] as? Fields == nil {
                 let found = try RgbImage(imageFile: source)
                 let off = difference(found, expected)
                 check("\(fields["name"]!): off by \(off) levels", off <= max(tolerance, fileTolerance))
             }
+            #endif
         }
     }
 
@@ -64,6 +83,7 @@ final class ConformanceTests: XCTestCase {
         }
     }
 
+    #if canImport(CoreML)
     func testOutputs() throws {
         for (name, vectors) in golden["variants"] as! [String: Fields] {
             let variant = try bundle.manifest.variant(name)
@@ -82,19 +102,22 @@ final class ConformanceTests: XCTestCase {
             }
         }
     }
+    #endif
 
     func testDecisionAndPipeline() throws {
         let column = bundle.manifest.scores.firstIndex { $0.name == "malignancy" }!
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let rules = try decoder.decode(Rules.self, from: try data(Constants.golden)).variants
         for (name, vectors) in golden["variants"] as! [String: Fields] {
             let variant = try bundle.manifest.variant(name)
             let limit = variant.abstention?.limit
-            for rule in list(vectors["rules"]) {
+            for rule in rules[name]!.rules {
                 let found = Decision.decide(
-                    reasons: reasons(rule), malignancy: rule["malignancy"] as! Double,
-                    threshold: try variant.operatingPoint(text(rule["operating_point"])).threshold,
-                    outlier: rule["outlier"] as? Double, limit: limit
+                    reasons: rule.reasons.map { Reason(rawValue: $0)! }, malignancy: rule.malignancy,
+                    threshold: try variant.operatingPoint(rule.operatingPoint).threshold, outlier: rule.outlier, limit: limit
                 )
-                check("\(name), rule at \(rule["malignancy"]!)", found.rawValue == text(rule["decision"]))
+                check("\(name), rule at \(rule.malignancy)", found.rawValue == rule.decision)
             }
             guard let recording = list(vectors["recordings"]).first else { continue }
             let recorded = try (recording["outputs"] as! [String: String]).mapValues { try array($0) }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 from dataclasses import asdict
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from export.web_constants import CONSTANTS, typescript
-from mobile_runtime import capture
+from export.kit_constants import WEB_COPY, constants
+from export.kits import write_kit
+from mobile_runtime import Bundle, capture, quality
 from mobile_runtime.bundle import DEFAULT_BUNDLE
 from mobile_runtime.files import write_json
 from mobile_runtime.quality import measure
@@ -21,8 +23,11 @@ WEB = Path(__file__).parents[2] / "mobile_runtime" / "web"
 FIGURES = ("sharpness", "brightness", "clipped", "glare", "contrast")
 
 
-def test_the_constants_are_up_to_date() -> None:
-    assert CONSTANTS.read_text(encoding="utf-8") == typescript(), "run `python -m export.web_constants`"
+def test_the_copy_of_the_constants_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    copy = json.loads(WEB_COPY.read_text(encoding="utf-8"))
+    assert copy == constants(), "run `python -m export.kit_constants`, then `npm run build` in mobile_runtime/web"
+    monkeypatch.setattr(quality, "_GLARE_STEP", 76544)
+    assert copy != constants()
 
 
 def write_captures(folder: Path, count: int) -> None:
@@ -65,10 +70,15 @@ def test_the_port_gives_the_same_bits(tmp_path: Path, request: pytest.FixtureReq
         pytest.skip("needs Node: python -m pytest -m browser")
     if shutil.which("npm") is None or not (WEB / "node_modules").is_dir():
         pytest.skip("needs Node 20 and `npm ci` in mobile_runtime/web")
+    write_kit(Bundle.load(), "web", tmp_path / "kit")
     write_captures(tmp_path, 60)
-    words = ["npm", "run", "--silent", "conformance:node", "--", str(DEFAULT_BUNDLE), str(tmp_path)]
+    words = ["npm", "run", "--silent", "conformance:node", "--", str(tmp_path / "kit" / "bundle"), str(tmp_path)]
     found = subprocess.run(words, cwd=WEB, capture_output=True, text=True, timeout=600)
     assert found.returncode == 0, found.stderr
     print(found.stdout)
+    port = json.loads((tmp_path / "kit" / "bundle" / "port.json").read_text(encoding="utf-8"))
+    accepted = sum(case["prepared"] is not None for case in port["captures"])
+    count = len(port["frames"]) + len(port["captures"]) + accepted + len(port["bursts"])
+    assert f"port: {count} cases, 0 mismatches" in found.stdout
     for stage, count in (("prepared", 60), ("quality", 60)):
         assert f"{stage}: {count} cases, 0 mismatches" in found.stdout

@@ -30,11 +30,6 @@ pytest_plugins = ["tests.bundles"]
 REPOSITORY = Path(__file__).parent.parent
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """Declare the marks of tests that need more than Python."""
-    config.addinivalue_line("markers", "emulator: needs `devices --setup qemu-arm64`; run by `-m emulator` only")
-
-
 @dataclass(frozen=True)
 class TrainedRun:
     """A finished run of recipe `tiny`, as it comes.

@@ -50,7 +50,7 @@ class Limits(NamedTuple):
 PARITY_LIMITS = {
     "float32": Limits(1e-4, 1e-5, 0.999, 0.001),
     ONNX_VARIANT: Limits(1e-4, 1e-5, 0.999, 0.001),
-    "float16": Limits(0.05, 0.005, 0.97),
+    "float16": Limits(0.1, 0.01, 0.97),
     "dynamic_wi8_afp32": Limits(0.25, 0.02),
     STATIC_VARIANT: Limits(0.35, 0.02),
     STATIC_ONNX_VARIANT: Limits(0.35, 0.02),

@@ -68,4 +68,4 @@ def undo_adjustment(network: LesionNetwork, recipe: Recipe, train: list[Example]
     """
     prior = class_log_prior(train, recipe, default_taxonomy())
     with torch.no_grad():
-        network.head.bias += share * recipe.logit_adjustment * prior.to(network.head.bias)
+        network.head.bias.add_(prior.to(network.head.bias), alpha=share * recipe.logit_adjustment)

@@ -228,6 +228,7 @@ def fit(
     last = out / "last.ckpt"
     saved = _read_last(last, recipe, parts) if resume and last.is_file() else None
     train = parts["train"]
+    log_prior = class_log_prior(train, recipe, taxonomy)
     if len(train) < recipe.batch_size:
         raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
     if recipe.batch_size % processes.count:
@@ -240,7 +241,6 @@ def fit(
         if init not in ("scratch", "hub"):
             initialize(network, Path(init))
     network = network.train().to(memory_format=torch.channels_last)  # one that was loaded is in evaluation mode
-    log_prior = class_log_prior(train, recipe, taxonomy)
     classifier = Classifier(recipe, network, log_prior, parts["val"], objective or likelihood(recipe))
 
     callbacks: list[L.Callback] = [

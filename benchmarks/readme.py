@@ -251,7 +251,7 @@ def _peers(report: PeersReport) -> str:
     rows = []
     # Stored keys are sorted; the table goes from this project's own runtime to the others.
     for run in sorted(report.runs.values(), key=lambda run: (list(RUNTIMES).index(run.runtime), run.precision)):
-        version = next(iter(run.versions.values()))
+        version = run.version
         difference = "" if run.largest_difference is None else f"{run.largest_difference:.1e}"
         times = [_interval(_figure(found), digits=2) for found in (run.p50_ms, run.p90_ms, run.ratio)]
         title = RUNTIMES[run.runtime].format(version=version, precision=run.precision)

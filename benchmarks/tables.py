@@ -237,7 +237,7 @@ def peers_table(report: PeersReport) -> Table:
         times = (f"{wording.time(t)} {escape(wording.time_interval(t))}" for t in (run.p50_ms, run.p90_ms))
         ratio = "reference" if run.ratio is None else f"{wording.time(run.ratio)} {escape(wording.time_interval(run.ratio))}"
         difference = wording.NONE if run.largest_difference is None else f"{run.largest_difference:.1e}"
-        table.add_row(name, next(iter(run.versions.values())), *times, ratio, difference)
+        table.add_row(name, run.version, *times, ratio, difference)
     return table
 
 

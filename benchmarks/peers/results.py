@@ -36,6 +36,11 @@ class PeerRun(Part):
     ratio: Estimate | None
     largest_difference: float | None
 
+    @property
+    def version(self) -> str:
+        """The runtime's own; stored names are sorted, so that a package beside it may come first."""
+        return next(version for name, version in self.versions.items() if name not in ("numpy", "pillow"))
+
 
 class PeersReport(Part):
     """The same network in several runtimes on this machine, each in a process of its own on the same core, in alternation.

@@ -33,7 +33,7 @@ try {
   };
   const { product: browser } = await (await context.newCDPSession(page)).send("Browser.getVersion");
   await page.goto(server.url);
-  await page.locator("#camera").waitFor({ timeout: 180_000 });
+  await page.locator("#camera:enabled").waitFor({ timeout: 180_000 });
   const verdicts = {};
   for (const name of readdirSync(pictures).filter((file) => file !== CAMERA)) {
     await page.setInputFiles("#file", join(pictures, name));

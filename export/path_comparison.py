@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -15,6 +13,7 @@ import numpy.typing as npt
 
 from export.graphs import Graph
 from export.variants import PARITY_LIMITS
+from mobile_runtime.cores import pinned
 from mobile_runtime.engines import Engine
 
 FIRST, SECOND = "litert-torch", "onnx2tf"
@@ -165,7 +164,7 @@ def alternate(engines: Mapping[str, Engine], image: npt.NDArray[np.uint8]) -> di
         Engine -> milliseconds [rounds, runs].
     """
     times = {name: np.empty((ROUNDS, BLOCK)) for name in engines}
-    with _one_core():
+    with pinned():
         for row in range(ROUNDS):
             for name, engine in engines.items():
                 engine.run(image)  # the other one left its own data in the caches
@@ -174,16 +173,3 @@ def alternate(engines: Mapping[str, Engine], image: npt.NDArray[np.uint8]) -> di
                     engine.run(image)
                     times[name][row, column] = (time.perf_counter() - start) * 1e3
     return times
-
-
-@contextmanager
-def _one_core() -> Iterator[None]:
-    if not hasattr(os, "sched_setaffinity"):
-        yield
-        return
-    allowed = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {max(allowed)})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, allowed)

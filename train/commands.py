@@ -10,6 +10,7 @@ from rich.table import Table
 
 from mobile_runtime.console import out, print_json
 from mobile_runtime.files import sha256
+from train.comparison import compare as run_choices
 from train.crossvalidation import crossvalidate as run_folds
 from train.data_commands import data_app
 from train.datasets import Columns, Example, read_examples, read_table
@@ -38,14 +39,21 @@ def _examples(
     return read_table(labels, images or [data], dataset, Columns(image, label, group or None))
 
 
+FoldsOption = Annotated[int, typer.Option(min=3, help="Into how many folds the data are cut.")]
+JudgedOption = Annotated[Optional[int], typer.Option(min=2, help="Train for the first so many of them only.")]
+InitOption = Annotated[str, typer.Option(help="scratch, hub, or a safetensors file.")]
+WorkersOption = Annotated[int, typer.Option(min=0, help="Loader processes.")]
+
+
 @app.command(epilog="Example: python -m train crossvalidate --folds 9 --recipe esteva2017 --data DIR --init hub")
 def crossvalidate(
     data: DataOption,
     recipe: RecipeOption = "mobile",
-    folds: Annotated[int, typer.Option(min=3, help="Networks to train.")] = 9,
+    folds: FoldsOption = 9,
+    judged: JudgedOption = None,
     folder: Annotated[Optional[Path], typer.Option("--out", help="Folder of the folds; runs/RECIPE-folds if left out.")] = None,
-    init: Annotated[str, typer.Option(help="scratch, hub, or a safetensors file.")] = "scratch",
-    workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
+    init: InitOption = "scratch",
+    workers: WorkersOption = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Train and judge one network per fold, and give each figure's mean and standard deviation.
@@ -54,7 +62,7 @@ def crossvalidate(
     """
     plan = load_recipe(recipe)
     target = folder or Path("runs") / f"{plan.name}-folds"
-    document = run_folds(plan, read_examples(data), target, folds=folds, init=init, workers=workers)
+    document = run_folds(plan, read_examples(data), target, folds=folds, judged=judged, init=init, workers=workers)
     if as_json:
         print_json(document)
         return
@@ -65,12 +73,49 @@ def crossvalidate(
     out.print(f"wrote {target / 'crossvalidation.json'}", highlight=False, soft_wrap=True)
 
 
+@app.command(
+    epilog="Example: python -m train compare --recipe mobile --choice logit_adjustment=0 --choice max_class_size=99 --data DIR"
+)
+def compare(
+    data: DataOption,
+    choice: Annotated[list[str], typer.Option(help="KEY=VALUE[,KEY=VALUE] put into the recipe; may be repeated.")],
+    recipe: RecipeOption = "mobile",
+    folds: FoldsOption = 9,
+    judged: JudgedOption = None,
+    folder: Annotated[
+        Optional[Path], typer.Option("--out", help="Folder of the folds; runs/RECIPE-choices if left out.")
+    ] = None,
+    init: InitOption = "scratch",
+    workers: WorkersOption = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a recipe as it is and with each choice, on the same folds, and give the differences with 95 % intervals.
+
+    For choices such as how rare classes are weighed or whether the paper's training classes are used. Killed and started again,
+    it goes on where it was.
+    """
+    plan = load_recipe(recipe)
+    target = folder or Path("runs") / f"{plan.name}-choices"
+    document = run_choices(plan, choice, read_examples(data), target, folds=folds, judged=judged, init=init, workers=workers)
+    if as_json:
+        print_json(document)
+        return
+    for name, figures in document["choices"].items():
+        table = Table("figure", "mean", "difference, 95 % interval", title=f"{plan.name}: {name}", title_justify="left")
+        for figure, row in figures.items():
+            apart = row["difference"]
+            said = f"{apart['mean']:+.3f} ({apart['low']:+.3f} to {apart['high']:+.3f})" if apart else ""
+            table.add_row(figure, f"{row['mean']:.3f}", said)
+        out.print(table)
+    out.print(f"wrote {target / 'comparison.json'}; {document['judged']} folds of {document['of_folds']}", soft_wrap=True)
+
+
 @app.command(epilog="Example: python -m train fit --recipe mobile --data DIR --init mobilenetv2_100.imagenet.safetensors")
 def fit(
     data: DataOption,
     recipe: RecipeOption = "mobile",
     folder: Annotated[Optional[Path], typer.Option("--out", help="Run folder; runs/RECIPE if left out.")] = None,
-    init: Annotated[str, typer.Option(help="scratch, hub, or a safetensors file.")] = "scratch",
+    init: InitOption = "scratch",
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv made before.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Loader processes, of each process.")] = 1,
     devices: Annotated[

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -53,7 +54,14 @@ def summarize(rows: Sequence[dict[str, float]]) -> dict[str, dict[str, float | i
 
 
 def crossvalidate(
-    recipe: Recipe, examples: list[Example], out: Path, *, folds: int = 9, init: str = "scratch", workers: int = 1
+    recipe: Recipe,
+    examples: list[Example],
+    out: Path,
+    *,
+    folds: int = 9,
+    judged: int | None = None,
+    init: str = "scratch",
+    workers: int = 1,
 ) -> dict[str, Any]:
     """Train and judge one network per fold; folds that are done are not done again, one that was cut short goes on.
 
@@ -62,6 +70,7 @@ def crossvalidate(
         examples: all labelled images.
         out: folder for `fold-K` run folders and crossvalidation.json.
         folds: K.
+        judged: train and judge the first so many folds only; all if left out.
         init: as in `fit`.
         workers: loader processes.
 
@@ -72,7 +81,7 @@ def crossvalidate(
         DataError: too few lesions or patients, or a finished fold of another recipe or other data.
     """
     rows = []
-    for fold, parts in enumerate(fold_splits(examples, folds, recipe.split.seed)):
+    for fold, parts in enumerate(islice(fold_splits(examples, folds, recipe.split.seed), judged)):
         run = out / f"fold-{fold + 1}"
         done = _finished(run, recipe, parts, examples)
         if done is None:
@@ -86,7 +95,7 @@ def crossvalidate(
             write_json(run / "evaluation.json", report.model_dump(mode="json"))
             write_json(run / "fold.json", {"recipe": recipe.model_dump(mode="json"), "figures": done})
         rows.append(done)
-    document = {"recipe": recipe.name, "images": len(examples), "folds": rows, "summary": summarize(rows)}
+    document = {"recipe": recipe.name, "images": len(examples), "of_folds": folds, "folds": rows, "summary": summarize(rows)}
     write_json(out / "crossvalidation.json", document)
     return document
 

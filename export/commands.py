@@ -15,6 +15,7 @@ from export.assembly import assemble
 from export.check import Report, Row, golden_set, labelled_set
 from export.check import check as check_bundle
 from export.deployed import undo_adjustment
+from export.folding import fold_to_half
 from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
 from export.model_card import card
@@ -64,12 +65,13 @@ def bundle(
 ) -> None:
     """Quantize, calibrate, fix thresholds on validation images, measure on test images, and write a bundle.
 
-    Weights are rounded to half precision first: that is the form in which they are kept, so every figure is of them.
+    Batch normalization is folded and weights are rounded to half precision first: in that form they are kept, and every variant
+    and figure is of them.
     """
     network, recipe = load_checkpoint(run / "model.safetensors")
     split = load_split(run / "splits.csv", read_examples(data))
     undo_adjustment(network, recipe, split["train"], undo_share)
-    kept = save_checkpoint(network, recipe, (record_to or run) / "mobile.safetensors", half=True)
+    kept = save_checkpoint(fold_to_half(network), recipe, (record_to or run) / "mobile.safetensors", half=True)
     title = ReleaseName(name, version)
     fitted = fit_release(
         kept,

@@ -50,11 +50,11 @@ class Limits(NamedTuple):
 PARITY_LIMITS = {
     "float32": Limits(1e-4, 1e-5, 0.999, 0.001),
     ONNX_VARIANT: Limits(1e-4, 1e-5, 0.999, 0.001),
-    "float16": Limits(0.1, 0.01, 0.97),
+    "float16": Limits(1e-3, 1e-4, 0.999, 0.001),
     "dynamic_wi8_afp32": Limits(0.25, 0.02),
     STATIC_VARIANT: Limits(0.35, 0.02),
     STATIC_ONNX_VARIANT: Limits(0.35, 0.02),
-    "float16_coreml": Limits(0.1, 0.01, 0.97),
+    "float16_coreml": Limits(0.02, 1e-3, 0.99, 0.002),
     "wi8_afp16_coreml": Limits(0.25, 0.02),
     "wi8_ai8_coreml": Limits(0.35, 0.02),
     "palette6_coreml": Limits(0.5, 0.03),

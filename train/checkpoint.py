@@ -17,9 +17,9 @@ FORMAT = "skintriage-checkpoint-1"
 
 
 def save_checkpoint(network: LesionNetwork, recipe: Recipe, path: Path, half: bool = False) -> Path:
-    """Write weights and recipe; `half` stores float16 (the released form)."""
+    """Write weights and recipe; `half` stores kernels and matrices as float16 (the released form), vectors as they are."""
     state = {
-        name: (value.half() if half and value.is_floating_point() else value).detach().cpu().contiguous()
+        name: (value.half() if half and value.ndim > 1 else value).detach().cpu().contiguous()
         for name, value in network.state_dict().items()
         if not name.endswith("num_batches_tracked")
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks import device_rows
+from benchmarks import device_rows, paper
 from benchmarks.device_results import DevicesReport
 from benchmarks.figure_list import Figure, figures_of
 from benchmarks.peers.results import PeersReport
@@ -21,6 +21,8 @@ README = Path(__file__).parent.parent / "README.md"
 BEGIN, END = "<!-- measured: begin, written by python -m benchmarks.readme -->", "<!-- measured: end -->"
 DEVICES_BEGIN = "<!-- devices: begin, written by python -m benchmarks.readme -->"
 DEVICES_END = "<!-- devices: end -->"
+FOLDS_BEGIN = "<!-- folds: begin, written by python -m benchmarks.readme -->"
+FOLDS_END = "<!-- folds: end -->"
 STORED = (
     "drift_ham10000", "drift_isic2017", "drift_pad_ufes_20", "decisions_ham10000", "robustness_ham10000", "gates_ham10000",
     "latency",
@@ -95,15 +97,16 @@ def devices(results: Path = RESULTS) -> str:
 
 
 def update(readme: Path = README) -> bool:
-    """Rewrite the tables between the README's marks; True where anything changed. Those of devices may be absent.
+    """Rewrite the tables between the README's marks; True where anything changed. Those of devices and folds may be absent.
 
     Raises:
         DataError: the README lacks the marks of the measured figures, or has a pair of marks more than once or half.
     """
     text = readme.read_text(encoding="utf-8")
     new = _replaced(text, BEGIN, END, measured, readme)
-    if DEVICES_BEGIN in text or DEVICES_END in text:
-        new = _replaced(new, DEVICES_BEGIN, DEVICES_END, devices, readme)
+    for begin, end, tables in ((DEVICES_BEGIN, DEVICES_END, devices), (FOLDS_BEGIN, FOLDS_END, paper.table)):
+        if begin in text or end in text:
+            new = _replaced(new, begin, end, tables, readme)
     if new != text:
         with write_atomically(readme) as temporary:
             temporary.write_text(new, encoding="utf-8")

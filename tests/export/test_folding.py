@@ -54,6 +54,9 @@ def test_the_same_network_with_nothing_left_to_round(backbone: str, tmp_path: Pa
 def test_a_backbone_that_normalizes_otherwise_is_rounded_only() -> None:
     network = lived_in("mobilenetv2_035")
     # What comes after the first convolution is no longer what is registered after it.
-    network.backbone.conv_stem, network.backbone.bn1 = nn.Sequential(network.backbone.conv_stem, nn.ReLU()), network.backbone.bn1
+    network.backbone.conv_stem, network.backbone.bn1 = (
+        nn.Sequential(network.backbone.conv_stem, nn.ReLU()),
+        network.backbone.bn1,
+    )
     before = logits_of(network, PIXELS)
     torch.testing.assert_close(logits_of(fold_to_half(network), PIXELS), before, rtol=0, atol=0.02 * float(before.abs().max()))

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from mobile_runtime.console import out, print_json
 from mobile_runtime.files import sha256
+from train.averaging import average as average_runs
 from train.comparison import compare as run_choices
 from train.crossvalidation import crossvalidate as run_folds
 from train.data_commands import data_app
@@ -154,6 +155,20 @@ def fit(
         print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint), "epochs": plan.epochs})
     else:
         out.print(f"wrote {checkpoint}; figures in {run / 'metrics.json'}")
+
+
+@app.command(epilog="Example: python -m train average runs/student runs/student_again --out runs/averaged")
+def average(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, two or more, that began with the same weights.")],
+    folder: Annotated[Path, typer.Option("--out", help="Run folder to write.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Write a run whose weights are the mean of others' weights."""
+    checkpoint = average_runs(runs, folder)
+    if as_json:
+        print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint)})
+    else:
+        out.print(f"wrote {checkpoint}: mean of {len(runs)} runs", soft_wrap=True)
 
 
 @app.command(epilog="Example: python -m train weights lite2.pth lite2.safetensors --backbone efficientnet_lite2")

@@ -1,0 +1,56 @@
+"""Averaged weights of runs that went on from one another or from one start ("model soup")."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_atomically
+from train.checkpoint import load_checkpoint, save_checkpoint
+
+
+def average(runs: Sequence[Path], out: Path) -> Path:
+    """Write a run whose network has the mean of the weights of others, normalization statistics included.
+
+    Wortsman et al. 2022, "Model soups", section 2 (uniform soup): such a mean often is better than each, at the cost of one.
+    It has no meaning for runs that started apart.
+
+    Args:
+        runs: two run folders or more, of the same backbone, classes, input size and split; the last one's recipe is kept.
+        out: the run folder to write: model.safetensors and splits.csv.
+
+    Returns:
+        The checkpoint.
+
+    Raises:
+        DataError: fewer than two, one that is no run, or runs that do not fit together.
+    """
+    if len(runs) < 2:
+        raise DataError("an average needs two runs or more")
+    loaded = [load_checkpoint(run / "model.safetensors") for run in runs]
+    network, recipe = loaded[-1]
+    for run, (_, theirs) in zip(runs, loaded, strict=True):
+        for what in ("backbone", "classes", "input_size"):
+            if getattr(theirs, what) != getattr(recipe, what):
+                raise DataError(f"{run}: {what} {getattr(theirs, what)}, but {getattr(recipe, what)} in {runs[-1]}")
+    try:
+        splits = {(run / "splits.csv").read_bytes() for run in runs}
+    except OSError as error:
+        raise DataError(f"{error.filename}: not a readable split; give run folders of `train fit`") from error
+    if len(splits) > 1:
+        raise DataError("the runs have different splits: one was trained on what another is tested on")
+    states = [other.state_dict() for other, _ in loaded]
+    if any(value.shape != state[name].shape for state in states for name, value in network.state_dict().items()):
+        raise DataError("the runs have layers of different widths; average networks of one size")
+    mean = {
+        name: torch.stack([state[name] for state in states]).mean(0) if value.is_floating_point() else value
+        for name, value in network.state_dict().items()
+    }
+    network.load_state_dict(mean)
+    with write_atomically(out / "splits.csv") as temporary:
+        shutil.copyfile(runs[-1] / "splits.csv", temporary)
+    return save_checkpoint(network, recipe, out / "model.safetensors")

@@ -1,7 +1,7 @@
 """Batch normalization folded into convolutions, and weights that half precision holds exactly.
 
-A folded kernel may reach far beyond its neighbours (the first depthwise layer of MobileNetV2 goes to 58), and rounding it to float16
-then moves probabilities by hundredths. Rounded before anything is fitted, every form of a release has the same weights.
+A folded kernel may reach far beyond its neighbours (the first depthwise layer of MobileNetV2 goes to 58), and rounding it to
+float16 then moves probabilities by hundredths. Rounded before anything is fitted, every form of a release has the same weights.
 """
 
 from __future__ import annotations
@@ -31,12 +31,15 @@ def fold_to_half(network: LesionNetwork) -> LesionNetwork:
     folded = copy.deepcopy(network)
     with torch.no_grad():
         for convolution, normalization in _pairs(folded):
-            scale = normalization.weight / torch.sqrt(normalization.running_var + normalization.eps)
+            mean, variance = normalization.running_mean, normalization.running_var
+            if mean is None or variance is None:
+                continue
+            scale = normalization.weight / torch.sqrt(variance + normalization.eps)
             convolution.weight.mul_(scale.view(-1, *[1] * (convolution.weight.ndim - 1)))
-            normalization.bias.sub_(normalization.running_mean * scale)
+            normalization.bias.sub_(mean * scale)
             normalization.weight.fill_(1)
-            normalization.running_mean.zero_()
-            normalization.running_var.fill_(1 - normalization.eps)
+            mean.zero_()
+            variance.fill_(1 - normalization.eps)
     if not _same(network, folded):
         folded = copy.deepcopy(network)
     with torch.no_grad():

@@ -36,9 +36,9 @@ QUALITY_TOLERANCE = 1e-6
 """Figures are ratios and roots of integer sums: only the last bits of a double may differ."""
 SAME_FLOOR, OTHER_FLOOR = 1e-4, 1e-3
 """Float rounding in another order of summation; the larger one also covers float16 arithmetic on weights that are float16."""
-HALF_FLOOR, INT8_FLOOR = 0.02, 0.05
-"""Core ML against an evaluation of its program: float16 sums in another order, and for int8 activations other rounding, which
-moved probabilities by up to 0.03 between two kinds of kernels."""
+HALF_FLOOR, INT8_FLOOR = 0.02, 0.06
+"""Core ML against an evaluation of its program: float16 sums in another order. Int8 kernels against others: other
+rounding, which moved a score by up to 0.045 between LiteRT's plain kernels on x86 and on ARM64."""
 
 Outputs = dict[str, npt.NDArray[np.float32]]
 
@@ -115,9 +115,8 @@ def _write_case(bundle: Bundle, source: Source) -> Case:
 
 def _write_variant(bundle: Bundle, variant: Variant, cases: list[Case], prepared: npt.NDArray[np.uint8]) -> VariantVectors:
     runs = _run(bundle, variant, prepared)
-    floors = SAME_FLOOR, OTHER_FLOOR
-    if variant.runtime == "coreml":
-        floors = (INT8_FLOOR if "ai8" in variant.name else HALF_FLOOR,) * 2
+    least = INT8_FLOOR if "ai8" in variant.name else 0.0
+    floors = (least or HALF_FLOOR,) * 2 if variant.runtime == "coreml" else (SAME_FLOOR, OTHER_FLOOR)
     recordings = []
     for recording, outputs in runs:
         stem = f"{recording.variant}.{recording.kernels}"
@@ -132,7 +131,7 @@ def _write_variant(bundle: Bundle, variant: Variant, cases: list[Case], prepared
             ]
     return VariantVectors(
         recordings=recordings,
-        tolerance=_tolerances([outputs for _, outputs in runs], *floors),
+        tolerance=_tolerances([outputs for _, outputs in runs], *floors, least),
         decisions=decisions,
         rules=_rules(variant),
     )
@@ -152,14 +151,15 @@ def _run(bundle: Bundle, variant: Variant, prepared: npt.NDArray[np.uint8]) -> l
     return runs
 
 
-def _tolerances(runs: list[Outputs], same: float, other: float) -> dict[str, Tolerance]:
+def _tolerances(runs: list[Outputs], same: float, other: float, least: float) -> dict[str, Tolerance]:
     tolerances = {}
     for role in runs[0] if runs else ():
         values = np.stack([outputs[role] for outputs in runs]).astype(np.float64)
         spread = float(np.ptp(values, axis=0).max())
         # Probabilities and their sums reach 1; an outlier score has a scale of its own.
         scale = max(1.0, float(np.abs(values).max()))
-        tolerances[role] = Tolerance(spread=spread, same=max(same * scale, spread / 4), other=max(other * scale, spread * 1.5))
+        apart = max(other * scale, spread * 1.5, least)
+        tolerances[role] = Tolerance(spread=spread, same=max(same * scale, spread / 4), other=apart)
     return tolerances
 
 

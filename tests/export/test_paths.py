@@ -57,7 +57,7 @@ def test_the_same_models_are_equal(tiny_bundle: Path, converter: dict[str, str],
 
 @pytest.mark.slow
 def test_the_command_writes_what_it_prints(tiny_bundle: Path, converter: dict[str, str], tmp_path: Path) -> None:
-    converter["float32"] = "float16"
+    converter["float32"] = "dynamic_wi8_afp32"
     folder, target = tmp_path / "photographs", tmp_path / "paths.json"
     folder.mkdir()
     from PIL import Image

@@ -148,7 +148,7 @@ def test_synthetic_data_can_be_drawn(tmp_path: Path, capfd: pytest.CaptureFixtur
     ("words", "reason"),
     [
         (("data", "show", "--data", "nowhere"), "nowhere: no such data folder"),
-        (("fit", "--data", "nowhere", "--recipe", "mobil"), "no recipe 'mobil'; there are esteva2017, mobile, "),
+        (("fit", "--data", "nowhere", "--recipe", "mobil"), "no recipe 'mobil'; there are esteva2017, folds, mobile, "),
         (("fit", "--data", "DATA", "--recipe", "tiny", "--split", "absent.csv"), "absent.csv: not a readable split file"),
         (("fit", "--data", "DATA", "--recipe", "tiny", "--init", "imagenet"), "imagenet: not a readable safetensors file"),
         (("fit", "--data", "DATA", "--labels", "absent.csv"), "absent.csv: no such label file"),

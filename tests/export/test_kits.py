@@ -1,18 +1,13 @@
-"""App kits: written whole or not at all, constants straight from Python, and a port that gives Python's answers on a JVM."""
+"""App kits: written whole or not at all, constants straight from Python."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
-import subprocess
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -25,164 +20,11 @@ from export.kit_constants import WEB_COPY, constants
 from export.kits import PLATFORMS, SOURCES, literal, write_kit
 from mobile_runtime import Bundle, BundleError, burst, frames, quality, resample
 from mobile_runtime.bundle import DEFAULT_BUNDLE
-
-STUBS = Path(__file__).parent / "litert_stubs"
-SWIFT_LINUX = Path(__file__).parent / "swift_linux"
-SWIFT = os.environ.get("SWIFT", "swift")
-PORTS = sorted(
-    file
-    for platform in PLATFORMS
-    for file in (SOURCES / platform).rglob("*")
-    if file.is_file() and "node_modules" not in file.parts
-)
-jvm = pytest.mark.skipif(not (shutil.which("javac") and shutil.which("java")), reason="the Android port needs javac and java")
-
-
-@pytest.fixture(scope="module")
-def android_kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The Android kit of the default bundle. Read it, never change it."""
-    folder = tmp_path_factory.mktemp("kits") / "android"
-    write_kit(Bundle.load(), "android", folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def classes(android_kit: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The kit's Java for Java 8, without its LiteRT class."""
-    folder = tmp_path_factory.mktemp("classes")
-    compile_java(folder, [file for file in (android_kit / "src").rglob("*.java") if file.name != "LiteRtEngine.java"])
-    return folder
-
-
-def compile_java(folder: Path, files: list[Path]) -> None:
-    words = ["javac", "--release", "8", "-encoding", "UTF-8", "-Xlint:all", "-Xlint:-options", "-Werror", "-d", str(folder)]
-    done = subprocess.run([*words, *map(str, files)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-
-
-def conformance(classes: Path, kit: Path) -> subprocess.CompletedProcess[str]:
-    words = ["java", "-cp", str(classes), "skintriage.JvmConformance"]
-    folders = [str(kit / PLATFORMS["android"].assets), str(kit / PLATFORMS["android"].vectors)]
-    return subprocess.run([*words, *folders], capture_output=True, text=True)
-
-
-def stages(output: str) -> dict[str, tuple[int, int]]:
-    """Stage -> cases and mismatches, of what the conformance test prints."""
-    found = re.findall(r"^(?:ConformanceTests\.test)?(\w+):? +(\d+) cases, (\d+) mismatches", output, re.MULTILINE)
-    return {stage: (int(cases), int(mismatches)) for stage, cases, mismatches in found}
+from tests.export.ports import PORTS
 
 
 def contents(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in folder.rglob("*") if file.is_file()}
-
-
-@jvm
-def test_java_gives_python_answers(android_kit: Path, classes: Path) -> None:
-    done = conformance(classes, android_kit)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = stages(done.stdout)
-    bundle = Bundle.load()
-    golden = json.loads((bundle.path / "golden/golden.json").read_text(encoding="utf-8"))
-    points = sum(len(variant["decisions"]) for variant in golden["variants"].values())
-    rules = sum(len(variant["rules"]) for variant in golden["variants"].values())
-    count = len(golden["cases"])
-    assert found["upright"][0] >= count - 3  # ImageIO has no WebP, another idea of 16-bit grey, and no profile of a PNG
-    assert found["prepared"] == found["quality"] == (count, 0)
-    assert found["pipeline"] == (points * count, 0)
-    assert found["decision"] == (points * count + rules, 0)
-    assert found["port"][0] > 100
-    assert found["port"][1] == 0
-    assert bundle.id in done.stdout
-
-
-def alter_array(kit: Path, path: str) -> None:
-    file = kit / PLATFORMS["android"].vectors / path
-    array = np.load(file)
-    array.flat[array.size // 2] += np.asarray(1, array.dtype)
-    np.save(file, array)
-
-
-def alter_json(kit: Path, path: str, change: Callable[[Any], None]) -> None:
-    file = kit / PLATFORMS["android"].vectors / path
-    document = json.loads(file.read_text(encoding="utf-8"))
-    change(document)
-    file.write_text(json.dumps(document), encoding="utf-8")
-
-
-def other_decision(golden: Any) -> None:
-    decisions = golden["variants"]["static_wi8_ai8"]["decisions"]["rule_out"]
-    decisions[1] = "low_concern" if decisions[1] != "low_concern" else "refer"
-
-
-def other_rule(golden: Any) -> None:
-    rule = golden["variants"]["static_wi8_ai8"]["rules"][0]
-    rule["decision"] = "low_concern" if rule["decision"] == "refer" else "refer"
-
-
-ALTERATIONS: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "frame": ("upright", lambda kit: alter_array(kit, "golden/frame_nv12.upright.npy")),
-    "prepared pixel": ("prepared", lambda kit: alter_array(kit, "golden/png.prepared.npy")),
-    "quality": (
-        "quality",
-        lambda kit: alter_json(
-            kit, "golden/golden.json", lambda golden: golden["cases"][0]["quality"].update(sharpness=0.2727)
-        ),
-    ),
-    "decision": ("decision", lambda kit: alter_json(kit, "golden/golden.json", other_decision)),
-    "rule": ("decision", lambda kit: alter_json(kit, "golden/golden.json", other_rule)),
-    "burst": (
-        "port",
-        lambda kit: alter_json(kit, "port.json", lambda port: port["bursts"][0]["verdict"].update(usable=9)),
-    ),
-}
-
-
-@jvm
-@pytest.mark.parametrize("altered", ALTERATIONS)
-def test_java_conformance_sees_one_altered_value(altered: str, android_kit: Path, classes: Path, tmp_path: Path) -> None:
-    own = Path(shutil.copytree(android_kit, tmp_path / "own"))
-    stage, alter = ALTERATIONS[altered]
-    alter(own)
-    done = conformance(classes, own)
-    assert done.returncode == 1, done.stdout + done.stderr
-    assert stages(done.stdout)[stage][1] >= 1
-    assert "does not conform" in done.stdout
-
-
-@jvm
-def test_java_refuses_an_altered_manifest_or_model(android_kit: Path, classes: Path, tmp_path: Path) -> None:
-    own = Path(shutil.copytree(android_kit, tmp_path / "own"))
-    file = own / PLATFORMS["android"].assets / "manifest.json"
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace('"schema_version": 1', '"schema_version": 2'), encoding="utf-8")
-    done = conformance(classes, own)
-    assert done.returncode != 0
-    assert "schema version 2" in done.stderr
-    file.write_text(text.replace('"schema_version": 1', '"schema_version": 1, "schema_version": 1'), encoding="utf-8")
-    assert "is there twice" in conformance(classes, own).stderr
-
-
-@jvm
-def test_litert_class_hands_buffers_over(android_kit: Path, tmp_path: Path) -> None:
-    """Against stand-ins of LiteRT's classes: it shows that the class compiles and fills its buffers, not that LiteRT runs."""
-    importing = [file.name for file in PORTS if "org.tensorflow.lite" in file.read_text(encoding="utf-8")]
-    assert importing == ["README.md.j2", "LiteRtEngine.java"]
-    compile_java(tmp_path, [*(android_kit / "src/main").rglob("*.java"), *STUBS.rglob("*.java")])
-    assets = android_kit / PLATFORMS["android"].assets
-    words = ["java", "-cp", str(tmp_path), "EngineProbe", str(assets)]
-    done = subprocess.run([*words, "static_wi8_ai8"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    manifest = Bundle.load().manifest
-    assert set(done.stdout.splitlines()) == {
-        "outlier 1 200.0",
-        f"probabilities {len(manifest.classes)} 201.0",
-        f"scores {len(manifest.scores)} 202.0",
-    }
-    own = Path(shutil.copytree(assets, tmp_path / "own"))
-    (own / manifest.variants["static_wi8_ai8"].path).write_bytes(b"something else")
-    words[-1] = str(own)
-    done = subprocess.run([*words, "static_wi8_ai8"], capture_output=True, text=True)
-    assert "differs from the manifest" in done.stderr
 
 
 def test_kit_holds_the_bundle_unchanged(android_kit: Path) -> None:
@@ -364,41 +206,3 @@ def test_kits_of_a_bundle_with_every_variant(tiny_bundle: Path, tmp_path: Path) 
     ]
     with pytest.raises(ExportError, match="float32_onnx is for onnx, not for android"):
         write_kit(bundle, "android", tmp_path / "other", ["float32_onnx"])
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(shutil.which(SWIFT) is None, reason="needs Swift, or $SWIFT: tests/export/debian_swift.sh fetches one")
-def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
-    """All of the iOS kit but what needs Apple's SDK: CoreMLEngine.swift and PixelBuffer.swift are parsed only."""
-    write_kit(Bundle.load(tiny_bundle), "ios", tmp_path / "kit")
-    shutil.copytree(SWIFT_LINUX, tmp_path / "kit", dirs_exist_ok=True)
-    words = [SWIFT, "test", "-c", "release", "-Xswiftc", "-enable-testing", "--disable-sandbox"]
-    done = subprocess.run(words, cwd=tmp_path / "kit", capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    found = stages(done.stdout)
-    assert found.keys() == {
-        "Constants", "DecisionAndPipeline", "PortBursts", "PortFramesAndCaptures", "Prepared", "Quality", "Upright"
-    }  # fmt: skip
-    assert found["PortBursts"][0] == 72
-    assert not sum(mismatches for _, mismatches in found.values())
-
-
-def test_swift_sources_parse() -> None:
-    swift = pytest.importorskip("tree_sitter_swift", reason="needs tree-sitter and tree-sitter-swift")
-    tree_sitter = pytest.importorskip("tree_sitter")
-    parser = tree_sitter.Parser(tree_sitter.Language(swift.language()))
-    sources = [file for file in PORTS if file.suffix == ".swift"]
-    assert len(sources) >= 14
-    for file in sources:
-        assert not parser.parse(file.read_bytes()).root_node.has_error, file.name
-    assert parser.parse(b"let x = )").root_node.has_error
-
-
-@jvm
-@pytest.mark.slow
-def test_java_gives_python_answers_for_every_variant(tiny_bundle: Path, classes: Path, tmp_path: Path) -> None:
-    write_kit(Bundle.load(tiny_bundle), "android", tmp_path / "kit")
-    done = conformance(classes, tmp_path / "kit")
-    assert done.returncode == 0, done.stdout + done.stderr
-    # The input's size is read from the manifest: this network's is another than the default bundle's.
-    assert f"input {Bundle.load(tiny_bundle).manifest.input.size} pixels" in done.stdout

@@ -1,0 +1,19 @@
+"""Fixtures of kits and their ports."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def android_kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The Android kit of the default bundle. Read it, never change it."""
+    pytest.importorskip("jinja2")
+    from export.kits import write_kit
+    from mobile_runtime import Bundle
+
+    folder = tmp_path_factory.mktemp("kits") / "android"
+    write_kit(Bundle.load(), "android", folder)
+    return folder

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -16,9 +15,7 @@ from compress.calibration_set import MIN_IMAGES
 from compress.distillation import RECIPES as STUDENT_RECIPES
 from compress.distillation import StudentRecipe, distil, validation_figures
 from compress.flatbuffer import GraphError, read
-from compress.network_commands import pareto, qat
-from compress.pruning import cost
-from compress.pruning import prune as prune_network
+from compress.network_commands import pareto, prune, qat
 from compress.quantization import RECIPES
 from compress.quantization import quantize as quantize_model
 from compress.ranges import collect_ranges
@@ -28,7 +25,6 @@ from mobile_runtime.capture import prepare
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, write_atomically, write_json
-from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import EXTENSIONS, read_examples
 from train.recipe import read_recipe
 from train.splits import load_split
@@ -36,6 +32,9 @@ from train.splits import load_split
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 app = typer.Typer(no_args_is_help=True, help="Make networks smaller.")
+app.command(
+    epilog="Example: python -m compress prune runs/student/model.safetensors runs/half.safetensors --data DIR --share 0.5"
+)(prune)
 app.command(epilog="Example: python -m compress qat runs/student/model.safetensors --data DIR --out runs/student-qat")(qat)
 app.command(epilog="Example: python -m compress pareto runs/student runs/half --data DIR --chart pareto.svg --out pareto.json")(
     pareto
@@ -88,28 +87,6 @@ def distill(
         table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values))
     out.print(table)
     out.print(f"wrote {made['student']}")
-
-
-@app.command(epilog="Example: python -m compress prune runs/mobile/model.safetensors runs/half.safetensors --share 0.5")
-def prune(
-    checkpoint: Annotated[Path, typer.Argument(help="model.safetensors of a training run.")],
-    target: Annotated[Path, typer.Argument(help="Pruned checkpoint to write.")],
-    share: Annotated[float, typer.Option(help="Multiply-adds to be left, 0.05 to 0.95.")] = 0.5,
-    as_json: JsonOption = False,
-) -> None:
-    """Take the least important channels off a fitted network; distil the result, it has lost accuracy."""
-    network, recipe = load_checkpoint(checkpoint)
-    small = prune_network(network, recipe.input_size, share)
-    save_checkpoint(small, recipe, target)
-    before, after = (cost(one, recipe.input_size) for one in (network, small))
-    if as_json:
-        print_json({"checkpoint": str(target), "before": asdict(before), "after": asdict(after)})
-        return
-    out.print(
-        f"wrote {target}: {before.multiply_adds / 1e6:.1f} -> {after.multiply_adds / 1e6:.1f} million multiply-adds, "
-        f"{before.parameters / 1e6:.2f} -> {after.parameters / 1e6:.2f} million weights",
-        soft_wrap=True,
-    )
 
 
 @app.command(epilog="Example: python -m compress quantize float32.tflite int8.tflite --recipe static_wi8_ai8 --images DIR")

@@ -1,19 +1,25 @@
-"""`python -m compress qat` and `pareto`: train with fake quantization; compare networks of several sizes."""
+"""`python -m compress prune`, `qat` and `pareto`: smaller networks, trained with fake quantization, and compared."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
+import numpy as np
+import torch
 import typer
 from rich.table import Table
 
+from compress.calibration_set import MIN_IMAGES
 from compress.conversion import make_forms
 from compress.distillation import RECIPES
 from compress.drift import Drift, ask, probability_error
 from compress.pareto import BLOCK, Candidate, compare
 from compress.pareto_chart import write_chart
+from compress.pruning import cost
+from compress.pruning import prune as prune_network
 from compress.qat import QatRecipe, finetune
 from compress.sensitivity import draw_workbench
 from mobile_runtime.console import err, out, print_json
@@ -21,14 +27,53 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.statistics import Gap, paired_difference
-from train.checkpoint import load_checkpoint
-from train.datasets import read_examples
+from train.cache import open_cache
+from train.checkpoint import load_checkpoint, save_checkpoint
+from train.datasets import Example, read_examples
+from train.loading import prepared_images
 from train.options import DataOption, JsonOption
-from train.recipe import read_recipe
-from train.splits import load_split, split_examples
+from train.recipe import Recipe, read_recipe
+from train.splits import Split, load_split, split_examples
 
 PartOption = Annotated[str, typer.Option(help="Images to measure: val, or test once per release.")]
 DatasetOption = Annotated[str, typer.Option(help="Whose images are measured.")]
+
+
+def prune(
+    checkpoint: Annotated[Path, typer.Argument(help="model.safetensors of a training run.")],
+    target: Annotated[Path, typer.Argument(help="Pruned checkpoint to write.")],
+    share: Annotated[float, typer.Option(help="Multiply-adds to be left, 0.05 to 0.95.")] = 0.5,
+    data: Annotated[
+        Optional[Path],
+        typer.Option(help="Labelled data; its training images say which channels matter. Without, the weights alone do."),
+    ] = None,
+    split: Annotated[Optional[Path], typer.Option(help="A splits.csv; that of the network's run if left out.")] = None,
+    limit: Annotated[int, typer.Option(min=MIN_IMAGES, help="How many training images to ask.")] = 512,
+    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    as_json: JsonOption = False,
+) -> None:
+    """Take the least important channels off a fitted network; distil the result, it has lost accuracy."""
+    network, recipe = load_checkpoint(checkpoint)
+    views = None
+    if data:
+        examples = read_examples(data)
+        train = _parts(checkpoint, split, examples, recipe)["train"]
+        if len(train) < MIN_IMAGES:
+            raise DataError(f"{len(train)} training images are too few to judge channels by; give at least {MIN_IMAGES}")
+        chosen = [train[i] for i in np.random.default_rng(seed).permutation(len(train))[:limit]]
+        views = torch.from_numpy(prepared_images(chosen, open_cache(chosen), recipe.input_size)).permute(0, 3, 1, 2)
+    with err.status("ask which channels matter"):
+        small = prune_network(network, recipe.input_size, share, views, seed)
+    save_checkpoint(small, recipe, target)
+    before, after = (cost(one, recipe.input_size) for one in (network, small))
+    if as_json:
+        print_json({"checkpoint": str(target), "before": asdict(before), "after": asdict(after)})
+        return
+    out.print(
+        f"wrote {target}: {before.multiply_adds / 1e6:.1f} -> {after.multiply_adds / 1e6:.1f} million multiply-adds, "
+        f"{before.parameters / 1e6:.2f} -> {after.parameters / 1e6:.2f} million weights",
+        soft_wrap=True,
+    )
 
 
 def qat(
@@ -59,8 +104,7 @@ def qat(
     plan = plan.model_copy(update={name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None})
     examples = read_examples(data)
     before, theirs = load_checkpoint(checkpoint)
-    homes = split or checkpoint.parent / "splits.csv"
-    parts = load_split(homes, examples) if split or homes.is_file() else split_examples(examples, theirs.split)
+    parts = _parts(checkpoint, split, examples, theirs)
     bench = draw_workbench(parts, part, dataset, theirs.input_size, limit, plan.seed)  # errors of it before hours of work
     target = folder or Path("runs") / plan.name
     made = finetune(
@@ -136,6 +180,12 @@ def pareto(
     out.print("time: one thread on one core of this machine, graphs in turns", highlight=False, soft_wrap=True)
     for path in filter(None, (target, chart)):
         out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
+def _parts(checkpoint: Path, split: Path | None, examples: list[Example], recipe: Recipe) -> Split:
+    """The split given, else that of the checkpoint's run, else one cut by its recipe."""
+    homes = split or checkpoint.parent / "splits.csv"
+    return load_split(homes, examples) if split or homes.is_file() else split_examples(examples, recipe.split)
 
 
 def _qat_lines(pair: Sequence[Drift], apart: Sequence[dict[str, float]]) -> list[tuple[str, list[str]]]:

@@ -10,6 +10,7 @@ import torch
 import torch_pruning
 from torch import nn
 
+from compress.importance import fisher_information, renew_statistics
 from mobile_runtime.errors import DataError
 from train.network import LesionNetwork
 
@@ -31,17 +32,22 @@ def cost(network: LesionNetwork, input_size: int) -> Cost:
     return Cost(int(macs), int(parameters))
 
 
-def prune(network: LesionNetwork, input_size: int, share: float) -> LesionNetwork:
+def prune(
+    network: LesionNetwork, input_size: int, share: float, views: torch.Tensor | None = None, seed: int = 0
+) -> LesionNetwork:
     """Take expansion channels off the inverted residual blocks, the weakest first, until so much of the work is left.
 
-    Importance is DepGraph's group magnitude (section 3.3): the norm of all weights that a channel is tied to, relative to the
-    layer's mean. Channels go in chunks, so that widths suit the kernels; what the blocks hand on, the stem and the head keep
-    their widths. The network loses accuracy: distil it afterwards.
+    Channels go in chunks, so that widths suit the kernels; what the blocks hand on, the stem and the head keep their widths.
+    With training pictures, a channel's importance is its Fisher information, and batch normalization is measured anew at the
+    end. Without, it is DepGraph's group magnitude (section 3.3): the norm of all weights that the channel is tied to, relative
+    to the layer's mean. Either way the network loses accuracy: distil it afterwards.
 
     Args:
         network: a fitted network; left as it is.
         input_size: S.
         share: multiply-adds to be left, as a share of the network's.
+        views: uint8 [N, 3, S, S], training pictures; None judges by the weights alone.
+        seed: of the labels drawn for the Fisher information.
 
     Returns:
         A smaller network with the attribute `pruned`.
@@ -51,7 +57,7 @@ def prune(network: LesionNetwork, input_size: int, share: float) -> LesionNetwor
     """
     if not 0.05 <= share <= 0.95:
         raise DataError(f"a share of {share:g} of the multiply-adds cannot be left; give one from 0.05 to 0.95")
-    chunks = _chunks(network, input_size)
+    chunks = _chunks(network, input_size, share, views, seed)
     if not chunks:
         raise DataError("the network has no inverted residual blocks, hence nothing to prune")
     budget = share * cost(network, input_size).multiply_adds
@@ -62,7 +68,10 @@ def prune(network: LesionNetwork, input_size: int, share: float) -> LesionNetwor
     if dear(len(chunks)):
         raise DataError(f"a share of {share:g} of the multiply-adds cannot be reached by pruning blocks; ask for more")
     fewest = bisect.bisect_left(range(len(chunks) + 1), True, key=lambda count: not dear(count))
-    return _without(network, input_size, chunks[:fewest])
+    small = _without(network, input_size, chunks[:fewest])
+    if views is not None:
+        renew_statistics(small, views)
+    return small
 
 
 def _graph(network: LesionNetwork, input_size: int) -> torch_pruning.DependencyGraph:
@@ -79,19 +88,28 @@ def _group(graph: torch_pruning.DependencyGraph, layer: nn.Conv2d, channels: lis
     return graph.get_pruning_group(layer, torch_pruning.prune_depthwise_conv_out_channels, channels)
 
 
-def _chunks(network: LesionNetwork, input_size: int) -> list[tuple[str, list[int]]]:
-    """(layer, channels) in the order in which they may go; of each layer, a quarter stays."""
-    network = copy.deepcopy(network).eval()
+def _importance(
+    network: LesionNetwork, input_size: int, layers: list[tuple[str, nn.Conv2d]], views: torch.Tensor | None, seed: int
+) -> list[torch.Tensor]:
+    if views is not None:
+        return fisher_information(network, [name for name, _ in layers], views, seed)
     graph = _graph(network, input_size)
-    importance = torch_pruning.importance.GroupMagnitudeImportance(p=2, normalizer="mean")
+    magnitude = torch_pruning.importance.GroupMagnitudeImportance(p=2, normalizer="mean")
+    return [magnitude(_group(graph, layer, list(range(layer.in_channels)))) for _, layer in layers]
+
+
+def _chunks(
+    network: LesionNetwork, input_size: int, share: float, views: torch.Tensor | None, seed: int
+) -> list[tuple[str, list[int]]]:
+    """(layer, channels) in the order in which they may go; of each layer, the share squared stays: a quarter at a half."""
+    network = copy.deepcopy(network).eval()
+    layers = _hidden_layers(network)
     ranked = []
-    for name, layer in _hidden_layers(network):
-        values = importance(_group(graph, layer, list(range(layer.in_channels))))
+    for (name, layer), values in zip(layers, _importance(network, input_size, layers, views, seed), strict=True):
         order = values.argsort().tolist()
-        for start in range(0, layer.in_channels - layer.in_channels // 4, CHUNK):
+        for start in range(0, layer.in_channels - int(layer.in_channels * share**2) - CHUNK + 1, CHUNK):
             channels = order[start : start + CHUNK]
-            if layer.in_channels - start - len(channels) >= layer.in_channels // 4:
-                ranked.append((float(values[channels].mean()), name, channels))
+            ranked.append((float(values[channels].mean()), name, channels))
     return [(name, channels) for _, name, channels in sorted(ranked)]
 
 

@@ -16,15 +16,17 @@ from export.coreml import Metadata
 from export.deployed import AGGREGATES, deploy
 from export.errors import ExportError
 from export.golden import write_golden
+from export.mediapipe import described
 from export.model_card import write_card
 from export.outliers import OutlierModel
 from export.record import ReleaseRecord
+from export.tflite_metadata import fingerprint
 from export.variants import ALL_VARIANTS, Limits, VariantWriter, check_parity, describe
 from mobile_runtime import synthetic
 from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.bundle import MANIFEST, Bundle
 from mobile_runtime.console import err
-from mobile_runtime.files import build_folder, sha256, sha256_bytes
+from mobile_runtime.files import build_folder, sha256
 from mobile_runtime.manifest import ClassSpec, FileEntry, InputSpec, Manifest, ScoreSpec, Variant, manifest_schema
 from mobile_runtime.resample import resample
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
@@ -97,7 +99,7 @@ def assemble(
     """
     if sha256(checkpoint) != record.provenance.checkpoint_sha256:
         raise ExportError(f"{checkpoint} is not the checkpoint that the release record was made for")
-    if sha256_bytes(int8) != record.int8_sha256:
+    if fingerprint(int8) != record.int8_sha256:
         raise ExportError("the static int8 model is not the one that the release record was made with")
     names = list(only or [name for name in ALL_VARIANTS if name in record.variants])
     if unknown := [name for name in names if name not in record.variants]:
@@ -174,6 +176,12 @@ def _write_documents(
         )
 
     placeholder = FileEntry(path="model_card.md", sha256="0" * 64, size_bytes=0, role="card")
+    draft = manifest([placeholder])
+    for name, variant in variants.items():
+        if variant.runtime == "litert":
+            path = folder / variant.path
+            path.write_bytes(described(path.read_bytes(), draft, variant))
+            variants[name] = variant.model_copy(update={"size_bytes": path.stat().st_size})
     (folder / "model_card.md").write_text(write_card(manifest([placeholder])), encoding="utf-8")
     (folder / "LICENCE-WEIGHTS.txt").write_text(WEIGHTS_LICENCE_TEXT, encoding="utf-8")
     for name, schema in SCHEMAS.items():

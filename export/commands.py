@@ -35,7 +35,7 @@ from train.splits import load_split
 app = typer.Typer(no_args_is_help=True, help="Write and rebuild bundles from trained checkpoints.")
 app.command(epilog="Example: python -m export card dist/bundle --results decisions.json")(card)
 app.command(epilog="Example: python -m export paths dist/bundle paths.json --images photographs")(paths)
-app.command(epilog="Example: python -m export mediapipe dist/bundle skintriage.tflite --check")(mediapipe)
+app.command(epilog="Example: python -m export mediapipe dist/bundle --images photos")(mediapipe)
 
 RELEASE = Path(__file__).parent / "release"
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]

@@ -1,4 +1,4 @@
-"""A variant of a bundle as one file that MediaPipe's `ImageClassifier` opens without further options."""
+"""What MediaPipe's `ImageClassifier` reads of a bundle's TFLite files, and what it makes of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from export.isolation import run_tool
 from export.tflite_metadata import About, Head, with_metadata
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.engines import LiteRTEngine
-from mobile_runtime.files import write_atomically
 from mobile_runtime.manifest import Manifest, Variant
 
 AUTHOR = "the skintriage authors"
@@ -70,46 +69,31 @@ def heads(manifest: Manifest, variant: Variant) -> tuple[Head, ...]:
     return tuple(found)
 
 
-def write_mediapipe(bundle: Bundle, out: Path, name: str | None = None) -> Variant:
-    """Write a variant with metadata to a file; the runtime reads it as before.
+def described(model: bytes, manifest: Manifest, variant: Variant) -> bytes:
+    """A TFLite variant with labels, colours, ranges, description, author and licence; it computes what it computed before."""
+    return with_metadata(model, about(manifest, variant), heads(manifest, variant))
+
+
+def check_mediapipe(bundle: Bundle, images: npt.NDArray[np.uint8], name: str | None = None) -> Agreement:
+    """Open a bundle's file in MediaPipe, in an environment of its own, and run it and this runtime on the same images.
 
     Args:
         bundle: with TFLite variants.
-        out: the .tflite file.
+        images: prepared uint8 RGB [N, S, S, 3], so that MediaPipe's own resizing has nothing to do.
         name: of the variant; None takes the default one.
 
     Raises:
         BundleError: no such variant, or its file is altered.
-        ExportError: the variant is not for LiteRT, or `out` is no .tflite file.
-        EngineError: LiteRT does not open the result, in which case nothing is written.
+        ExportError: the variant is not for LiteRT, MediaPipe or its environment fails, or the classifier's heads or labels are
+            not those of the bundle.
     """
     variant = bundle.variant(name)
     if variant.runtime != "litert":
         able = ", ".join(v.name for v in bundle.variants.values() if v.runtime == "litert") or "none in this bundle"
         raise ExportError(f"variant {variant.name} is for {variant.runtime}; MediaPipe reads TFLite: {able}")
-    if out.suffix != ".tflite" or out.is_dir():
-        raise ExportError(f"{out}: not the name of a .tflite file; give one")
-    model = with_metadata(bundle.model_bytes(variant), about(bundle.manifest, variant), heads(bundle.manifest, variant))
-    LiteRTEngine(model, variant)
-    with write_atomically(out) as temporary:
-        temporary.write_bytes(model)
-    return variant
-
-
-def check_mediapipe(model: bytes, bundle: Bundle, variant: Variant, images: npt.NDArray[np.uint8]) -> Agreement:
-    """Run MediaPipe's `ImageClassifier`, in an environment of its own, and this runtime on the same images.
-
-    Args:
-        model: from `with_metadata`.
-        bundle: that it was made from.
-        variant: that it was made from.
-        images: prepared uint8 RGB [N, S, S, 3], so that MediaPipe's own resizing has nothing to do.
-
-    Raises:
-        ExportError: MediaPipe or its environment fails, or the classifier's heads or labels are not those of the bundle.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    model = bundle.model_bytes(variant)
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
         (folder / "model.tflite").write_bytes(model)
         np.save(folder / "images.npy", images)
         run_tool("mediapipe", "mediapipe_classify.py", "model.tflite", "images.npy", "found.json", cwd=folder)
@@ -119,7 +103,7 @@ def check_mediapipe(model: bytes, bundle: Bundle, variant: Variant, images: npt.
     largest, same = 0.0, 0
     for number, row in enumerate(found["images"]):
         if list(row) != [head.name for head in expected]:
-            raise ExportError(f"MediaPipe finds heads {', '.join(row)}; mend export/mediapipe.py")
+            raise ExportError(f"MediaPipe finds heads {', '.join(row)}; write the bundle again, its file lacks metadata")
         for head in expected:
             scores = {label: score for label, _, score in row[head.name]}
             if sorted((label, text) for label, text, _ in row[head.name]) != sorted(zip(head.labels, head.names, strict=True)):

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from export.check import golden_set
 from export.errors import ExportError
-from export.mediapipe import Agreement, check_mediapipe, write_mediapipe
+from export.mediapipe import check_mediapipe
 from export.path_comparison import FIRST, SECOND, Comparison, Pair, Side
 from export.paths import compare_paths
 from mobile_runtime.bundle import Bundle
@@ -65,42 +65,34 @@ def paths(
 
 def mediapipe(
     folder: BundleArgument,
-    target: Annotated[Path, typer.Argument(metavar="OUT", help="The .tflite file to write.")],
     variant: Annotated[Optional[str], typer.Option(help="The bundle's default variant if left out.")] = None,
-    check: Annotated[
-        bool, typer.Option("--check", help="Compare MediaPipe with this runtime on the golden images, and on --images.")
-    ] = False,
     images: ImagesOption = None,
     limit: LimitOption = 50,
     seed: SeedOption = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Write a variant with TFLite metadata: labels, colours, ranges, description, author, licence.
+    """Open a variant's file in MediaPipe's ImageClassifier and compare it with this runtime.
 
-    MediaPipe's ImageClassifier opens the file as it is and gives three heads: probabilities, scores, outlier. --check runs it
-    in an environment of its own (0.5 GB), made in the cache on first use.
+    TFLite files of a bundle carry metadata (labels, colours, ranges, description, author, licence), so that the classifier
+    opens them as they are and gives three heads: probabilities, scores, outlier. It runs in an environment of its own (0.5 GB),
+    made in the cache on first use, on the golden images and on --images.
     """
     bundle = Bundle.load(folder)
-    if images is not None and not check:
-        raise DataError("--images is for --check; give both")
-    written = write_mediapipe(bundle, target, variant)
-    found: dict[str, Agreement] = {}
-    if check:
-        with _progress() as progress:
-            progress.add_task("classify by MediaPipe")
-            sets = {"golden": golden_set(bundle).pixels}
-            if images is not None:
-                sets["photographs"] = _photographs(images, bundle.manifest.input.size, limit, seed)
-            found = {name: check_mediapipe(target.read_bytes(), bundle, written, pixels) for name, pixels in sets.items()}
-    size = target.stat().st_size
+    chosen = bundle.variant(variant)
+    with _progress() as progress:
+        progress.add_task("classify by MediaPipe")
+        sets = {"golden": golden_set(bundle).pixels}
+        if images is not None:
+            sets["photographs"] = _photographs(images, bundle.manifest.input.size, limit, seed)
+        found = {name: check_mediapipe(bundle, pixels, chosen.name) for name, pixels in sets.items()}
     if as_json:
-        facts = {"bundle": bundle.id, "variant": written.name, "size_bytes": size}
         agreement = {name: asdict(entry) for name, entry in found.items()}
-        print_json({"schema_version": 1, "kind": "mediapipe", "agreement": agreement, **facts})
+        print_json(
+            {"schema_version": 1, "kind": "mediapipe", "agreement": agreement, "bundle": bundle.id, "variant": chosen.name}
+        )
         return
-    out.print(f"{target}: {written.name} of {bundle.id} with metadata, {size / 1024:.0f} KiB", soft_wrap=True)
     for name, entry in found.items():
-        text = f"MediaPipe {entry.mediapipe}, {name}: same class on {entry.same_class} of {entry.images}"
+        text = f"MediaPipe {entry.mediapipe}, {chosen.name}, {name}: same class on {entry.same_class} of {entry.images}"
         out.print(f"{text}, largest difference {entry.largest:.2g}", highlight=False, soft_wrap=True)
 
 

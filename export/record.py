@@ -26,6 +26,7 @@ class ReleaseRecord(BaseModel):
     """Fitted on validation images, measured on test images; see `export.release`.
 
     Attributes:
+        int8_sha256: fingerprint of the static int8 graph, see `export.tflite_metadata.fingerprint`.
         ranges: runtime -> value of its graph -> smallest and largest value on the calibration images.
     """
 

@@ -26,10 +26,11 @@ from export.outliers import OutlierModel, fit_outliers
 from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
 from export.tflite import write_tflite
+from export.tflite_metadata import fingerprint
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import sha256, sha256_bytes
+from mobile_runtime.files import sha256
 from mobile_runtime.manifest import AbstentionLimit, Provenance
 from mobile_runtime.pipeline import Prediction
 from mobile_runtime.statistics import wilson
@@ -163,7 +164,7 @@ def fit_release(
         version=title.version,
         default_variant=STATIC_VARIANT,
         default_operating_point="rule_out",
-        int8_sha256=sha256_bytes(int8),
+        int8_sha256=fingerprint(int8),
         quality=quality_limits(typical, parts["test"]),
         variants=variants,
         provenance=Provenance(

@@ -19,6 +19,7 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compress.flatbuffer import read, write
 from export.errors import ExportError
+from mobile_runtime.files import sha256_bytes
 
 FIELD = "TFLITE_METADATA"
 IDENTIFIER = b"M001"
@@ -96,6 +97,23 @@ def with_metadata(model: bytes, about: About, heads: Sequence[Head]) -> bytes:
         tree.buffers.append(schema.BufferT())
     tree.buffers[entry.buffer].data = np.frombuffer(_document(about, heads, side), np.uint8)
     return write(tree) + _archive(heads)
+
+
+def fingerprint(model: bytes) -> str:
+    """SHA-256 of what a model computes with, the same whether it is described or not.
+
+    Raises:
+        GraphError: the bytes are no TFLite model.
+    """
+    tree = read(model)
+    kept = [entry for entry in tree.metadata or [] if entry.name.decode() != FIELD]
+    if len(kept) != len(tree.metadata or []):
+        tree.buffers.pop()  # `with_metadata` put it last
+    tree.metadata = kept
+    tree.subgraphs[0].outputs = sorted(tree.subgraphs[0].outputs)
+    for signature in tree.signatureDefs or []:
+        signature.outputs.sort(key=lambda entry: entry.name)
+    return sha256_bytes(write(tree))
 
 
 def _archive(heads: Sequence[Head]) -> bytes:

@@ -36,10 +36,6 @@ def peers(
         Optional[Path], typer.Argument(help="Bundle folder with all variants, such as dist/bundle.", show_default=False)
     ] = None,
     only: Annotated[Optional[list[str]], typer.Option(help="Runtime to measure; repeat for more.", show_default=False)] = None,
-    mediapipe: Annotated[
-        Optional[Path],
-        typer.Option(help="TFLite file with one output and MediaPipe's metadata, for its ImageClassifier.", show_default=False),
-    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="48 samples each, not 640; stated in the result.")] = False,
     setup: Annotated[
         Optional[str],
@@ -57,8 +53,6 @@ def peers(
         return
     if bundle is None:
         raise DataError("no bundle; give its folder, such as dist/bundle, or make environments with --setup all")
-    if mediapipe is not None and not mediapipe.is_file():
-        raise DataError(f"{mediapipe}: no such file; check --mediapipe")
     machine = environment()
     rounds = race.QUICK if quick else race.FULL
     chosen = measurement.choose(only or [])
@@ -70,7 +64,7 @@ def peers(
             files.append(Path(folder) / f"{number}.jpg")
             files[-1].write_bytes(picture)
         frames = np.stack([pipeline.prepare(path) for path in files])
-        material = measurement.Material(loaded, files, frames, mediapipe)
+        material = measurement.Material(loaded, files, frames)
         with progress("measure", len(chosen) + rounds.count) as advance:
             runs, not_run, count = measurement.measure(chosen, material, rounds, only or [], advance)
     busy = busy_note(machine.load_average)

@@ -52,7 +52,7 @@ PEERS = (
     Peer("executorch", "int8", "float32_onnx"),
     Peer("pytorch", "float32", "float32_onnx"),
     Peer("skintriage", "shipped", task="picture"),
-    Peer("mediapipe", "given", task="picture"),
+    Peer("mediapipe", "int8", "static_wi8_ai8", task="picture"),
 )
 REFERENCES: dict[Task, str] = {"inference": "litert_float32", "picture": "skintriage_shipped"}
 RUNTIMES = tuple(dict.fromkeys(peer.runtime for peer in PEERS))
@@ -66,13 +66,11 @@ class Material:
     Attributes:
         files: picture files.
         frames: the same prepared, uint8 [N, S, S, 3].
-        mediapipe: a TFLite file with MediaPipe's metadata, or None.
     """
 
     bundle: Bundle
     files: Sequence[Path]
     frames: npt.NDArray[np.uint8]
-    mediapipe: Path | None = None
 
 
 def choose(only: Sequence[str]) -> list[Peer]:
@@ -156,7 +154,7 @@ def measure(
 
 def _without_folders(reason: str, material: Material) -> str:
     """A result must not say whose machine it is from."""
-    folders = [material.bundle.path, cache_root(), *([material.mediapipe.parent] if material.mediapipe else [])]
+    folders = [material.bundle.path, cache_root()]
     for folder in folders:
         reason = reason.replace(str(folder.resolve()), folder.name).replace(str(folder), folder.name)
     return reason
@@ -175,10 +173,6 @@ def _opening(peer: Peer, material: Material, model: Path) -> dict[str, Any]:
 
 
 def _model(peer: Peer, material: Material) -> Path:
-    if peer.runtime == "mediapipe":
-        if material.mediapipe is None:
-            raise EngineError("no file for it; give --mediapipe a TFLite file with one output and MediaPipe's metadata")
-        return material.mediapipe
     if peer.variant is None:
         return material.bundle.path
     variant = material.bundle.variant(peer.variant)

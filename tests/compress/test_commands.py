@@ -68,6 +68,15 @@ def test_a_run_is_pruned_and_distilled(tiny_run: TrainedRun, tmp_path: Path, cap
     assert status == 0, err
     costs = json.loads(out)
     assert costs["after"]["multiply_adds"] <= 0.6 * costs["before"]["multiply_adds"]
+    asked = tmp_path / "asked.safetensors"
+    status, _, err = call(capfd, "prune", tiny_run.checkpoint, asked, "--share", 0.6, "--data", tiny_run.data, "--limit", 32)
+    assert status == 0, err
+    first = "backbone.bn1.running_mean"  # measured anew
+    means = [load_checkpoint(path)[0].state_dict()[first] for path in (half, asked)]
+    assert not means[0].equal(means[1])
+    status, _, err = call(capfd, "prune", tiny_run.checkpoint, asked, "--data", tmp_path / "nowhere")
+    assert status == 2
+    assert "nowhere" in err
     recipe = tmp_path / "student.yaml"
     recipe.write_text(yaml.safe_dump({**load_recipe("tiny").model_dump(mode="json"), "name": "student", "epochs": 1}))
     words = ("--data", tiny_run.data, "--student", half, "--teacher", tiny_run.checkpoint, "--workers", 0)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import pytest
 import torch
 
+from compress.importance import fisher_information, renew_statistics
 from compress.pruning import CHUNK, cost, prune
 from mobile_runtime.errors import DataError
 from tests.conftest import TrainedRun
@@ -26,7 +28,7 @@ def whole(tiny_run: TrainedRun) -> LesionNetwork:
     return load_checkpoint(tiny_run.checkpoint)[0]
 
 
-@pytest.mark.parametrize("share", [0.7, 0.5])
+@pytest.mark.parametrize("share", [0.7, 0.5, 0.4])
 def test_no_more_than_the_share_of_the_work_is_left(whole: LesionNetwork, share: float) -> None:
     before = outputs(whole)
     small = prune(whole, 64, share)
@@ -52,7 +54,8 @@ def test_a_pruned_checkpoint_comes_back_as_it_was(whole: LesionNetwork, tiny_run
     assert all(p.grad is not None for p in again.parameters())
 
 
-def test_pruning_takes_the_channels_that_do_nothing_first(whole: LesionNetwork) -> None:
+@pytest.mark.parametrize("views", [None, PIXELS], ids=["weights", "pictures"])
+def test_pruning_takes_the_channels_that_do_nothing_first(whole: LesionNetwork, views: torch.Tensor | None) -> None:
     idle = LesionNetwork("mobilenetv2_035", 7)
     idle.load_state_dict(whole.state_dict())
     blocks = [block for stage in idle.backbone.blocks for block in stage if hasattr(block, "conv_pwl")]
@@ -64,8 +67,47 @@ def test_pruning_takes_the_channels_that_do_nothing_first(whole: LesionNetwork) 
             for norm in (block.bn1, block.bn2):
                 norm.bias[kept:] = 0
             block.conv_pwl.weight[:, kept:] = 0
-    small = prune(idle, 64, 0.8)
+    if views is not None:
+        renew_statistics(idle, views)  # as pruning does
+    small = prune(idle, 64, 0.8, views)
     assert torch.allclose(outputs(small), outputs(idle), atol=1e-4)  # float32, summed in another order
+
+
+def test_pictures_tell_what_the_weights_do_not(whole: LesionNetwork) -> None:
+    """Large weights behind an activation that stays at zero: they look important, and nothing depends on them."""
+    loud = LesionNetwork("mobilenetv2_035", 7)
+    loud.load_state_dict(whole.state_dict())
+    block = loud.backbone.blocks[3][1]
+    half = block.conv_pw.out_channels // 2
+    with torch.no_grad():
+        block.bn2.bias[half:] = -1e3  # ReLU6 gives zero
+        block.conv_pwl.weight[:, half:] *= 100
+    renew_statistics(loud, PIXELS)
+    before = outputs(loud)
+    (values,) = fisher_information(loud, ["backbone.blocks.3.1.conv_dw"], PIXELS)
+    assert torch.all(values[half:] == 0)
+    assert torch.count_nonzero(values[:half]) > half // 2
+    assert torch.equal(outputs(loud), before)
+    narrow = dict(prune(loud, 64, 0.9, PIXELS).named_modules())["backbone.blocks.3.1.conv_pw"]
+    assert narrow.out_channels < block.conv_pw.out_channels
+
+
+def test_the_same_seed_takes_the_same_channels(whole: LesionNetwork) -> None:
+    again = [prune(whole, 64, 0.5, PIXELS, seed=4) for _ in range(2)]
+    assert torch.equal(outputs(again[0]), outputs(again[1]))
+
+
+def test_statistics_are_those_of_the_pictures_given(whole: LesionNetwork) -> None:
+    moved = copy.deepcopy(whole)
+    norm = moved.backbone.bn1
+    norm.running_mean += 3
+    renew_statistics(moved, PIXELS)
+    seen: list[torch.Tensor] = []
+    hook = moved.backbone.conv_stem.register_forward_hook(lambda _module, _inputs, output: seen.append(output))
+    outputs(moved)
+    hook.remove()
+    assert torch.allclose(norm.running_mean, seen[0].mean((0, 2, 3)), atol=1e-5)  # float32 sums
+    assert norm.momentum == whole.backbone.bn1.momentum
 
 
 @pytest.mark.parametrize("share", [0, 0.04, 1, 2, float("nan")])

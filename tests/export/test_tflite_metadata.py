@@ -13,10 +13,10 @@ import pytest
 
 pytest.importorskip("ai_edge_quantizer")
 
-from compress.flatbuffer import read
+from compress.flatbuffer import read, write
 from export.errors import ExportError
 from export.mediapipe import about, heads
-from export.tflite_metadata import FIELD, IDENTIFIER, with_metadata
+from export.tflite_metadata import FIELD, IDENTIFIER, fingerprint, with_metadata
 from mobile_runtime import Bundle
 from mobile_runtime.engines import LiteRTEngine
 from mobile_runtime.flatbuffer import check_structure
@@ -62,8 +62,17 @@ def bundle() -> Bundle:
 
 
 @pytest.fixture(scope="module")
-def plain(bundle: Bundle) -> bytes:
+def shipped(bundle: Bundle) -> bytes:
     return bundle.model_bytes(bundle.variant())
+
+
+@pytest.fixture(scope="module")
+def plain(shipped: bytes) -> bytes:
+    """The shipped model without what is said of it."""
+    tree = read(shipped)
+    tree.metadata = [entry for entry in tree.metadata if entry.name.decode() != FIELD]
+    tree.buffers.pop()
+    return write(tree)
 
 
 @pytest.fixture(scope="module")
@@ -127,6 +136,20 @@ def test_the_runtime_reads_the_model_as_before(bundle: Bundle, plain: bytes, des
     assert before.keys() == after.keys()
     for role, values in before.items():
         np.testing.assert_array_equal(after[role], values)
+
+
+def test_the_shipped_file_is_described(shipped: bytes, described: bytes) -> None:
+    assert shipped == described
+
+
+def test_the_fingerprint_is_that_of_the_arithmetic(plain: bytes, described: bytes) -> None:
+    assert plain != described
+    assert fingerprint(plain) == fingerprint(described)
+    tree = read(plain)
+    weights = max(tree.buffers, key=lambda buffer: 0 if buffer.data is None else len(buffer.data))
+    weights.data = weights.data.copy()
+    weights.data[0] ^= 1
+    assert fingerprint(write(tree)) != fingerprint(plain)
 
 
 def test_writing_again_gives_the_same_bytes(bundle: Bundle, described: bytes) -> None:

@@ -67,7 +67,7 @@ def test_what_can_be_run_is_run_and_the_rest_is_said(bundle: Path, tmp_path: Pat
     assert list(report.runs) == ["litert_float32", "litert_int8", "onnxruntime_float32", "skintriage_shipped"]
     assert {*report.runs, *report.not_run} == {peer.name for peer in measurement.PEERS}
     assert "no variant" in report.not_run["onnxruntime_int8"] and "--setup openvino" in report.not_run["openvino_float32"]
-    assert "give --mediapipe" in report.not_run["mediapipe_given"]
+    assert "--setup mediapipe" in report.not_run["mediapipe_int8"]
     reference, int8 = report.runs["litert_float32"], report.runs["litert_int8"]
     assert reference.ratio is None and reference.largest_difference is None and reference.p50_ms.n == 6
     assert int8.ratio is not None and int8.ratio.value == 2 and int8.largest_difference == pytest.approx(0.1)
@@ -88,7 +88,6 @@ def test_one_peer_is_measured_with_its_reference(bundle: Path) -> None:
 def test_bad_input_is_refused(bundle: Path, tmp_path: Path) -> None:
     assert "or make environments with --setup all" in str(refused())
     assert "choose --only from litert, onnxruntime" in str(refused(str(bundle), "--only", "tensorrt"))
-    assert "check --mediapipe" in str(refused(str(bundle), "--mediapipe", str(tmp_path / "none.tflite")))
     absent = refused(str(bundle), "--only", "openvino", "--quick")
     assert isinstance(absent, EngineError) and "no environment for openvino" in str(absent)
     assert isinstance(refused("--setup", "tensorrt"), DataError)

@@ -21,7 +21,7 @@ def fisher_information(network: LesionNetwork, layers: Sequence[str], views: tor
     gradients' covariance is the Fisher information (Kunstner et al. 2019, section 2) and no label is needed.
 
     Args:
-        network: a fitted network; its gradients are cleared.
+        network: a fitted network.
         layers: names of convolutions.
         views: uint8 [N, 3, S, S].
         seed: of the labels.
@@ -35,7 +35,6 @@ def fisher_information(network: LesionNetwork, layers: Sequence[str], views: tor
     sums = {name: torch.zeros(modules[name].out_channels) for name in layers}
 
     def keep(name: str, output: torch.Tensor) -> None:
-        output.retain_grad()
         outputs[name] = output
 
     hooks = [modules[n].register_forward_hook(lambda _module, _inputs, output, name=n: keep(name, output)) for n in layers]
@@ -44,14 +43,12 @@ def fisher_information(network: LesionNetwork, layers: Sequence[str], views: tor
         for batch in _batches(views):
             logits = network(batch)
             labels = torch.multinomial(logits.detach().softmax(1), 1, generator=draw)[:, 0]
-            network.zero_grad()
-            F.cross_entropy(logits, labels, reduction="sum").backward()
-            for name, output in outputs.items():
-                sums[name] += (output.detach() * output.grad).sum((2, 3)).square().sum(0)
+            gradients = torch.autograd.grad(F.cross_entropy(logits, labels, reduction="sum"), [outputs[n] for n in layers])
+            for name, gradient in zip(layers, gradients, strict=True):
+                sums[name] += (outputs[name].detach() * gradient).sum((2, 3)).square().sum(0)
     finally:
         for hook in hooks:
             hook.remove()
-        network.zero_grad()
     return [sums[name] / (2 * len(views)) for name in layers]
 
 

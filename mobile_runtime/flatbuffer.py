@@ -20,6 +20,9 @@ MAX_WORK = 2_000_000
 busy for minutes."""
 MAX_TENSOR_BYTES = 256 * 1024 * 1024
 """Largest tensor: a shape of a few bytes may ask for all memory there is."""
+PADDING = 64
+"""Most bytes between the last part that is read and the end of a file: alignment, and options that are not looked into."""
+_ARCHIVE_ENTRY, _ARCHIVE_END = b"PK\x03\x04", b"PK\x05\x06"
 
 
 class StructureError(ValueError):
@@ -117,6 +120,7 @@ class _Walk:
     def __init__(self, data: bytes) -> None:
         self.data = data
         self.work = 0
+        self.end = 0
 
     def scalar(self, kind: str, at: int) -> int:
         size = struct.calcsize(f"<{kind}")
@@ -127,6 +131,7 @@ class _Walk:
     def inside(self, at: int, size: int) -> None:
         if at < 0 or size < 0 or at + size > len(self.data):
             raise StructureError(f"an offset leads to bytes {at}..{at + size} of {len(self.data)}")
+        self.end = max(self.end, at + size)
 
     def spend(self, work: int) -> None:
         self.work += work
@@ -222,6 +227,20 @@ def check_structure(data: bytes) -> None:
         tensors = len(model["subgraphs"][signature["subgraph"]]["tensors"])
         for entry in [*(signature["inputs"] or ()), *(signature["outputs"] or ())]:
             _in_range("signature's tensor", entry["tensor"], tensors)
+    _check_tail(data, walk.end)
+
+
+def _check_tail(data: bytes, end: int) -> None:
+    """Nothing follows the flatbuffer but padding and, whole, the archive of label files that TFLite metadata puts there."""
+    rest = len(data) - end
+    if rest <= PADDING:
+        return
+    if rest >= 22 and data[-22:-18] == _ARCHIVE_END:
+        directory, start = struct.unpack_from("<II", data, len(data) - 10)
+        archive = len(data) - 22 - directory - start
+        if end <= archive <= end + PADDING and data[archive : archive + 4] == _ARCHIVE_ENTRY:
+            return
+    raise StructureError(f"{rest} bytes follow the model that are no whole archive of label files: cut short or added to")
 
 
 def _buffer_bytes(walk: _Walk, buffer: dict[str, Any]) -> int:

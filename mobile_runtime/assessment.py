@@ -24,6 +24,7 @@ class Assessment:
         cancer: the same without premalignant lesions.
         outlier: the graph's outlier score, above `outlier_limit` for `abstain`; None when the variant gives none.
         outlier_limit: None when the variant has none.
+        remark: sentences that take the place of what the decision usually means; empty for one image.
         probabilities: class label -> probability; empty when the image must be retaken.
         quality: figures and reasons.
         operating_point: name of the locked threshold used.
@@ -47,11 +48,12 @@ class Assessment:
     threads: int
     outlier: float | None = None
     outlier_limit: float | None = None
+    remark: tuple[str, ...] = ()
 
     @property
     def advice(self) -> tuple[str, ...]:
         """Sentences to show: what the decision means, then what to do about each quality fault."""
-        return (MEANING[self.decision], *(ADVICE[reason] for reason in self.quality.reasons))
+        return (*(self.remark or (MEANING[self.decision],)), *(ADVICE[reason] for reason in self.quality.reasons))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON types in the shape of `assessment_schema`."""

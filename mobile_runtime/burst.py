@@ -14,6 +14,11 @@ from mobile_runtime.decision import Decision
 
 MIN_USABLE_SHARE = 0.5
 MAX_DISSENT = 0.25
+DISAGREE = "The pictures disagree with each other, so there is no score. Take them again."
+DISAGREEMENT = (
+    "{agreeing} of {usable} pictures were below the threshold for referral, the others were not. "
+    "If new pictures disagree as well, have a clinician look at the lesion."
+)
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     else:
         verdict = Decision.LOW_CONCERN if 1 - agreement <= MAX_DISSENT else Decision.RETAKE
     retake = verdict is Decision.RETAKE
+    agreeing = round(agreement * len(scored))
+    remark = (DISAGREE, DISAGREEMENT.format(agreeing=agreeing, usable=len(scored))) if retake else ()
     labels = scored[0].probabilities
     cancers = [f.cancer for f in scored if f.cancer is not None]
     outliers = [f.outlier for f in scored if f.outlier is not None]
@@ -93,5 +100,6 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
         cancer=float(np.median(cancers)) if cancers and not retake else None,
         probabilities={} if retake else {k: float(np.median([f.probabilities[k] for f in scored])) for k in labels},
         outlier=float(np.median(outliers)) if outliers else None,
+        remark=remark,
     )
     return BurstAssessment(assessment, tuple(frames), len(scored), float(high - low) / 2, agreement)

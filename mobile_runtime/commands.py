@@ -9,6 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
+import numpy as np
+import numpy.typing as npt
 import typer
 from rich.console import Group
 from rich.markup import escape
@@ -51,15 +53,18 @@ def assess(
     watched: Annotated[
         Optional[Path], typer.Option("--watch", help="Give each new photograph of this folder a JSON and a picture in --out.")
     ] = None,
+    as_burst: Annotated[bool, typer.Option("--burst", help="The photographs are frames of one lesion: one verdict.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Give a verdict on each photograph.
+    """Give a verdict on each photograph, or on several of one lesion.
 
     A bad image is reported and the rest go on; the exit status is then 1. With --watch it goes on until interrupted; each
     photograph gets its verdict once, across restarts, and half-copied files are waited for.
     """
     if (images is None) == (watched is None):
         raise CaptureError("give photographs, or a folder with --watch, and not both")
+    if as_burst and watched is not None:
+        raise CaptureError("--burst takes the photographs of one lesion, --watch gives each photograph its own verdict")
     pipeline = TriagePipeline(bundle, variant, operating_point, threads)
     if watched is not None:
         if folder is None or folder.resolve() == watched.resolve():
@@ -69,6 +74,9 @@ def assess(
         _watch(pipeline, watched, folder, as_json)
         return
     assert images is not None
+    if as_burst:
+        _assess_burst(pipeline, images, folder, as_json)
+        return
     documents: list[dict[str, Any]] = []
     failed = 0
     shown = images if as_json or len(images) < 20 else track(images, "assess", console=err, transient=True)
@@ -209,19 +217,39 @@ def serve(
         server.serve_forever()
 
 
+def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | None, as_json: bool) -> None:
+    found = pipeline.assess_burst(images)
+    title = f"{len(images)} pictures of one lesion, {found.usable} usable"
+    _show(pipeline, found.assessment, normalize(images[0], pipeline.input_size).image, title, folder, "burst", as_json)
+    if as_json:
+        print_json({"images": [str(image) for image in images], **found.to_dict()})
+
+
 def _assess_one(
     pipeline: TriagePipeline, image: ImageInput, title: str, folder: Path | None, stem: str, quiet: bool
 ) -> Assessment:
     captured = normalize(image, pipeline.input_size)
     assessment = pipeline.assess_prepared(captured.image, captured.region_px)
+    _show(pipeline, assessment, captured.image, title, folder, stem, quiet)
+    return assessment
+
+
+def _show(
+    pipeline: TriagePipeline,
+    assessment: Assessment,
+    prepared: npt.NDArray[np.uint8],
+    title: str,
+    folder: Path | None,
+    stem: str,
+    quiet: bool,
+) -> None:
     names = {spec.label: spec.name for spec in pipeline.manifest.classes}
     written = None
     if folder is not None:
-        picture = annotate.draw(captured.image, assessment, names, title)
+        picture = annotate.draw(prepared, assessment, names, title)
         written = annotate.save(picture, folder / f"{stem}.verdict.png")
     if not quiet:
         _print_verdict(assessment, names, title, written)
-    return assessment
 
 
 def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, written: Path | None) -> None:

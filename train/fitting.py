@@ -24,6 +24,7 @@ from train.cache import open_cache
 from train.checkpoint import save_checkpoint
 from train.datasets import Example
 from train.loading import label_masks
+from train.memory import keep_freed_memory
 from train.metrics import score
 from train.network import LesionNetwork, initialize
 from train.partition import node_counts, partition
@@ -250,6 +251,8 @@ def fit(
     if recipe.ema_decay > 0:
         callbacks.append(EMAWeightAveraging(decay=recipe.ema_decay))
     gpu = torch.cuda.is_available()
+    if not gpu:
+        keep_freed_memory()
     table = CSVLogger(out, name="logs", version="")
     finished = saved is not None and saved["epoch"] + 1 >= recipe.epochs
     trainer = L.Trainer(

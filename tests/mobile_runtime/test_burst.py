@@ -45,6 +45,8 @@ def test_disagreement_below_the_threshold_is_not_reassuring() -> None:
     found = combine([frame(v) for v in (0.05, 0.06, 0.04, 0.5, 0.9)])
     assert found.decision is Decision.RETAKE
     assert found.malignancy is None
+    advice = found.to_dict()["advice"]
+    assert "disagree" in advice[0] and advice[1].startswith("3 of 5 pictures were below")  # not that the pictures are poor
 
 
 def test_a_median_above_is_referred_despite_dissent() -> None:

@@ -51,6 +51,18 @@ def test_a_batch_reports_the_bad_and_goes_on(tiny_bundle: Path, photo: Path, tmp
         assert name in document["error"]
 
 
+def test_several_pictures_of_one_lesion_get_one_verdict(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    words = ["assess", *[str(photo)] * 3, "--burst", "--bundle", str(tiny_bundle), "--out", str(tmp_path / "verdicts")]
+    found = CliRunner().invoke(app, [*words, "--json"])
+    assert found.exit_code == 0, found.output
+    document = json.loads(found.stdout)
+    single = json.loads(CliRunner().invoke(app, ["assess", str(photo), "--bundle", str(tiny_bundle), "--json"]).stdout)[0]
+    assert (document["decision"], document["malignancy"]) == (single["decision"], single["malignancy"])
+    assert len(document["burst"]["frames"]) == 3
+    assert (tmp_path / "verdicts" / "burst.verdict.png").is_file()
+    assert "3 pictures of one lesion" in CliRunner().invoke(app, words).output
+
+
 def test_help_has_an_example() -> None:
     for verb in ("assess", "assess-archive", "demo", "info", "verify", "serve"):
         found = CliRunner().invoke(app, [verb, "--help"])
@@ -76,7 +88,7 @@ def test_the_command_sees_what_the_pipeline_sees(tmp_path: Path) -> None:
     assert document["quality"]["region_px"] == 40
 
 
-@pytest.mark.parametrize("words", [[], ["a.jpg", "--watch", "folder"], ["--watch", "folder"]])
+@pytest.mark.parametrize("words", [[], ["a.jpg", "--watch", "folder"], ["--watch", "folder"], ["--watch", "folder", "--burst"]])
 def test_assess_says_what_it_needs(words: list[str]) -> None:
     done = CliRunner().invoke(app, ["assess", *words])
     assert type(done.exception).__name__ == "CaptureError"

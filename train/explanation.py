@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from sklearn.manifold import TSNE
+from torch import nn
 
 from mobile_runtime.errors import DataError
 from train.network import LesionNetwork, turned_back
@@ -48,11 +49,26 @@ def saliency(network: LesionNetwork, pixels: Pixels, mask: Floats) -> Floats:
     return gradient[0].abs().sum(0).numpy()
 
 
+class _Probe(nn.Module):
+    """From a picture to the log probability of the marked classes, by way of `maps`, the last feature maps."""
+
+    def __init__(self, network: LesionNetwork, mask: Floats) -> None:
+        super().__init__()
+        self.network, self.mask = network, mask
+        self.maps = nn.Identity()
+
+    def forward(self, batch: torch.Tensor) -> torch.Tensor:
+        maps = self.maps(self.network.backbone.forward_features(self.network.views(batch)))
+        if maps.ndim != 4:
+            raise DataError("Grad-CAM needs a convolutional backbone, this one has no feature maps; leave it out with --no-cam")
+        logits = self.network.head(self.network.averaged(self.network.backbone.forward_head(maps)))
+        return _log_probability(logits, self.mask)[None]
+
+
 def grad_cam(network: LesionNetwork, pixels: Pixels, mask: Floats) -> Floats:
     """Where the last feature maps speak for the marked classes (Selvaraju et al. 2017, Grad-CAM, eq. 1 and 2).
 
-    This is our own short form of it, of the log probability so that several classes can be asked about: timm networks hand out
-    their last feature maps, so no hooks and no further library are needed.
+    Of the log probability, so that several classes can be asked about.
 
     Args:
         network: in evaluation mode, with a convolutional backbone.
@@ -65,15 +81,11 @@ def grad_cam(network: LesionNetwork, pixels: Pixels, mask: Floats) -> Floats:
     Raises:
         DataError: the backbone has no feature maps.
     """
-    with torch.no_grad():
-        maps = network.backbone.forward_features(network.views(_as_batch(pixels)))
-    if maps.ndim != 4:
-        raise DataError("Grad-CAM needs a convolutional backbone, this one has no feature maps; leave it out with --no-cam")
-    logits = network.head(network.averaged(network.backbone.forward_head(maps.requires_grad_())))
-    (gradient,) = torch.autograd.grad(_log_probability(logits, mask), maps)
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    heats = torch.relu((weights * maps).sum(1, keepdim=True)).detach()
-    heat = turned_back(heats, network.orientations)[0, 0].numpy()
+    from captum.attr import LayerGradCam  # imports matplotlib's pyplot, for which no other command should wait
+
+    probe = _Probe(network, mask)
+    heats = LayerGradCam(probe, probe.maps).attribute(_as_batch(pixels).requires_grad_(), relu_attributions=True).detach()
+    heat: Floats = turned_back(heats, network.orientations)[0, 0].numpy()
     size = pixels.shape[0]
     heat = cv2.resize(heat, (size, size), interpolation=cv2.INTER_LINEAR)
     return heat / heat.max() if heat.max() > 0 else heat

@@ -22,6 +22,11 @@ MAX_FULL_PIXELS = {"JPEG": 50_000_000, "MPO": 50_000_000, "HEIC": 50_000_000, "P
 """Most pixels decoded in full, by format; JPEGs beyond that must allow a reduced scale. With alpha, profile and orientation at
 once, more of them would take over 2 s or, as WebP, over 1 GiB. Cameras write neither PNG nor WebP."""
 
+LARGE_PIXELS = 24_000_000
+"""From here on a JPEG that is off the grid of every scale is decoded at half scale all the same, where its short side is many
+times what is needed: in full it would take up to 2 s, and half a reduced pixel aside is then next to nothing."""
+_TO_SPARE = 8
+
 # At debug level Pillow logs the values of EXIF tags: who took a picture and when must not get into an app's log.
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.INFO)
 
@@ -114,8 +119,8 @@ def open_upright(
     Args:
         data: the bytes of a JPEG, PNG or WebP file, or of a HEIC file where pillow-heif is installed.
         min_short_side: let big JPEGs be decoded at 1/2, 1/4 or 1/8 DCT scale as long as the short side keeps this many
-            pixels and both the image and its centre square are whole pixels at that scale; the result is then that much
-            smaller. None decodes in full.
+            pixels and both the image and its centre square are whole pixels at that scale (from `LARGE_PIXELS` on, half scale
+            needs no whole pixels); the result is then that much smaller. None decodes in full.
         name: what error messages call the image.
         crop: gets the width and height of the upright image as decoded and gives the box to return; pixels outside it
             are spared the colour conversion, those inside come out the same.
@@ -196,6 +201,10 @@ def _draft(image: Image.Image, min_short_side: int) -> None:
         if on_grid and short // scale >= min_short_side:
             image.draft(None, (image.width // scale, image.height // scale))
             return
+    # What is over the limit in full stays refused: nobody's camera writes it, and decoding it even so would take seconds.
+    decodable = LARGE_PIXELS <= image.width * image.height <= MAX_FULL_PIXELS["JPEG"]
+    if decodable and short // 2 >= _TO_SPARE * min_short_side:
+        image.draft(None, (image.width // 2, image.height // 2))
 
 
 def _orientation(image: Image.Image) -> int:

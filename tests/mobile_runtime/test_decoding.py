@@ -10,6 +10,7 @@ import zlib
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,8 +19,11 @@ from PIL import Image, ImageFile
 
 from benchmarks.capture_scenes import encode, exif, scene, stored
 from mobile_runtime import colour_profiles, decoding
+from mobile_runtime.capture import prepare
 from mobile_runtime.decoding import decode, open_upright, read_bytes
 from mobile_runtime.errors import CaptureError
+from mobile_runtime.resample import resample
+from mobile_runtime.synthetic import lesion
 
 SMALL = scene()[200:248, 300:364]
 PROFILE = colour_profiles.rgb_profile(colour_profiles.DISPLAY_P3)
@@ -230,6 +234,16 @@ def test_dct_scaling_keeps_the_short_side_whichever_way_is_up(orientation: int) 
 def test_dct_scaling_is_only_for_pictures_on_its_grid(width: int, height: int, expected: int) -> None:
     data = encode(scene(width, height), "JPEG")
     assert decode(data, min_short_side=100).shape[0] == expected
+
+
+def test_large_pictures_off_the_grid_are_decoded_at_half_scale_and_come_out_the_same() -> None:
+    square = cv2.resize(lesion("mel", 1, 800), (5001, 5001), interpolation=cv2.INTER_CUBIC)[1:-1]
+    data = encode(square, "JPEG", quality=90)
+    assert decode(data, min_short_side=2 * 144).shape == (2500, 2501, 3)
+    assert decode(data, min_short_side=2 * 200).shape == square.shape  # half a reduced pixel aside would count
+    full = resample(decode(data)[:, 1:5000], 144)
+    # Half a reduced pixel is a 35th of a pixel of the result, whose neighbours differ by up to 60 levels.
+    assert np.abs(prepare(data, 144).astype(int) - full).max() <= 2
 
 
 def test_multi_picture_jpegs_give_their_first_picture() -> None:

@@ -53,9 +53,13 @@ def bombs() -> dict[str, bytes]:
     costly = {"exif": _exif(), "icc_profile": rgb_profile(DISPLAY_P3)}
     colour = (190, 140, 120)
     square = Image.new("RGBA", (5656, 5656), (*colour, 99))
+    smaller = square.resize((4000, 4000))
     return {
-        "bomb_png_rgba": _encode(square, "PNG", compress_level=1, **costly),
-        "bomb_png_palette": _encode(square.convert("RGB").quantize(8), "PNG", transparency=0, **costly),
+        "bomb_png_rgba": _encode(square, "PNG", compress_level=1, exif=_exif()),
+        "bomb_png_rgb": _encode(square.convert("RGB"), "PNG", compress_level=1, **costly),
+        "bomb_png_costly": _encode(smaller, "PNG", compress_level=1, **costly),
+        "bomb_png_palette": _encode(smaller.convert("RGB").quantize(8), "PNG", transparency=0, **costly),
+        "bomb_png_costly_over": _encode(square, "PNG", compress_level=1, **costly),
         "bomb_png_wide": _plain_png(2_000_000, 16),
         "bomb_png_grey_16": _plain_png(5656, 5656, colour=0, depth=16),
         "bomb_png_over": _plain_png(10_000, 10_000),
@@ -67,7 +71,8 @@ def bombs() -> dict[str, bytes]:
         "bomb_jpeg_cmyk": _encode(Image.new("CMYK", (7071, 7071)), "JPEG", quality=30, exif=costly["exif"]),
         "bomb_jpeg_reduced": _encode(Image.new("RGB", (10_000, 10_000), colour), "JPEG", quality=30, **costly),
         "bomb_jpeg_over": _encode(Image.new("RGB", (9_999, 9_999), colour), "JPEG", quality=30, **costly),
-        "bomb_webp": _encode(square.resize((4898, 4898)), "WEBP", quality=1, method=0, **costly),
+        "bomb_webp": _encode(square.resize((4898, 4898)), "WEBP", quality=1, method=0, exif=_exif()),
+        "bomb_webp_costly": _encode(smaller, "WEBP", quality=1, method=0, **costly),
         "bomb_webp_over": _encode(Image.new("RGB", (16_383, 2_000), colour), "WEBP", quality=1, method=0),
     }
 

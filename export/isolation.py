@@ -20,6 +20,8 @@ FOREIGN = Path(__file__).parent / "foreign"
 PYTHON = "3.11"
 """Minor version that the pins were resolved for."""
 _READY = ".ready"
+_MAKE_UV = Path(__file__).resolve().parents[1] / ".venvs" / "uv" / "bin" / "uv"
+"""Where the Makefile puts uv; pip alone is pickier about these pins."""
 
 
 def tool_folder(tool: str) -> Path:
@@ -47,7 +49,7 @@ def tool_python(tool: str) -> Path:
     shutil.rmtree(folder, ignore_errors=True)  # what an interrupted run left
     folder.parent.mkdir(parents=True, exist_ok=True)
     python = str(_interpreter(folder))
-    if uv := shutil.which("uv"):
+    if uv := shutil.which("uv") or (str(_MAKE_UV) if _MAKE_UV.is_file() else None):
         steps = [
             [uv, "venv", "--quiet", "--python", PYTHON, str(folder)],
             [uv, "pip", "install", "--quiet", "--python", python, "--requirement", pins],

@@ -19,8 +19,10 @@ FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 100_000_000
 MAX_FULL_PIXELS = {"JPEG": 50_000_000, "MPO": 50_000_000, "HEIC": 50_000_000, "PNG": 32_000_000, "WEBP": 24_000_000}
-"""Most pixels decoded in full, by format; JPEGs beyond that must allow a reduced scale. With alpha, profile and orientation at
-once, more of them would take over 2 s or, as WebP, over 1 GiB. Cameras write neither PNG nor WebP."""
+"""Most pixels decoded in full, by format; JPEGs beyond that must allow a reduced scale. More of them would take over 2 s or, as
+WebP, over 1 GiB. Cameras write neither PNG nor WebP."""
+MAX_COSTLY_PIXELS = 16_000_000
+"""The same for pictures with both alpha and a profile, whose colours take four times as long."""
 
 LARGE_PIXELS = 24_000_000
 """From here on a JPEG that is off the grid of every scale is decoded at half scale all the same, where its short side is many
@@ -81,9 +83,11 @@ def check_size(width: int, height: int, name: str = "image") -> None:
         raise CaptureError(f"{name}: {width}x{height} is over {MAX_PIXELS} pixels; export a smaller image")
 
 
-def _check_full_size(width: int, height: int, kind: str, name: str) -> None:
-    if width * height > (limit := MAX_FULL_PIXELS[kind]):
-        raise CaptureError(f"{name}: {kind} of {width}x{height}, the limit is {limit} pixels; export a smaller image")
+def _check_full_size(width: int, height: int, kind: str, name: str, costly: bool = False) -> None:
+    limit = min(MAX_COSTLY_PIXELS, MAX_FULL_PIXELS[kind]) if costly else MAX_FULL_PIXELS[kind]
+    if width * height > limit:
+        what = f"{kind} with alpha and profile" if costly else kind
+        raise CaptureError(f"{name}: {what} of {width}x{height}, the limit is {limit} pixels; export a smaller image")
 
 
 def decode(data: bytes, min_short_side: int | None = None, name: str = "image") -> npt.NDArray[np.uint8]:
@@ -171,7 +175,8 @@ def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
             raise CaptureError(f"{name}: truncated, its end is missing; copy or take it again")
         if min_short_side is not None and image.format in ("JPEG", "MPO"):
             _draft(image, min_short_side)
-        _check_full_size(image.width, image.height, str(image.format), name)
+        costly = image.has_transparency_data and bool(image.info.get("icc_profile"))
+        _check_full_size(image.width, image.height, str(image.format), name, costly)
         image.load()
         method = _TO_UPRIGHT.get(_orientation(image))
         # Leaving the block closes the file, not the pixels.

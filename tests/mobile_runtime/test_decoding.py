@@ -246,6 +246,16 @@ def test_large_pictures_off_the_grid_are_decoded_at_half_scale_and_come_out_the_
     assert np.abs(prepare(data, 144).astype(int) - full).max() <= 2
 
 
+def test_alpha_and_a_profile_at_once_have_a_limit_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    clear = Image.fromarray(np.dstack([SMALL, np.full(SMALL.shape[:2], 99, np.uint8)]))
+    monkeypatch.setattr(decoding, "MAX_COSTLY_PIXELS", SMALL.shape[0] * SMALL.shape[1] - 1)
+    for name in ("PNG", "WEBP"):
+        with pytest.raises(CaptureError, match=rf"{name} with alpha and profile of 64x48, the limit is 3071 pixels"):
+            decode(encode(clear, name, icc_profile=PROFILE))
+        for picture, options in ((clear, {}), (Image.fromarray(SMALL), {"icc_profile": PROFILE})):
+            assert decode(encode(picture, name, **options)).shape == SMALL.shape
+
+
 def test_multi_picture_jpegs_give_their_first_picture() -> None:
     second = Image.new("RGB", (640, 480), "red")
     data = encode(scene(), "MPO", save_all=True, append_images=[second], quality=95)

@@ -22,7 +22,7 @@ MAX_FULL_PIXELS = {"JPEG": 50_000_000, "MPO": 50_000_000, "HEIC": 50_000_000, "P
 """Most pixels decoded in full, by format; JPEGs beyond that must allow a reduced scale. More of them would take over 2 s or, as
 WebP, over 1 GiB. Cameras write neither PNG nor WebP."""
 MAX_COSTLY_PIXELS = 16_000_000
-"""The same for pictures with both alpha and a profile, whose colours take four times as long."""
+"""The same for pictures with both alpha and a profile: converting their colours takes longest."""
 
 LARGE_PIXELS = 24_000_000
 """From here on a JPEG that is off the grid of every scale is decoded at half scale all the same, where its short side is many

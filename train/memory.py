@@ -12,8 +12,8 @@ _LARGEST = 2**31 - 1
 def keep_freed_memory() -> bool:
     """Let the allocator keep what a training step frees, for the next step.
 
-    glibc gives large blocks back to the kernel at once, and each step pays for every page of its activations again: a third of
-    the time of a MobileNetV2 at 144 pixels on two cores (44 images a second with, 66 without).
+    glibc gives large blocks back to the kernel at once, and each step pays for every page of its activations again. It is told
+    for the whole process.
 
     Returns:
         Whether the C library is one that can be told so.

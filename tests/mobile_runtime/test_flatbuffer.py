@@ -39,6 +39,14 @@ def test_truncation_is_refused(models: dict[str, bytes]) -> None:
             check_structure(data[:length])
 
 
+def test_nothing_may_follow_the_model_but_a_whole_archive(models: dict[str, bytes]) -> None:
+    data = next(iter(models.values()))
+    added = bytes(flatbuffer.PADDING + 1)
+    for changed in (data + added, data + added + data[-22:], data[:-22] + added + data[-22:]):
+        with pytest.raises(StructureError, match="follow the model"):
+            check_structure(changed)
+
+
 def test_damage_never_raises_anything_else(models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Random bytes where the walk reads: offsets, counts, indices."""
     read: set[int] = set()

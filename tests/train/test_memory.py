@@ -21,7 +21,7 @@ def faults():
 if sys.argv[1] == "keep":
     assert keep_freed_memory()
 faults(), faults()  # until the heap has grown
-print(faults())
+print(min(faults() for _ in range(5)))
 """
 
 
@@ -31,5 +31,6 @@ def test_blocks_are_not_fetched_from_the_kernel_again() -> None:
         done = subprocess.run([sys.executable, "-c", PROBE, how], capture_output=True, text=True, check=True)
         return int(done.stdout)
 
-    # Huge pages may make either count smaller, never the kept one larger: a page or two of Python's own remain.
+    # The fewest of five rounds: a small block that lands in the middle of the heap makes it grow once more in one of them.
+    # Huge pages make either count smaller: 4 x 32 faults are the fewest of the plain one, a page or two of Python's own remain.
     assert probe("keep") < 100 <= probe("plain")

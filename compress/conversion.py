@@ -15,9 +15,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from compress.correction import correct_logits
 from compress.flatbuffer import GraphError
 from compress.quantization import quantize
-from compress.ranges import collect_ranges
+from compress.ranges import Ranges, collect_ranges
 from compress.rounding import round_weights
 from train.network import LesionNetwork
 
@@ -56,8 +57,21 @@ def make_forms(network: LesionNetwork, size: int, calibration: npt.NDArray[np.ui
         GraphError: the network cannot be converted or quantized.
     """
     base = convert(Probabilities(network), size)
+    return Forms(base, quantize(*prepare_static(base, calibration, seed)))
+
+
+def prepare_static(base: bytes, calibration: npt.NDArray[np.uint8], seed: int = 0) -> tuple[bytes, str, Ranges]:
+    """What `quantize` is to be given for the static int8 form: the graph with rounded weights and corrected biases, the recipe's
+    name, and the ranges of activations.
+
+    Args:
+        base: float32 TFLite flatbuffer with an output `probabilities`, at temperature 1.
+        calibration: prepared images of the calibration set, uint8 [M, S, S, 3].
+        seed: of the rounding's draw.
+    """
     rounded = round_weights(base, list(calibration), seed)
-    return Forms(base, quantize(rounded, STATIC, collect_ranges(rounded, calibration)))
+    ranges = collect_ranges(rounded, calibration)
+    return correct_logits(base, rounded, STATIC, ranges, calibration), STATIC, ranges
 
 
 @contextlib.contextmanager

@@ -93,18 +93,37 @@ def with_temperature(model: bytes, temperature: float) -> bytes:
     if not (temperature > 0 and math.isfinite(temperature)):
         raise GraphError(f"temperature {temperature} is not a positive number")
     tree = read(model)
-    graph = tree.subgraphs[0]
-    softmax = [op for op in graph.operators if code(tree, op) == _OPS.SOFTMAX]
-    if len(softmax) != 1:
-        raise GraphError(f"the graph has {len(softmax)} softmax ops, temperature needs exactly one")
-    layer = next((op for op in graph.operators if softmax[0].inputs[0] in list(op.outputs)), None)
-    if layer is None or code(tree, layer) != _OPS.FULLY_CONNECTED:
-        raise GraphError("the softmax is not fed by a fully connected layer")
-    for index in layer.inputs[1:]:
+    for index in _head(tree).inputs[1:]:
         if index < 0:
             continue
         set_constant(tree, index, constant(tree, index) / np.float32(temperature))
     return write(swept(tree))
+
+
+def with_shifted_logits(model: bytes, shift: npt.NDArray[np.float32]) -> bytes:
+    """Add a constant to each logit of a float graph, float32 [C]: it goes into the bias of the layer before the softmax.
+
+    Raises:
+        GraphError: the softmax is not fed by a float fully connected layer with a bias.
+    """
+    tree = read(model)
+    inputs = _head(tree).inputs
+    if len(inputs) < 3 or inputs[2] < 0:
+        raise GraphError("the layer before the softmax has no bias")
+    set_constant(tree, inputs[2], constant(tree, inputs[2]) + shift.astype(np.float32))
+    return write(swept(tree))
+
+
+def _head(tree: Any) -> Any:
+    """The layer whose outputs are the logits."""
+    graph = tree.subgraphs[0]
+    softmax = [op for op in graph.operators if code(tree, op) == _OPS.SOFTMAX]
+    if len(softmax) != 1:
+        raise GraphError(f"the graph has {len(softmax)} softmax ops, where exactly one is needed")
+    layer = next((op for op in graph.operators if softmax[0].inputs[0] in list(op.outputs)), None)
+    if layer is None or code(tree, layer) != _OPS.FULLY_CONNECTED:
+        raise GraphError("the softmax is not fed by a fully connected layer")
+    return layer
 
 
 def with_quantized_input(model: bytes) -> bytes:

@@ -13,6 +13,7 @@ from torch import nn
 from compress.importance import fisher_information, renew_statistics
 from mobile_runtime.errors import DataError
 from train.network import LesionNetwork
+from train.normalization import is_folded, restore_normalization
 
 CHUNK = 8
 """Channels go so many at a time: what int8 kernels work on at once."""
@@ -38,9 +39,10 @@ def prune(
     """Take expansion channels off the inverted residual blocks, the weakest first, until so much of the work is left.
 
     Channels go in chunks, so that widths suit the kernels; what the blocks hand on, the stem and the head keep their widths.
-    With training pictures, a channel's importance is its Fisher information, and batch normalization is measured anew at the
-    end. Without, it is DepGraph's group magnitude (section 3.3): the norm of all weights that the channel is tied to, relative
-    to the layer's mean. Either way the network loses accuracy: distil it afterwards.
+    With training pictures, a channel's importance is its Fisher information for each multiply-add that it costs (Theis et al.
+    2018, section 2.3), and batch normalization is measured anew at the end. Without, it is DepGraph's group magnitude (section
+    3.3): the norm of all weights that the channel is tied to, relative to the layer's mean. Either way the network loses
+    accuracy: distil it afterwards.
 
     Args:
         network: a fitted network; left as it is.
@@ -57,6 +59,9 @@ def prune(
     """
     if not 0.05 <= share <= 0.95:
         raise DataError(f"a share of {share:g} of the multiply-adds cannot be left; give one from 0.05 to 0.95")
+    network = copy.deepcopy(network).eval()
+    if views is not None and is_folded(network):
+        restore_normalization(network, views)
     chunks = _chunks(network, input_size, share, views, seed)
     if not chunks:
         raise DataError("the network has no inverted residual blocks, hence nothing to prune")
@@ -102,12 +107,15 @@ def _chunks(
     network: LesionNetwork, input_size: int, share: float, views: torch.Tensor | None, seed: int
 ) -> list[tuple[str, list[int]]]:
     """(layer, channels) in the order in which they may go; of each layer, the share squared stays: a quarter at a half."""
-    network = copy.deepcopy(network).eval()
     layers = _hidden_layers(network)
+    whole = cost(network, input_size).multiply_adds
     ranked = []
     for (name, layer), values in zip(layers, _importance(network, input_size, layers, views, seed), strict=True):
         order = values.argsort().tolist()
-        for start in range(0, layer.in_channels - int(layer.in_channels * share**2) - CHUNK + 1, CHUNK):
+        starts = range(0, layer.in_channels - int(layer.in_channels * share**2) - CHUNK + 1, CHUNK)
+        if views is not None and starts:
+            values = values / (whole - cost(_without(network, input_size, [(name, order[:CHUNK])]), input_size).multiply_adds)
+        for start in starts:
             channels = order[start : start + CHUNK]
             ranked.append((float(values[channels].mean()), name, channels))
     return [(name, channels) for _, name, channels in sorted(ranked)]

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 
 from mobile_runtime.manifest import Estimate, OperatingPoint
 from mobile_runtime.pipeline import Prediction
@@ -19,6 +20,8 @@ AIMS = {
     "balanced": "largest sensitivity + specificity",
     "rule_in": "specificity >= 0.95",
 }
+NEAREST = 100
+"""So many images around a threshold say how far it moves from one variant to another."""
 Bools = npt.NDArray[np.bool_]
 
 
@@ -41,6 +44,28 @@ def thresholds(truth: Bools, malignancy: npt.NDArray[np.float32]) -> dict[str, f
         "balanced": float(cuts[np.argmax(sensitivity + specificity)]),
         "rule_in": float(cuts[np.flatnonzero(specificity >= 0.95)[0]]),
     }
+
+
+def carried(
+    cuts: dict[str, float], reference: npt.NDArray[np.float32], own: npt.NDArray[np.float32]
+) -> dict[str, float]:
+    """The thresholds by which another variant of the network decides as the first one does.
+
+    Fitted by itself, each variant's threshold would hang on the one or two lesions nearest to it, and variants would differ by
+    more than their arithmetic does. Here a threshold moves by the median difference of logits of the images around it.
+
+    Args:
+        cuts: the first variant's thresholds.
+        reference: malignancy scores of the first variant, float32 [N].
+        own: those of the other one for the same images, float32 [N]; equal ones leave the thresholds as they are.
+    """
+    first, second = (logit(np.clip(scores.astype(np.float64), 1e-7, 1 - 1e-7)) for scores in (reference, own))
+    moved = {}
+    for name, cut in cuts.items():
+        near = np.argsort(np.abs(first - logit(cut)), kind="stable")[:NEAREST]
+        shift = float(np.median(second[near] - first[near]))
+        moved[name] = float(expit(logit(cut) + shift)) if shift else cut
+    return moved
 
 
 def lock_points(

@@ -14,14 +14,13 @@ import torch
 from rich.progress import Progress
 
 from compress.calibration_set import draw_calibration_set
+from compress.conversion import prepare_static
 from compress.flatbuffer import with_temperature
 from compress.quantization import quantize
-from compress.ranges import collect_ranges
-from compress.rounding import round_weights
 from compress.temperature import fit_temperature
 from export.coreml import Metadata
 from export.deployed import deploy
-from export.figures import lock_points, measure, thresholds
+from export.figures import carried, lock_points, measure, thresholds
 from export.outliers import OutlierModel, fit_outliers
 from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
@@ -128,9 +127,8 @@ def fit_release(
         deployed = deploy(network, classes, outliers, taxonomy)
         base = write_tflite(deployed, recipe.input_size)
         progress.update(task, advance=1, description="round weights")
-        rounded = round_weights(base, list(calibration), seed)
-        ranges = collect_ranges(rounded, calibration)
-        int8 = quantize(rounded, STATIC_VARIANT, ranges)
+        static = prepare_static(base, calibration, seed)
+        int8 = quantize(*static)
         progress.update(task, advance=1, description="calibrate")
         writer = VariantWriter(deployed, recipe.input_size, Metadata("", "", "", classes), int8=int8, base=base)
         writer.calibrate(calibration)
@@ -139,10 +137,11 @@ def fit_release(
         def write(name: str, temperature: float) -> Path:
             path = writer.write(name, temperature, Path(folder))
             if name == STATIC_VARIANT:
-                path.write_bytes(quantize(with_temperature(rounded, temperature), name, ranges))
+                path.write_bytes(quantize(with_temperature(static[0], temperature), *static[1:]))
             return path
 
         variants: dict[str, VariantRecord] = {}
+        reference: Prediction | None = None
         masks = label_masks(split["val"], classes, taxonomy).numpy()
         for name in names:
             progress.update(task, description=f"fit {name}")
@@ -153,7 +152,9 @@ def fit_release(
                 int8 = path.read_bytes()
             outputs = {part: _prediction(run_variant(name, path, images)) for part, images in parts.items()}
             how = "by evaluation in PyTorch" if runtime_of(name) == "coreml" else ""
-            variants[name] = _record(split, outputs, primary, classes, temperature, how)
+            reference = outputs["val"] if name == "float32" else reference
+            assert reference is not None  # float32 comes first
+            variants[name] = _record(split, outputs, reference, primary, classes, temperature, how)
             progress.advance(task)
     # It is the float32 graph, and shares what was fitted there.
     variants[ONNX_VARIANT] = variants["float32"]
@@ -237,21 +238,28 @@ def _abstention(val: Prediction, test: Prediction, rows: dict[str, list[int]]) -
 
 
 def _record(
-    split: Split, outputs: dict[str, Prediction], primary: str, classes: tuple[str, ...], temperature: float, how: str = ""
+    split: Split,
+    outputs: dict[str, Prediction],
+    reference: Prediction,
+    primary: str,
+    classes: tuple[str, ...],
+    temperature: float,
+    how: str = "",
 ) -> VariantRecord:
+    """What is fitted and measured for a variant; `reference` is what the float32 one says of the validation images."""
     taxonomy = default_taxonomy()
     rows = {part: _by_dataset(split[part]) for part in ("val", "test")}
     truth = {part: truths(split[part], "malignancy", taxonomy) for part in ("val", "test")}
 
-    def known(part: str) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+    def known(part: str, prediction: Prediction) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
         kept = [i for i in rows[part].get(primary, []) if not np.isnan(truth[part][i])]
-        return truth[part][kept] == 1, outputs[part].malignancy[kept]
+        return truth[part][kept] == 1, prediction.malignancy[kept]
 
-    sick, malignancy = known("val")
+    sick, malignancy = known("val", reference)
     if sick.all() or not sick.any():
         raise DataError(f"the validation images of {primary} are all of one kind; thresholds need malignant and benign")
-    cuts = thresholds(sick, malignancy)
-    points = lock_points(cuts, *known("test"), dataset=", ".join(filter(None, (f"{primary} test split", how))))
+    cuts = carried(thresholds(sick, malignancy), malignancy, known("val", outputs["val"])[1])
+    points = lock_points(cuts, *known("test", outputs["test"]), dataset=", ".join(filter(None, (f"{primary} test split", how))))
     metrics = {
         dataset: measure(_part(outputs["test"], kept), [split["test"][i] for i in kept], classes, taxonomy, points)
         for dataset, kept in rows["test"].items()

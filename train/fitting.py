@@ -23,10 +23,11 @@ from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.cache import open_cache
 from train.checkpoint import save_checkpoint
 from train.datasets import Example
-from train.loading import label_masks
+from train.loading import label_masks, prepared_images
 from train.memory import keep_freed_memory
 from train.metrics import score
 from train.network import LesionNetwork, initialize
+from train.normalization import is_folded, restore_normalization
 from train.partition import node_counts, partition
 from train.processes import ALONE, LesionData, Processes, gather, is_first
 from train.recipe import Recipe, read_stored
@@ -40,6 +41,8 @@ SHOWN = {
     "val_auc_malignancy": "malignancy AUC",
 }
 """Figure in the logs -> its name in the line that is printed after each epoch."""
+STATISTICS = 512
+"""Training images, at most, that the normalization of a folded start is measured on."""
 
 
 def marginal_loss(
@@ -241,6 +244,10 @@ def fit(
         )
         if init not in ("scratch", "hub"):
             initialize(network, Path(init))
+    if saved is None and is_folded(network):
+        few = train[:: -(-len(train) // STATISTICS)]
+        views = prepared_images(few, open_cache(examples, cache), recipe.input_size)
+        restore_normalization(network, torch.from_numpy(views).permute(0, 3, 1, 2))
     network = network.train().to(memory_format=torch.channels_last)  # one that was loaded is in evaluation mode
     classifier = Classifier(recipe, network, log_prior, parts["val"], objective or likelihood(recipe))
 

@@ -7,7 +7,7 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 import compress.quantization
-from compress.flatbuffer import GraphError, operator_names, read, with_quantized_input, with_temperature, write
+from compress.flatbuffer import GraphError, operator_names, read, with_quantized_input, with_shifted_logits, with_temperature, write
 from compress.quantization import quantize
 from mobile_runtime.errors import SkintriageError
 from tests.compress.conftest import SmallGraph
@@ -94,6 +94,24 @@ def test_a_temperature_needs_a_float_head_and_one_softmax(small: SmallGraph) -> 
     graph.operators[9].inputs = [graph.operators[7].outputs[0]]
     with pytest.raises(GraphError, match="not fed by a fully connected layer"):
         with_temperature(write(tree), 2.0)
+
+
+def test_a_shift_is_added_to_the_logits(small: SmallGraph) -> None:
+    shift = np.linspace(-0.5, 1, 7).astype(np.float32)
+    shifted = with_shifted_logits(small.model, shift)
+    # float32: the bias is added within the sum or after it.
+    np.testing.assert_allclose(
+        output_of(shifted, HEAD, small.images), output_of(small.model, HEAD, small.images) + shift, atol=1e-5, rtol=1e-6
+    )
+    np.testing.assert_array_equal(output_of(shifted, HEAD - 1, small.images), output_of(small.model, HEAD - 1, small.images))
+
+
+def test_a_shift_needs_a_bias(small: SmallGraph) -> None:
+    tree = read(small.model)
+    head = tree.subgraphs[0].operators[HEAD]
+    head.inputs = [*head.inputs[:2], -1]
+    with pytest.raises(GraphError, match="no bias"):
+        with_shifted_logits(write(tree), np.zeros(7, np.float32))
 
 
 @pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan"), float("inf")])

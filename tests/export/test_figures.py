@@ -1,0 +1,67 @@
+"""Thresholds: each aim met on the images that chose them, and the same decisions from variant to variant."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit, logit
+
+from export.figures import AIMS, carried, thresholds
+
+
+def drawn(seed: int, count: int = 600) -> tuple[np.ndarray, np.ndarray]:
+    """Truth and malignancy scores of a classifier that is right mostly."""
+    rng = np.random.default_rng(seed)
+    truth = rng.random(count) < 0.25
+    truth[:2] = True, False
+    return truth, expit(rng.normal(np.where(truth, 1.5, -1.5), 1.2)).astype(np.float32)
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_thresholds_meet_their_aims_and_no_other_would_be_better(seed: int) -> None:
+    truth, scores = drawn(seed, 80)
+    cuts = thresholds(truth, scores)
+    assert cuts.keys() == AIMS.keys()
+
+    def rates(cut: float) -> tuple[float, float]:
+        return float((scores[truth] >= cut).mean()), float((scores[~truth] < cut).mean())
+
+    every = [rates(cut) for cut in [*np.unique(scores).astype(float), 1.1]]
+    assert rates(cuts["rule_out"])[0] >= 0.95
+    assert rates(cuts["rule_out"])[1] == max(well for sick, well in every if sick >= 0.95)
+    assert rates(cuts["rule_in"])[1] >= 0.95
+    assert rates(cuts["rule_in"])[0] == max(sick for sick, well in every if well >= 0.95)
+    assert sum(rates(cuts["balanced"])) == pytest.approx(max(sum(pair) for pair in every))
+
+
+def test_equal_scores_have_equal_thresholds() -> None:
+    truth, scores = drawn(1)
+    cuts = thresholds(truth, scores)
+    assert carried(cuts, scores, scores) == cuts
+
+
+@given(st.floats(-0.5, 0.5), st.integers(0, 2**32 - 1))
+def test_a_variant_that_is_off_by_a_constant_decides_the_same(offset: float, seed: int) -> None:
+    truth, scores = drawn(seed)
+    cuts = thresholds(truth, scores)
+    own = expit(logit(scores.astype(np.float64)) + offset)
+    for name, cut in carried(cuts, scores, own.astype(np.float32)).items():
+        # A threshold lies between two scores; those nearer to it than float32 resolves may change sides.
+        clear = np.abs(logit(scores.astype(np.float64)) - logit(cuts[name])) > 1e-5
+        assert np.array_equal((own >= cut)[clear], (scores >= cuts[name])[clear])
+
+
+def test_the_offset_around_a_threshold_counts_and_not_that_elsewhere() -> None:
+    truth, scores = drawn(2)
+    cuts = thresholds(truth, scores)
+    own = scores.copy()
+    far = scores > 0.9
+    own[far] = expit(logit(own[far]) - 0.5)
+    assert carried({"rule_out": cuts["rule_out"]}, scores, own) == {"rule_out": cuts["rule_out"]}
+
+
+def test_scores_of_zero_and_one_are_no_obstacle() -> None:
+    scores = np.array([0, 0, 0.2, 0.8, 1, 1], np.float32)
+    assert np.isfinite(carried({"balanced": 0.5}, scores, scores[::-1].copy())["balanced"])

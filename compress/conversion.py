@@ -61,8 +61,9 @@ def make_forms(network: LesionNetwork, size: int, calibration: npt.NDArray[np.ui
 
 
 def prepare_static(base: bytes, calibration: npt.NDArray[np.uint8], seed: int = 0) -> tuple[bytes, str, Ranges]:
-    """What `quantize` is to be given for the static int8 form: the graph with rounded weights and corrected biases, the recipe's
-    name, and the ranges of activations.
+    """What `quantize` is to be given for the static int8 form: graph, name of the recipe, ranges of activations.
+
+    The graph has its weights on their int8 grid, and biases that make up for what quantization does to the means.
 
     Args:
         base: float32 TFLite flatbuffer with an output `probabilities`, at temperature 1.

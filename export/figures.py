@@ -46,9 +46,7 @@ def thresholds(truth: Bools, malignancy: npt.NDArray[np.float32]) -> dict[str, f
     }
 
 
-def carried(
-    cuts: dict[str, float], reference: npt.NDArray[np.float32], own: npt.NDArray[np.float32]
-) -> dict[str, float]:
+def carried(cuts: dict[str, float], reference: npt.NDArray[np.float32], own: npt.NDArray[np.float32]) -> dict[str, float]:
     """The thresholds by which another variant of the network decides as the first one does.
 
     Fitted by itself, each variant's threshold would hang on the one or two lesions nearest to it, and variants would differ by

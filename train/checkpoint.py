@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import torch
@@ -26,7 +27,19 @@ def save_checkpoint(network: LesionNetwork, recipe: Recipe, path: Path, half: bo
     document = recipe.model_dump_json(include=set(Recipe.model_fields))
     with write_atomically(path) as temporary:
         save_file(state, temporary, metadata={"format": FORMAT, "recipe": document, "pruned": str(network.pruned)})
+        _sort_header(temporary)
     return path
+
+
+def _sort_header(path: Path) -> None:
+    """Order the metadata: safetensors writes it in an order of chance, and equal networks would have unlike hashes."""
+    content = path.read_bytes()
+    size = int.from_bytes(content[:8], "little")
+    header = json.loads(content[8 : 8 + size])
+    header["__metadata__"] = dict(sorted(header["__metadata__"].items()))
+    text = json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode()
+    text += b" " * (-len(text) % 8)
+    path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
 
 
 def load_checkpoint(path: Path) -> tuple[LesionNetwork, Recipe]:

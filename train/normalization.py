@@ -18,8 +18,8 @@ def is_folded(network: LesionNetwork) -> bool:
     """Whether no normalization of the network takes away or scales anything but one adds something: as `export.folding` leaves
     them, and not as they are before any training."""
     norms = _norms(network)
-    idle = all(not n.running_mean.any() and torch.allclose(n.running_var + n.eps, n.weight.square(), rtol=1e-3) for n in norms)
-    return idle and any(bool(n.bias.any()) for n in norms)
+    idle = all(not mean.any() and torch.allclose(norm.weight.square(), var + norm.eps, rtol=1e-3) for norm, mean, var in norms)
+    return idle and any(bool(norm.bias.any()) for norm, *_ in norms)
 
 
 def restore_normalization(network: LesionNetwork, views: torch.Tensor) -> None:
@@ -31,17 +31,15 @@ def restore_normalization(network: LesionNetwork, views: torch.Tensor) -> None:
         network: changed in place; left in the mode it was in.
         views: uint8 [N, 3, S, S], training pictures.
     """
-    sums = {norm: (torch.zeros(norm.num_features).double(), torch.zeros(norm.num_features).double()) for norm in _norms(network)}
-    counts = dict.fromkeys(sums, 0)
+    norms = _norms(network)
+    sums: dict[nn.Module, torch.Tensor] = {norm: torch.zeros(3, norm.num_features).double() for norm, *_ in norms}
 
     def add(norm: nn.Module, inputs: tuple[torch.Tensor]) -> None:
-        values = inputs[0].double()
-        counts[norm] += values.numel() // values.shape[1]  # type: ignore[index]
-        for total, part in zip(sums[norm], (values, values.square()), strict=True):  # type: ignore[index]
-            total += part.sum((0, 2, 3))
+        values = inputs[0].double().transpose(0, 1).flatten(1)
+        sums[norm] += torch.stack([torch.ones_like(values).sum(1), values.sum(1), values.square().sum(1)])
 
     training = network.training
-    hooks = [norm.register_forward_pre_hook(add) for norm in sums]
+    hooks = [norm.register_forward_pre_hook(add) for norm, *_ in norms]
     try:
         network.eval()
         with torch.no_grad():
@@ -52,15 +50,18 @@ def restore_normalization(network: LesionNetwork, views: torch.Tensor) -> None:
             hook.remove()
         network.train(training)
     with torch.no_grad():
-        for norm, (first, second) in sums.items():
-            mean = first / counts[norm]
-            variance = (second / counts[norm] - mean.square()).clamp_min(0)
-            scale = norm.weight.double() / (norm.running_var.double() + norm.eps).sqrt()
-            norm.bias.copy_(norm.bias + scale * (mean - norm.running_mean))
+        for norm, running_mean, running_var in norms:
+            count, first, second = sums[norm]
+            mean = first / count
+            variance = (second / count - mean.square()).clamp_min(0)
+            scale = norm.weight.double() / (running_var.double() + norm.eps).sqrt()
+            norm.bias.copy_(norm.bias + scale * (mean - running_mean))
             norm.weight.copy_(scale * (variance + norm.eps).sqrt())
-            norm.running_mean.copy_(mean)
-            norm.running_var.copy_(variance)
+            running_mean.copy_(mean)
+            running_var.copy_(variance)
 
 
-def _norms(network: LesionNetwork) -> list[nn.BatchNorm2d]:
-    return [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+def _norms(network: LesionNetwork) -> list[tuple[nn.BatchNorm2d, torch.Tensor, torch.Tensor]]:
+    """Each batch normalization with its stored mean and variance."""
+    found = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
+    return [(n, n.running_mean, n.running_var) for n in found if n.running_mean is not None and n.running_var is not None]

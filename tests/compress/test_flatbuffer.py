@@ -7,7 +7,15 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 import compress.quantization
-from compress.flatbuffer import GraphError, operator_names, read, with_quantized_input, with_shifted_logits, with_temperature, write
+from compress.flatbuffer import (
+    GraphError,
+    operator_names,
+    read,
+    with_quantized_input,
+    with_shifted_logits,
+    with_temperature,
+    write,
+)
 from compress.quantization import quantize
 from mobile_runtime.errors import SkintriageError
 from tests.compress.conftest import SmallGraph

@@ -50,6 +50,12 @@ def test_full_precision_is_exact(network: LesionNetwork, pixels: torch.Tensor, t
     assert torch.equal(logits_of(loaded, pixels), logits_of(network, pixels))
 
 
+def test_equal_networks_make_equal_files(network: LesionNetwork, tmp_path: Path) -> None:
+    """Their hashes are compared: in a release's record, and when a run goes on."""
+    files = {save_checkpoint(network, RECIPE, tmp_path / f"{i}.safetensors").read_bytes() for i in range(8)}
+    assert len(files) == 1
+
+
 def test_half_precision_loses_only_the_rounding(network: LesionNetwork, pixels: torch.Tensor, tmp_path: Path) -> None:
     full = save_checkpoint(network, RECIPE, tmp_path / "full.safetensors")
     half = save_checkpoint(network, RECIPE, tmp_path / "half.safetensors", half=True)

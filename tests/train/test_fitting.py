@@ -360,9 +360,10 @@ def test_training_starts_from_a_released_network_as_from_any_other(
     still = quick_recipe.model_copy(
         update={"backbone": recipe.backbone, "input_size": 64, "learning_rate": 1e-12, "ema_decay": 0.0, "drop_rate": 0.0}
     )
-    pixels = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8)
+    pixels = torch.randint(0, 256, (8, 3, 64, 64), dtype=torch.uint8, generator=torch.Generator().manual_seed(2))
     wanted = logits_of(load_checkpoint(released)[0], pixels)
     trained = quick_fit(still, few_examples, tmp_path / "on", init=str(released))
     apart = (logits_of(load_checkpoint(trained)[0], pixels) - wanted).norm() / wanted.norm()
-    # Statistics have gone three tenths of the way to those of small augmented batches; nothing else has moved.
-    assert apart < 0.5
+    # Statistics have gone three tenths of the way to those of small augmented batches, which is 0.14; nothing else has moved.
+    # Trained on as it is, the network would be 0.38 away.
+    assert apart < 0.25

@@ -6,7 +6,7 @@ import importlib
 import importlib.util
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -138,11 +138,12 @@ def camera_frames(rgb: Pixels, matrix: Matrix, value_range: Range, **geometry: A
             Plane(padded(y, stride), stride), Plane(interleaved[:-1], stride, 2), Plane(interleaved[1:], stride, 2)
         ),
     }
-    for layout, chroma in (("nv21", nv21), ("nv12", nv12)):
+    interleavings: tuple[tuple[Literal["nv21", "nv12"], Pixels], ...] = (("nv21", nv21), ("nv12", nv12))
+    for layout, chroma in interleavings:
         whole: Buffer = np.concatenate([y.ravel(), chroma.ravel()])
-        frames[f"{layout}, one buffer"] = CameraFrame.semi_planar(layout, whole, width, height, **kind)  # type: ignore[arg-type]
+        frames[f"{layout}, one buffer"] = CameraFrame.semi_planar(layout, whole, width, height, **kind)
         frames[f"{layout}, two planes, padded"] = CameraFrame.semi_planar(
-            layout,  # type: ignore[arg-type]
+            layout,
             padded(y, stride),
             width,
             height,
@@ -204,7 +205,8 @@ def _lossless(picture: Pixels) -> list[Route]:
         images.append((f"PNG, EXIF orientation {orientation}", _png(pixels, exif=tag), picture))
         image = encode(pixels, "WEBP", lossless=True, method=0, exif=tag)
         images.append((f"WebP, EXIF orientation {orientation}", image, picture))
-    for layout, channels in (("rgb", [0, 1, 2]), ("rgba", [0, 1, 2, 3]), ("bgra", [2, 1, 0, 3])):
+    packings: dict[Literal["rgb", "rgba", "bgra"], list[int]] = {"rgb": [0, 1, 2], "rgba": [0, 1, 2, 3], "bgra": [2, 1, 0, 3]}
+    for layout, channels in packings.items():
         sensor = np.dstack([picture, alpha])[..., channels]
         for rotation in (0, 90, 180, 270):
             for mirrored in (False, True):
@@ -213,7 +215,7 @@ def _lossless(picture: Pixels) -> list[Route]:
                 row = width * len(channels)
                 data = padded(turned.reshape(height, row), row + 32)
                 frame = CameraFrame.packed(
-                    layout,  # type: ignore[arg-type]
+                    layout,
                     data,
                     width,
                     height,

@@ -49,8 +49,15 @@ def figures_of(result: Result) -> dict[str, Figure]:
         return dict(_peers(result))
     if isinstance(result, DevicesReport):
         return dict(_devices(result))
-    lists = {DriftReport: _drift, DecisionsReport: _decisions, RobustnessReport: _robustness, GatesReport: _gates}
-    pairs = lists[type(result)](result)  # type: ignore[operator]
+    match result:
+        case DriftReport():
+            pairs = _drift(result)
+        case DecisionsReport():
+            pairs = _decisions(result)
+        case RobustnessReport():
+            pairs = _robustness(result)
+        case GatesReport():
+            pairs = _gates(result)
     return {f"{result.kind}.{result.dataset.name}.{name}": figure for name, figure in pairs}
 
 

@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -44,12 +45,12 @@ def outputs(
 
 def main(bundle: str, prepared: str, written: str, *variants: str) -> None:
     """Write `VARIANT.KERNELS` -> outputs of all images as .npz; one line on standard output for each."""
-    found = {}
+    found: dict[str, Any] = {}
     for name, kernels, values in outputs(Bundle.load(bundle), list(variants), np.load(prepared)):
         found[f"{name}.{kernels}"] = values
         sys.stdout.write(f"{name}.{kernels}\n")
         sys.stdout.flush()
-    np.savez(Path(written), **found)  # type: ignore[arg-type]
+    np.savez(Path(written), **found)
 
 
 if __name__ == "__main__":

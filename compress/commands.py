@@ -15,6 +15,7 @@ from compress.calibration_set import MIN_IMAGES
 from compress.distillation import RECIPES as STUDENT_RECIPES
 from compress.distillation import StudentRecipe, distil, validation_figures
 from compress.flatbuffer import GraphError, read
+from compress.interpreter import open_interpreter
 from compress.network_commands import pareto, prune, qat
 from compress.quantization import RECIPES
 from compress.quantization import quantize as quantize_model
@@ -202,9 +203,7 @@ def _model_bytes(model: Path) -> bytes:
 
 
 def _input_size(model: bytes) -> int:
-    from ai_edge_litert.interpreter import Interpreter
-
-    shape = Interpreter(model_content=model).get_input_details()[0]["shape"]
+    shape = open_interpreter(model).get_input_details()[0]["shape"]
     if len(shape) != 4 or shape[3] != 3:
         raise DataError(f"the model's input is {list(shape)}, not [1, S, S, 3]")
     return int(shape[1])

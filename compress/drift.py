@@ -10,7 +10,8 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from compress.conversion import Forms
-from compress.sensitivity import Workbench, opened
+from compress.interpreter import probabilities
+from compress.sensitivity import Workbench
 from mobile_runtime.errors import DataError
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.statistics import Gap, Measure, auc, paired_difference
@@ -80,12 +81,6 @@ def ask(forms: Forms, bench: Workbench, classes: Sequence[str]) -> Answers:
     if measures[0] is None or measures[1] is None:
         raise DataError("the images are all malignant or all benign; an AUC needs both")
     return Answers(found[0], found[1], measures[0], measures[1], bench.groups)
-
-
-def probabilities(model: bytes, images: npt.NDArray[np.uint8]) -> Floats:
-    """Class probabilities [N, C] of uint8 images [N, S, S, 3]."""
-    runner, source, _ = opened(model)
-    return np.concatenate([runner(**{source: image[None]})["probabilities"] for image in images])
 
 
 def probability_error(one: Floats, other: Floats) -> tuple[float, float]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from pydantic import BaseModel, ConfigDict
 
 from compress.conversion import Forms, make_forms
 from compress.drift import Drift, ask
+from compress.interpreter import open_interpreter
 from compress.pruning import cost
 from compress.sensitivity import draw_workbench
 from mobile_runtime.cores import pinned
@@ -148,11 +148,7 @@ def alternate(models: Sequence[bytes], image: npt.NDArray[np.uint8], rounds: int
 
 
 def _one_thread(model: bytes, image: npt.NDArray[np.uint8]) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        interpreter = Interpreter(model_content=model, num_threads=1)
+    interpreter = open_interpreter(model, threads=1)
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], image[None])
     return interpreter

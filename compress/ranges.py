@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
+
+from compress.interpreter import open_interpreter
 
 Ranges = dict[str, tuple[float, float]]
 """Tensor name -> smallest and largest value seen."""
@@ -22,11 +23,7 @@ def collect_ranges(model: bytes, images: Iterable[npt.NDArray[np.uint8]]) -> Ran
         model: a float TFLite flatbuffer with one uint8 input.
         images: prepared uint8 RGB images [S, S, 3].
     """
-    from ai_edge_litert.interpreter import Interpreter
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # keeping all tensors is what calibration needs
-        interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=True)
+    interpreter = open_interpreter(model, keep=True)
     interpreter.allocate_tensors()
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     produced = {int(index) for op in interpreter._get_ops_details() for index in op["outputs"]}

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from compress.flatbuffer import GraphError, code, constant, dequantized, read, set_constant, swept, write
+from compress.interpreter import open_interpreter
 
 Floats = npt.NDArray[np.float64]
 _OPS = schema.BuiltinOperator
@@ -149,11 +149,7 @@ def _patches(
     model: bytes, tree: Any, layers: Sequence[Any], images: Sequence[npt.NDArray[np.uint8]], seed: int
 ) -> list[npt.NDArray[np.float32]]:
     """What each layer's kernels see on the images: [N, C, K] for depthwise layers, [N, K] for the others."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # keeping all tensors is what this needs
-        interpreter = Interpreter(model_content=model, experimental_preserve_all_tensors=True)
+    interpreter = open_interpreter(model, keep=True)
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
     rng = np.random.default_rng(seed)

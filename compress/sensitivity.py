@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from ai_edge_litert import schema_py_generated as schema
 from compress.calibration_set import draw_calibration_set
 from compress.conversion import STATIC
 from compress.flatbuffer import code, read
+from compress.interpreter import open_interpreter
 from compress.quantization import quantize
 from compress.ranges import Ranges, collect_ranges
 from mobile_runtime.errors import DataError
@@ -218,17 +218,9 @@ def _short(tensor: str) -> str:
     return ".".join([*(["blocks"] if places else []), *places, module.group(1) if module else last])
 
 
-def _interpreter(model: bytes, keep: bool) -> Any:
-    from ai_edge_litert.interpreter import Interpreter
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Interpreter(model_content=model, experimental_preserve_all_tensors=keep)
-
-
 def opened(model: bytes) -> tuple[Any, str, str]:
     """A graph's runner, and the names of its input and of its output `scores`, the first one where it has none."""
-    runner = _interpreter(model, keep=False).get_signature_runner()
+    runner = open_interpreter(model).get_signature_runner()
     outputs = {name: detail["shape"][-1] for name, detail in runner.get_output_details().items()}
     target = "scores" if "scores" in outputs else next(iter(outputs))
     return runner, next(iter(runner.get_input_details())), target
@@ -237,7 +229,7 @@ def opened(model: bytes) -> tuple[Any, str, str]:
 def _activations(model: bytes, images: Images) -> list[npt.NDArray[np.float32]]:
     tree = read(model)
     wanted = [int(op.outputs[0]) for op in tree.subgraphs[0].operators if code(tree, op) in _LAYERS]
-    interpreter = _interpreter(model, keep=True)
+    interpreter = open_interpreter(model, keep=True)
     interpreter.allocate_tensors()
     details = {detail["index"]: detail for detail in interpreter.get_tensor_details()}
     source = interpreter.get_input_details()[0]["index"]

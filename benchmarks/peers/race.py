@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -115,8 +115,15 @@ def the_core() -> int | None:
     return max(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
+class Timed(Protocol):
+    """What can be asked for times: a `Runner`."""
+
+    def ask(self, what: str, /, *, count: int) -> dict[str, Any]:
+        """Request -> reply, with `times_ms`: so many times in milliseconds."""
+
+
 def take_turns(
-    runners: Mapping[str, Runner], rounds: Rounds, advance: Callable[[int], None] = lambda count: None
+    runners: Mapping[str, Timed], rounds: Rounds, advance: Callable[[int], None] = lambda count: None
 ) -> dict[str, Floats]:
     """Time all runners in rounds; who goes first moves on with each.
 

@@ -23,6 +23,10 @@ Attributes = dict[str, Any]
 Build = Callable[[fx.Graph, Inputs, Attributes], fx.Node]
 
 
+class UnknownUseError(NotImplementedError):
+    """An operator of the ONNX standard, or a use of one, that no exporter here writes and that is not translated."""
+
+
 def load_network(path: Path, first: str) -> fx.GraphModule:
     """The network of an ONNX file.
 
@@ -34,7 +38,7 @@ def load_network(path: Path, first: str) -> fx.GraphModule:
         A module in evaluation mode that takes the same input and gives the same outputs, as a tuple.
 
     Raises:
-        NotImplementedError: the file has an operator, or a use of one, that is not known here.
+        UnknownUseError: the file has an operator, or a use of one, that is not known here.
     """
     model = onnx.load(path)
     root = torch.nn.Module()
@@ -67,7 +71,7 @@ def load_network(path: Path, first: str) -> fx.GraphModule:
             constants[node.output[0]] = np.array(numpy_helper.to_array(attributes["value"]))
             continue
         if node.op_type not in BUILD or (len(node.output) != 1 and node.op_type != "Split"):
-            raise NotImplementedError(f"{path.name}: operator {node.op_type} with {len(node.output)} outputs is not known")
+            raise UnknownUseError(f"{path.name}: operator {node.op_type} with {len(node.output)} outputs is not known")
         if node.op_type == "Clip":
             bounds = [float(constants[name]) if name else None for name in [*node.input[1:], "", ""][:2]]
             inputs: Inputs = [values[node.input[0]], *bounds]
@@ -88,7 +92,7 @@ def _plain(function: Callable[..., Any]) -> Build:
 
 def _conv(graph: fx.Graph, inputs: Inputs, attributes: Attributes) -> fx.Node:
     if attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID"):
-        raise NotImplementedError(f"Conv with auto_pad {attributes['auto_pad']!r} is not known")
+        raise UnknownUseError(f"Conv with auto_pad {attributes['auto_pad']!r} is not known")
     data, weight, bias = [*inputs, None][:3]
     top, left, bottom, right = attributes.get("pads", (0, 0, 0, 0))
     padding = [top, left]
@@ -109,7 +113,7 @@ def _clip(graph: fx.Graph, inputs: Inputs, _: Attributes) -> fx.Node:
 def _gemm(graph: fx.Graph, inputs: Inputs, attributes: Attributes) -> fx.Node:
     scales = attributes.get("alpha", 1.0), attributes.get("beta", 1.0)
     if scales != (1.0, 1.0) or attributes.get("transA", 0) or not attributes.get("transB", 0):
-        raise NotImplementedError("Gemm other than data @ weight.T + bias is not known")
+        raise UnknownUseError("Gemm other than data @ weight.T + bias is not known")
     return graph.call_function(functional.linear, tuple(inputs))
 
 
@@ -126,7 +130,7 @@ def _gather(graph: fx.Graph, inputs: Inputs, attributes: Attributes) -> fx.Node:
     # Exporters write a view as a gather of everything in order, and a reversal as one of everything backwards.
     order, forwards = index.ravel(), np.arange(index.size)
     if not np.array_equal(order, forwards) and not np.array_equal(order, forwards[::-1]):
-        raise NotImplementedError("Gather of other than one place, or of the first places in order, is not known")
+        raise UnknownUseError("Gather of other than one place, or of the first places in order, is not known")
     first = graph.call_function(torch.narrow, (data, axis, 0, index.size))
     if index.size > 1 and order[0]:
         first = graph.call_function(torch.flip, (first, [axis]))
@@ -144,7 +148,7 @@ def _slice(graph: fx.Graph, inputs: Inputs, _: Attributes) -> fx.Node:
         elif step == -1 and start in (-1, 2**63 - 1, 2**31 - 1) and end < -(2**30):
             data = graph.call_function(torch.flip, (data, [axis]))
         else:
-            raise NotImplementedError(f"Slice from {start} to {end} by {step} is not known")
+            raise UnknownUseError(f"Slice from {start} to {end} by {step} is not known")
     return data
 
 

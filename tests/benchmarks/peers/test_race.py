@@ -77,11 +77,11 @@ def test_turns_move_on_and_end_in_time() -> None:
     order: list[str] = []
     runners = {name: Turns(name, order) for name in "abc"}
     done: list[int] = []
-    times = race.take_turns(runners, Rounds(quick=True, count=4, block=2, seconds=60), done.append)  # type: ignore[arg-type]
+    times = race.take_turns(runners, Rounds(quick=True, count=4, block=2, seconds=60), done.append)
     assert "".join(order) == "abc" + "abc" + "bca" + "cab" + "abc"
     assert times["a"].tolist() == [[2, 2], [3, 3], [4, 4], [5, 5]] and sum(done) == 4
     done.clear()
-    short = race.take_turns(runners, Rounds(quick=True, count=9, block=2, seconds=0), done.append)  # type: ignore[arg-type]
+    short = race.take_turns(runners, Rounds(quick=True, count=9, block=2, seconds=0), done.append)
     assert short["c"].shape == (2, 2) and sum(done) == 9
 
 

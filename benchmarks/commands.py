@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Optional, get_args
 
 import typer
 from rich.markup import escape
@@ -22,7 +22,7 @@ from mobile_runtime.files import write_atomically, write_json
 
 app = typer.Typer(
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     help="Measure what an exported bundle loses against full precision, what its verdicts mean, and how fast it is.",
 )
 _ON_IMAGES = "--bundle dist/bundle --images photos --labels labels.csv"
@@ -151,11 +151,11 @@ def gate(
                 console = out if check.outcome == "not judged" else err
                 console.print(escape(f"{check.outcome}: {check.said}"), soft_wrap=True, highlight=False)
         counts = Counter(check.outcome for check in found.checks)
-        verdict = "ship" if found.ship else "do not ship"
-        said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("kept", "failed", "not judged"))
+        verdict = "ship" if found.ship else "do not ship" if counts["failed"] else "cannot be judged:"
+        said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in get_args(release_gate.Outcome))
         out.print(f"{verdict} {escape(found.bundle)}: {said}", soft_wrap=True, highlight=False)
     if not found.ship:
-        raise typer.Exit(1)
+        raise typer.Exit(1 if any(check.outcome == "failed" for check in found.checks) else 2)
 
 
 @app.command(epilog="Example: python -m benchmarks schema drift")

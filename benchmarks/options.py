@@ -24,7 +24,8 @@ from mobile_runtime.files import sha256
 from mobile_runtime.pipeline import TriagePipeline
 
 BundleOption = Annotated[
-    Optional[Path], typer.Option("--bundle", help="Bundle folder; the one that ships with the runtime if left out.")
+    Optional[str],
+    typer.Option("--bundle", help="Bundle folder, or full or half, which ship with the runtime; full if left out."),
 ]
 VariantOption = Annotated[Optional[str], typer.Option("--variant", help="The bundle's default if left out.")]
 VariantsOption = Annotated[
@@ -47,6 +48,8 @@ OutOption = Annotated[Optional[Path], typer.Option("--out", help="JSON file to w
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 TABLE_WIDTH = 120
+WIDE = 110
+"""Columns of a terminal that hold every table."""
 _NOT_REPEATED = {"help", "out", "json", "compare"}
 
 
@@ -60,7 +63,8 @@ def command_line(context: typer.Context) -> str:
         for item in value if isinstance(value, list | tuple) else [value]:
             if name in _NOT_REPEATED or item is None or item is False:
                 continue
-            text = item.value if isinstance(item, Enum) else item.name if isinstance(item, Path) else str(item)
+            folder = isinstance(item, Path) or name == "bundle"
+            text = item.value if isinstance(item, Enum) else Path(item).name if folder else str(item)
             words += [text] if name in arguments else [f"--{name}"] if item is True else [f"--{name}", text]
     return shlex.join(words)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
@@ -15,9 +16,13 @@ from benchmarks.figure_list import Figure, figures_of
 from benchmarks.results import LatencyReport, Part
 from benchmarks.stored import OnImages, Result, Timed
 from mobile_runtime.errors import DataError
+from mobile_runtime.statistics import Z95
 
 DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
 _RULES = ("at_least", "at_most", "may_fall_by", "may_rise_by")
+
+
+Outcome = Literal["kept", "failed", "too few", "not judged"]
 
 
 class Limit(Part):
@@ -62,15 +67,19 @@ class Limits(Part):
 
 
 class Check(Part):
-    """One figure against one limit; `said` is the line to print."""
+    """One figure against one limit; `said` is the line to print.
+
+    Of `too few` images even a perfect result would not keep the limit; of what is `not judged` nothing was measured, or there
+    is no baseline.
+    """
 
     figure: str
-    outcome: Literal["kept", "failed", "not judged"]
+    outcome: Outcome
     said: str
 
 
 class GateReport(Part):
-    """Whether results keep their limits."""
+    """Whether results keep their limits: `ship` where all that are required do."""
 
     schema_version: Literal[1] = 1
     kind: Literal["gate"] = "gate"
@@ -111,7 +120,7 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     figures = {name: figure for result in results for name, figure in figures_of(result).items()}
     before = {name: figure for result in baseline for name, figure in figures_of(result).items()}
     checks = [check for limit in limits.limits for check in _judge(limit, figures, before, bool(baseline))]
-    return GateReport(bundle=bundles[0], ship=all(check.outcome != "failed" for check in checks), checks=checks)
+    return GateReport(bundle=bundles[0], ship=not {"failed", "too few"} & {check.outcome for check in checks}, checks=checks)
 
 
 def refuse_incomparable(new: Result, old: Result) -> None:
@@ -159,10 +168,25 @@ def _judge(limit: Limit, figures: Mapping[str, Figure], before: Mapping[str, Fig
             checks.append(Check(figure=name, outcome=missing, said=f"{name}: not in the baseline"))
             continue
         found, rule = _compare(limit, figure, base)
-        outcome: Literal["kept", "failed"] = "kept" if found else "failed"
+        outcome: Outcome = "kept" if found else "failed"
         why = f" ({limit.why})" if limit.why else ""
+        if not found and (needed := _fewest(limit, name, figure)):
+            outcome = "too few"
+            rule += f", for which {figure.n} images are too few whatever they show: {needed} are needed"
         checks.append(Check(figure=name, outcome=outcome, said=f"{name}: {describe(figure)}, {rule}{why}"))
     return checks
+
+
+def _fewest(limit: Limit, name: str, figure: Figure) -> int | None:
+    """How many images a perfect share would need to keep a limit on its lower end, where it keeps it but for their number.
+
+    The lower end of Wilson's interval of n out of n is n / (n + z squared). Areas under curves have other intervals.
+    """
+    least = limit.at_least
+    if least is None or limit.bound != "low" or figure.n is None or "auc" in name or not 0 < least < 1 or figure.value < least:
+        return None
+    needed = math.ceil(least * Z95**2 / (1 - least))
+    return needed if figure.n < needed else None
 
 
 def _compare(limit: Limit, figure: Figure, base: Figure | None) -> tuple[bool, str]:

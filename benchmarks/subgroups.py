@@ -91,6 +91,8 @@ def notes_of(found: Mapping[str, Subgrouping], floor: int) -> list[str]:
         if grouping.withheld:
             names = ", ".join(f"{name} ({size})" for name, size in grouping.withheld.items())
             notes.append(f"{column}: not reported, fewer than {floor} images: {names}.")
+        if few := [name for name, group in grouping.groups.items() if None in [getattr(group, figure) for figure in FIGURES]]:
+            notes.append(f"{column}: figures left open rest on fewer than {floor} images (--floor): {', '.join(few)}.")
     if any(gap for grouping in found.values() for gap in grouping.gaps.values()):
         notes.append("Best and worst groups are picked for being extreme: part of each gap is there by chance alone.")
     return notes

@@ -19,34 +19,40 @@ from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.manifest import Estimate
 
 
-def drift_table(report: DriftReport) -> Table:
-    """One row per variant: AUC, difference, decisions at the operating point, verdict."""
+def drift_table(report: DriftReport, narrow: bool = False) -> Table:
+    """One row per variant: verdict, AUC, difference, decisions at the operating point; `narrow` leaves out what 80 columns
+    cannot hold."""
     data = report.dataset
     table = Table(
         box=SIMPLE,
         title=f"{report.bundle} on {data.name}: {data.images} images, {data.groups} groups, {data.malignant} malignant",
         caption=f"[95 % intervals]; decisions at {report.operating_point}; margin {report.margin}; "
-        f"{report.resamples} paired resamples of groups, seed {report.seed}",
+        f"{report.resamples} paired resamples of groups, seed {report.seed}"
+        + ("; a wider terminal shows sensitivity, specificity and ECE" if narrow else ""),
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
     table.add_column("variant", overflow="fold", min_width=18)
-    for heading in ("AUC malignant", "difference", "sensitivity", "specificity", "agreement", "ECE"):
-        table.add_column(heading, justify="right", overflow="fold")
     table.add_column("verdict", overflow="fold")
+    more = () if narrow else ("sensitivity", "specificity", "ECE")
+    for heading in ("AUC malignant", "difference", "agreement", *more):
+        table.add_column(heading, justify="right", overflow="fold")
     for name, drift in report.variants.items():
         point = drift.operating_points[report.operating_point]
         gap = drift.differences.auc_malignancy_bootstrap if drift.differences else None
         agreement = f"{wording.percent(point.agreement)}\n{len(drift.flips)} flips" if drift.differences else ""
-        table.add_row(
-            f"{escape(name)}\n[dim]{drift.runtime}, {wording.megabytes(drift.size_bytes)}[/]",
-            _two(wording.value(drift.auc_malignancy), wording.interval(drift.auc_malignancy)),
-            _two(wording.change(gap), wording.change_interval(gap)) if drift.differences else "reference",
+        decisions = (
             _two(wording.percent(point.sensitivity), wording.percent_interval(point.sensitivity)),
             _two(wording.percent(point.specificity), wording.percent_interval(point.specificity)),
-            agreement,
             wording.share(drift.ece_malignancy, 3),
-            wording.outcome(drift.verdict.outcome) if drift.verdict else "",
+        )
+        table.add_row(
+            f"{escape(name)}\n[dim]{drift.runtime}, {wording.megabytes(drift.size_bytes)}[/]",
+            wording.outcome(drift.verdict.outcome) if drift.verdict else "reference",
+            _two(wording.value(drift.auc_malignancy), wording.interval(drift.auc_malignancy)),
+            _two(wording.change(gap), wording.change_interval(gap)) if drift.differences else "",
+            agreement,
+            *(() if narrow else decisions),
         )
     return table
 
@@ -131,12 +137,12 @@ def subgroups_table(report: DecisionsReport) -> Table:
         table.add_column(heading, justify="left" if heading == "subgroup" else "right")
     for column, grouping in report.subgroups.items():
         for name, group in grouping.groups.items():
-            shares = (escape(wording.with_interval(share)) for share in (group.sensitivity, group.specificity))
-            curve = escape(f"{wording.value(group.auc_malignancy)} {wording.interval(group.auc_malignancy)}")
+            shares = (_two(wording.percent(s), wording.percent_interval(s)) for s in (group.sensitivity, group.specificity))
+            curve = _two(wording.value(group.auc_malignancy), wording.interval(group.auc_malignancy))
             table.add_row(f"{escape(column)}: {escape(name)}", str(group.images), str(group.malignant), *shares, curve)
         gaps = [grouping.gaps[figure] for figure in ("sensitivity", "specificity", "auc_malignancy")]
         cells = [
-            f"{wording.change(gap.difference)} {escape(wording.change_interval(gap.difference))}\n"
+            f"{wording.change(gap.difference)}\n{escape(wording.change_interval(gap.difference))}\n"
             f"[dim]worst: {escape(gap.worst)}[/]"
             if gap
             else wording.NONE

@@ -32,7 +32,7 @@ from train.splits import load_split
 
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
-app = typer.Typer(no_args_is_help=True, help="Make networks smaller.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Make networks smaller.")
 app.command(
     epilog="Example: python -m compress prune runs/student/model.safetensors runs/half.safetensors --data DIR --share 0.5"
 )(prune)

@@ -17,7 +17,7 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, write_json
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
-from train.fitting import fit, marginal_loss
+from train.fitting import fit, marginal_loss, mixture
 from train.network import LesionNetwork
 from train.recipe import Recipe
 from train.splits import Split
@@ -35,19 +35,31 @@ class StudentRecipe(Recipe):
         feature_weight: weight of one minus the cosine between embeddings, the student's projected linearly; 0 leaves it out.
         turned_teachers: each teacher sees the view in one of the square's eight orientations, drawn per batch, so that the
             student learns their mean over orientations, which is better than any one, at the price of a single one.
+        teacher_size: pixels a side of the teachers' views where the student looks at smaller ones; None: they share theirs.
+        mixup: here the teachers answer the mixture itself (Beyer et al. 2022, "Knowledge distillation: a good teacher is
+            patient and consistent", section 3.1). They know the training images by heart, but not what lies between them.
     """
 
     temperature: float = Field(2.0, gt=0, le=20)
     teacher_weight: float = Field(0.7, ge=0, le=1)
     feature_weight: float = Field(0.0, ge=0)
     turned_teachers: bool = False
+    teacher_size: int | None = Field(None, ge=32, le=1024)
+
+    @property
+    def view_size(self) -> int:
+        return self.teacher_size or self.input_size
 
     @model_validator(mode="after")
-    def _unmixed(self) -> StudentRecipe:
-        if self.mixup or self.max_class_size:
-            raise ValueError("mixup and max_class_size are for training on labels alone; leave them out")
+    def _possible(self) -> StudentRecipe:
+        if self.max_class_size:
+            raise ValueError("max_class_size is for training on labels alone; leave it out")
         if self.turned_teachers and (self.fixed_views or self.feature_weight):
             raise ValueError("turned_teachers answer anew for every view: leave fixed_views and feature_weight out")
+        if self.mixup and self.fixed_views:
+            raise ValueError("mixtures of fixed_views are not fixed: leave mixup or fixed_views out")
+        if self.view_size < self.input_size:
+            raise ValueError("teacher_size is smaller than input_size: the student cannot see more than its teachers")
         return self
 
 
@@ -73,12 +85,21 @@ class Distillation(nn.Module):
     def forward(
         self, network: LesionNetwork, pixels: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor
     ) -> torch.Tensor:
-        """(network, pixels uint8 [N, 3, S, S], masks [N, C], log prior [C]) -> the loss."""
+        """(network, pixels uint8 [N, 3, S, S] of the recipe's `view_size`, masks [N, C], log prior [C]) -> the loss."""
         plan = self.recipe
-        embedding = network.embed(pixels)
-        logits = network.head(network.dropout(embedding))
-        labels = marginal_loss(logits, masks, log_prior, plan.logit_adjustment, plan.label_smoothing)
+        partner = None
+        if plan.mixup:
+            pixels, share, partner = mixture(pixels, plan.mixup)
         soft, *features = self.answers(pixels)
+        if plan.view_size > plan.input_size:
+            pixels = F.interpolate(pixels.float(), (plan.input_size,) * 2, mode="bilinear", antialias=True)
+        embedding = network.embed(pixels.contiguous(memory_format=torch.channels_last))
+        logits = network.head(network.dropout(embedding))
+
+        def labelled(masks: torch.Tensor) -> torch.Tensor:
+            return marginal_loss(logits, masks, log_prior, plan.logit_adjustment, plan.label_smoothing)
+
+        labels = labelled(masks) if partner is None else share * labelled(masks) + (1 - share) * labelled(masks[partner])
         taught = F.kl_div(F.log_softmax(logits / plan.temperature, 1), soft, reduction="batchmean") * plan.temperature**2
         loss = (1 - plan.teacher_weight) * labels + plan.teacher_weight * taught
         for projection, feature in zip(self.projections, features, strict=True):
@@ -118,17 +139,16 @@ def load_teachers(paths: Sequence[Path], recipe: StudentRecipe) -> list[LesionNe
     """Read the teachers.
 
     Raises:
-        DataError: none, or one that has other classes, another input size, or was trained by another split, so that it
-            may have seen what the student is validated on.
+        DataError: none, or one that has other classes, another input size than the recipe's views, or was trained by another
+            split, so that it may have seen what the student is validated on.
     """
     if not paths:
         raise DataError("distillation needs at least one --teacher")
     teachers = []
     for path in paths:
         teacher, theirs = load_checkpoint(path)
-        for what in ("classes", "input_size", "split"):
-            if getattr(theirs, what) != getattr(recipe, what):
-                ours = getattr(recipe, what)
+        for what, ours in (("classes", recipe.classes), ("input_size", recipe.view_size), ("split", recipe.split)):
+            if getattr(theirs, what) != ours:
                 raise DataError(
                     f"{path}: recipe {theirs.name!r} has {what} {getattr(theirs, what)}, recipe {recipe.name!r} has {ours}; "
                     "teacher and student must share it"
@@ -211,8 +231,9 @@ def distil(
         )
     }  # fmt: skip
     if control:
+        plain = recipe.model_copy(update={"teacher_size": None})  # its views are not made smaller after they are drawn
         made["control"] = fit(
-            recipe, examples, out / "control", init=init, network=start(),
+            plain, examples, out / "control", init=init, network=start(),
             split=split, workers=workers, resume=resume, cache=cache,
         )  # fmt: skip
     return made

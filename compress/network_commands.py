@@ -49,11 +49,19 @@ def prune(
     ] = None,
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv; that of the network's run if left out.")] = None,
     limit: Annotated[int, typer.Option(min=MIN_IMAGES, help="How many training images to ask.")] = 512,
+    input_size: Annotated[
+        Optional[int],
+        typer.Option(min=32, max=1024, help="Pixels a side that the pruned network looks at; as before if left out."),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
-    """Take the least important channels off a fitted network; distil the result, it has lost accuracy."""
-    network, recipe = load_checkpoint(checkpoint)
+    """Take the least important channels off a fitted network; distil the result, it has lost accuracy.
+
+    With `--input-size`, the network looks at smaller pictures, which saves work too, and loses fewer channels.
+    """
+    network, theirs = load_checkpoint(checkpoint)
+    recipe = theirs.model_copy(update={"input_size": input_size or theirs.input_size})
     views = None
     if data:
         examples = read_examples(data)
@@ -62,10 +70,11 @@ def prune(
             raise DataError(f"{len(train)} training images are too few to judge channels by; give at least {MIN_IMAGES}")
         chosen = [train[i] for i in np.random.default_rng(seed).permutation(len(train))[:limit]]
         views = torch.from_numpy(prepared_images(chosen, open_cache(chosen), recipe.input_size)).permute(0, 3, 1, 2)
+    before, resized = (cost(network, one.input_size) for one in (theirs, recipe))
     with err.status("ask which channels matter"):
-        small = prune_network(network, recipe.input_size, share, views, seed)
+        small = prune_network(network, recipe.input_size, share * before.multiply_adds / resized.multiply_adds, views, seed)
     save_checkpoint(small, recipe, target)
-    before, after = (cost(one, recipe.input_size) for one in (network, small))
+    after = cost(small, recipe.input_size)
     if as_json:
         print_json({"checkpoint": str(target), "before": asdict(before), "after": asdict(after)})
         return
@@ -200,12 +209,14 @@ def _qat_lines(pair: Sequence[Drift], apart: Sequence[dict[str, float]]) -> list
 
 def _pareto_column(row: Candidate) -> list[tuple[str, str]]:
     return [
+        ("pixels a side", str(row.input_size)),
         ("million multiply-adds", f"{row.multiply_adds / 1e6:.1f}"),
         ("million parameters", f"{row.parameters / 1e6:.2f}"),
         ("MB, float32 / int8", f"{row.float32_bytes / 1e6:.2f} / {row.int8_bytes / 1e6:.2f}"),
         ("malignancy AUC, float32", _estimate(row.drift.auc_float32)),
         ("malignancy AUC, int8", _estimate(row.drift.auc_int8)),
         ("int8 minus float32", _gap(row.drift.int8_minus_float32)),
+        ("int8 minus that of the largest", _gap(row.int8_minus_dearest)),
         ("ms p50 / p90, float32", f"{row.float32.p50_ms:.2f} / {row.float32.p90_ms:.2f}"),
         ("ms p50 / p90, int8", f"{row.int8.p50_ms:.2f} / {row.int8.p90_ms:.2f}"),
         ("not dominated", "yes" if row.efficient else "no"),

@@ -12,12 +12,13 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from compress.conversion import Forms, make_forms
-from compress.drift import Drift, ask
+from compress.drift import Answers, Drift, ask
 from compress.interpreter import open_interpreter
 from compress.pruning import cost
 from compress.sensitivity import draw_workbench
 from mobile_runtime.cores import pinned
 from mobile_runtime.errors import DataError
+from mobile_runtime.statistics import Gap, paired_difference
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
 from train.network import LesionNetwork
@@ -45,12 +46,15 @@ class Candidate(BaseModel):
         multiply_adds: of one picture, in every orientation that the network looks at.
         float32_bytes, int8_bytes: sizes of its TFLite forms, without the outlier score that bundles add.
         drift: malignancy AUC of both forms, and what lies between them.
+        input_size: pixels a side.
+        int8_minus_dearest: malignancy AUC in int8, less that of the network with the most multiply-adds, image by image.
         efficient: no other network has a higher AUC in int8 at no more multiply-adds, nor the same AUC at fewer.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     run: str
+    input_size: int
     multiply_adds: int
     parameters: int
     float32_bytes: int
@@ -58,6 +62,7 @@ class Candidate(BaseModel):
     float32: Latency
     int8: Latency
     drift: Drift
+    int8_minus_dearest: Gap
     efficient: bool
 
 
@@ -85,33 +90,43 @@ def compare(
         progress: is told what comes next.
 
     Raises:
-        DataError: unusable runs or data, or runs of unlike splits, input sizes or classes.
+        DataError: unusable runs or data, or runs of unlike splits or classes.
     """
     split, loaded = _load(runs, examples)
-    recipe = loaded[0][1]
-    bench = draw_workbench(split, part, dataset, recipe.input_size, limit, seed)
+    sizes = [recipe.input_size for _, recipe in loaded]
+    # The same images in the same order at every size: answers can be compared image by image.
+    benches = {size: draw_workbench(split, part, dataset, size, limit, seed) for size in dict.fromkeys(sizes)}
     made: list[Forms] = []
-    for run, (network, _) in zip(runs, loaded, strict=True):
+    for run, (network, _), size in zip(runs, loaded, sizes, strict=True):
         progress(f"convert and quantize {run.name}")
-        made.append(make_forms(network, recipe.input_size, bench.calibration, seed))
-    judged = []
-    for run, forms in zip(runs, made, strict=True):
+        made.append(make_forms(network, size, benches[size].calibration, seed))
+    judged: list[Answers] = []
+    for run, forms, (_, recipe) in zip(runs, made, loaded, strict=True):
         progress(f"judge {run.name}")
-        judged.append(ask(forms, bench, recipe.classes).drift())
+        judged.append(ask(forms, benches[recipe.input_size], recipe.classes))
     progress("time")
-    times = alternate([graph for forms in made for graph in (forms.float32, forms.int8)], bench.images[0], rounds)
-    costs = [cost(network, recipe.input_size) for network, _ in loaded]
-    best = efficient([(c.multiply_adds, drift.auc_int8.value) for c, drift in zip(costs, judged, strict=True)])
+    graphs = [
+        (graph, benches[size].images[0])
+        for forms, size in zip(made, sizes, strict=True)
+        for graph in (forms.float32, forms.int8)
+    ]
+    times = alternate(graphs, rounds)
+    costs = [cost(network, size) for (network, _), size in zip(loaded, sizes, strict=True)]
+    dearest = judged[max(range(len(runs)), key=lambda i: costs[i].multiply_adds)]
+    drifts = [answers.drift() for answers in judged]
+    best = efficient([(c.multiply_adds, drift.auc_int8.value) for c, drift in zip(costs, drifts, strict=True)])
     rows = [
         Candidate(
             run=run.name,
+            input_size=sizes[i],
             multiply_adds=costs[i].multiply_adds,
             parameters=costs[i].parameters,
             float32_bytes=len(made[i].float32),
             int8_bytes=len(made[i].int8),
             float32=times[2 * i],
             int8=times[2 * i + 1],
-            drift=judged[i],
+            drift=drifts[i],
+            int8_minus_dearest=paired_difference(judged[i].measure_int8, dearest.measure_int8, dearest.groups),
             efficient=best[i],
         )
         for i, run in enumerate(runs)
@@ -124,16 +139,15 @@ def efficient(points: Sequence[tuple[float, float]]) -> list[bool]:
     return [not any(c <= cost and v >= value and (c < cost or v > value) for c, v in points) for cost, value in points]
 
 
-def alternate(models: Sequence[bytes], image: npt.NDArray[np.uint8], rounds: int) -> list[Latency]:
+def alternate(graphs: Sequence[tuple[bytes, npt.NDArray[np.uint8]]], rounds: int) -> list[Latency]:
     """Time TFLite graphs on one thread and one core, block by block in turns, so that a drift of the machine hits all alike.
 
     Args:
-        models: flatbuffers of one uint8 input [1, S, S, 3].
-        image: uint8 [S, S, 3].
+        graphs: flatbuffers of one uint8 input [1, S, S, 3], each with an image uint8 [S, S, 3].
         rounds: blocks of each; the first inference of a block refills the caches and is not counted.
     """
-    runners = [_one_thread(model, image) for model in models]
-    times: list[list[float]] = [[] for _ in models]
+    runners = [_one_thread(model, image) for model, image in graphs]
+    times: list[list[float]] = [[] for _ in graphs]
     with pinned():
         for _ in range(rounds):
             for runner, found in zip(runners, times, strict=True):
@@ -163,7 +177,6 @@ def _load(runs: Sequence[Path], examples: Sequence[Example]) -> tuple[Split, lis
         homes, first = ({name: {e.key for e in part} for name, part in one.items()} for one in (split, splits[0]))
         if homes != first:
             raise DataError(f"{run}: another split than {runs[0]}; compare runs that were trained by one split")
-        for what in ("input_size", "classes"):
-            if getattr(recipe, what) != getattr(loaded[0][1], what):
-                raise DataError(f"{run}: another {what} than {runs[0]}; compare networks of one {what}")
+        if recipe.classes != loaded[0][1].classes:
+            raise DataError(f"{run}: other classes than {runs[0]}; compare networks of the same")
     return splits[0], loaded

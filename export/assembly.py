@@ -10,7 +10,6 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from rich.progress import Progress
 
 from export.coreml import Metadata
 from export.deployed import AGGREGATES, deploy
@@ -25,7 +24,7 @@ from export.variants import ALL_VARIANTS, Limits, VariantWriter, check_parity, d
 from mobile_runtime import synthetic
 from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.bundle import MANIFEST, Bundle
-from mobile_runtime.console import err
+from mobile_runtime.console import steps
 from mobile_runtime.files import build_folder, sha256
 from mobile_runtime.manifest import ClassSpec, FileEntry, InputSpec, Manifest, ScoreSpec, Variant, manifest_schema
 from mobile_runtime.resample import resample
@@ -118,13 +117,12 @@ def assemble(
         base=base,
         ranges=record.ranges,
     )
-    with build_folder(out) as folder, Progress(console=err, transient=True) as progress:
-        task = progress.add_task("convert", total=len(names))
+    with build_folder(out) as folder, steps(len(names)) as begin:
         models = folder / "models"
         models.mkdir()
         variants: dict[str, Variant] = {}
         for name in names:
-            progress.update(task, description=f"write {name}")
+            begin(f"write {name}")
             fitted = record.variants[name]
             path = writer.write(name, fitted.temperature, models)
             parity = check_parity(name, path, deployed, fitted.temperature, samples, parity_limits)
@@ -139,7 +137,6 @@ def assemble(
                 metrics=fitted.metrics,
                 parity=parity.to_manifest(),
             )
-            progress.advance(task)
         _write_documents(folder, record, variants, recipe.classes, size, taxonomy)
     return Bundle.load(out)
 

@@ -32,7 +32,7 @@ from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Columns, read_examples
 from train.splits import load_split
 
-app = typer.Typer(no_args_is_help=True, help="Write and rebuild bundles from trained checkpoints.")
+app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Write and rebuild bundles from trained checkpoints.")
 app.command(epilog="Example: python -m export card dist/bundle --results decisions.json")(card)
 app.command(epilog="Example: python -m export paths dist/bundle paths.json --images photographs")(paths)
 app.command(epilog="Example: python -m export mediapipe dist/bundle --images photos")(mediapipe)

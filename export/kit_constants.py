@@ -27,6 +27,7 @@ def constants() -> dict[str, Any]:
         "max_target": resample.MAX_TARGET,
         "max_bytes": decoding.MAX_BYTES,
         "max_pixels": decoding.MAX_PIXELS,
+        "unwritten": decoding.UNWRITTEN,
         "weight_bits": resample.WEIGHT_BITS,
         "coefficients": {f"{matrix} {levels}": list(row) for (matrix, levels), row in frames.COEFFICIENTS.items()},
         "fraction_bits": frames._FRACTION_BITS,
@@ -41,6 +42,7 @@ def constants() -> dict[str, Any]:
         "glare_step": quality._GLARE_STEP,
         "min_usable_share": burst.MIN_USABLE_SHARE,
         "max_dissent": burst.MAX_DISSENT,
+        "burst_remark": [burst.DISAGREE, burst.DISAGREEMENT],
         "advice": quality.ADVICE,
         "meaning": {verdict.value: text for verdict, text in decision.MEANING.items()},
     }

@@ -174,6 +174,7 @@ def _burst(bundle: Bundle, variant: Variant, point: str, draw: list[dict[str, An
         "usable": found.usable,
         "spread": found.spread,
         "agreement": found.agreement,
+        "advice": list(assessment.advice),
     }
     return {"variant": variant.name, "operating_point": point, "frames": draw, "verdict": verdict}
 

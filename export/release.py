@@ -11,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.progress import Progress
 
 from compress.calibration_set import draw_calibration_set
 from compress.conversion import prepare_static
@@ -27,7 +26,7 @@ from export.record import ReleaseRecord, VariantRecord
 from export.tflite import write_tflite
 from export.tflite_metadata import fingerprint
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
-from mobile_runtime.console import err
+from mobile_runtime.console import steps
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256
 from mobile_runtime.manifest import AbstentionLimit, Provenance
@@ -121,18 +120,17 @@ def fit_release(
     primary = primary or max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
     left_out = {ONNX_VARIANT, *(() if evaluate_coreml else COREML_VARIANTS)}
     names = [name for name in ALL_VARIANTS if name not in left_out]
-    with Progress(console=err, transient=True) as progress, tempfile.TemporaryDirectory() as folder:
-        task = progress.add_task("convert", total=3 + len(names))
+    with steps(3 + len(names)) as begin, tempfile.TemporaryDirectory() as folder:
+        begin("convert")
         outliers = fit_outliers(_textures(network, typical), [example.dataset for example in sample])
         deployed = deploy(network, classes, outliers, taxonomy)
         base = write_tflite(deployed, recipe.input_size)
-        progress.update(task, advance=1, description="round weights")
+        begin("round weights")
         static = prepare_static(base, calibration, seed)
         int8 = quantize(*static)
-        progress.update(task, advance=1, description="calibrate")
+        begin("calibrate")
         writer = VariantWriter(deployed, recipe.input_size, Metadata("", "", "", classes), int8=int8, base=base)
         writer.calibrate(calibration)
-        progress.advance(task)
 
         def write(name: str, temperature: float) -> Path:
             path = writer.write(name, temperature, Path(folder))
@@ -144,7 +142,7 @@ def fit_release(
         reference: Prediction | None = None
         masks = label_masks(split["val"], classes, taxonomy).numpy()
         for name in names:
-            progress.update(task, description=f"fit {name}")
+            begin(f"fit {name}")
             plain = run_variant(name, write(name, 1.0), parts["val"])
             temperature = fit_temperature(plain["probabilities"], masks)
             path = write(name, temperature)
@@ -155,7 +153,6 @@ def fit_release(
             reference = outputs["val"] if name == "float32" else reference
             assert reference is not None  # float32 comes first
             variants[name] = _record(split, outputs, reference, primary, classes, temperature, how)
-            progress.advance(task)
     # It is the float32 graph, and shares what was fitted there.
     variants[ONNX_VARIANT] = variants["float32"]
     if not evaluate_coreml:

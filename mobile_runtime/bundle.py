@@ -18,6 +18,8 @@ from mobile_runtime.manifest import SCHEMA_VERSION, FileEntry, Manifest, Variant
 from mobile_runtime.signing import signed_digests
 
 DEFAULT_BUNDLE = Path(__file__).parent / "data" / "bundle"
+SHIPPED_BUNDLES = {"full": DEFAULT_BUNDLE, "half": DEFAULT_BUNDLE.with_name("half")}
+"""Bundles that ship with the runtime, by the names that stand for them."""
 MANIFEST = "manifest.json"
 SIGNATURE = "signature.json"
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024
@@ -42,7 +44,8 @@ class Bundle:
         """Load a bundle; None loads the one that ships with the runtime.
 
         Args:
-            path: the bundle's folder.
+            path: the bundle's folder. The strings (not paths) `full` and `half` are bundles that ship with the runtime; a
+                folder of such a name is `./half`.
             verify: check size and SHA-256 of every file now; the manifest and the file list are always checked, and a
                 model's hash is checked again when it is opened.
             key: the signer's public key, PEM. The signature is then checked too, and every file, whatever `verify` says.
@@ -187,8 +190,13 @@ class Bundle:
 
 def _read_manifest(path: str | Path | None) -> tuple[Path, Path, bytes]:
     """Folder, manifest file and its bytes."""
-    folder = DEFAULT_BUNDLE if path is None else Path(path)
-    if not folder.is_dir():
+    name = "full" if path is None else path
+    folder = SHIPPED_BUNDLES.get(name, Path(name)) if isinstance(name, str) else name
+    try:
+        found = folder.is_dir()
+    except (OSError, ValueError) as error:
+        raise BundleError(f"{folder}: cannot be a bundle's folder ({error}); check the path") from error
+    if not found:
         raise BundleError(f"{folder}: no such bundle folder; make one with `make bundle`")
     file = folder / MANIFEST
     if not file.is_file() or file.is_symlink():

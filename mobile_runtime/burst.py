@@ -69,7 +69,7 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
 
     Frames that must be retaken or are outliers do not count; when fewer than half are left the burst is what most of the
     others are. The score is the median, which one bad frame cannot move far. When more than a quarter of the frames
-    disagree with a median below the threshold, the burst is to be retaken: frames that disagree must never add up to a
+    disagree with a median below the threshold, the burst is to be retaken: frames that disagree so much must never add up to a
     reassurance. A median at or above the threshold is referred whatever the rest say.
     """
     scored = [f for f in frames if f.malignancy is not None and f.decision is not Decision.ABSTAIN]

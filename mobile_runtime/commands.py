@@ -22,11 +22,12 @@ from mobile_runtime import annotate, synthetic
 from mobile_runtime.archive_command import assess_archive
 from mobile_runtime.assessment import DISCLAIMER, Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
+from mobile_runtime.burst import BurstAssessment
 from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.files import write_json
+from mobile_runtime.files import sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.replay import STAGES, Check, Replay, replay
@@ -35,7 +36,7 @@ from mobile_runtime.watching import arrivals, verdict_path
 
 app = typer.Typer(
     no_args_is_help=True,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     help="Assess photographs of skin lesions with an exported bundle. Not a medical device and not a diagnosis.",
 )
 
@@ -78,12 +79,14 @@ def assess(
     if as_burst:
         _assess_burst(pipeline, images, folder, as_json)
         return
+    if folder is not None:
+        _refuse_namesakes(images)
     documents: list[dict[str, Any]] = []
     failed = 0
     shown = images if as_json or len(images) < 20 else track(images, "assess", console=err, transient=True)
     for image in shown:
         try:
-            assessment = _assess_one(pipeline, image, image.name, folder, image.stem, quiet=as_json)
+            assessment = _assess_one(pipeline, image, image.name, folder, image.name, quiet=as_json)
             documents.append({"image": str(image), **assessment.to_dict()})
         except CaptureError as error:
             failed += 1
@@ -96,8 +99,17 @@ def assess(
     raise typer.Exit(1 if failed else 0)
 
 
+def _refuse_namesakes(images: list[Path]) -> None:
+    """One patient's picture must not take the place of another's."""
+    named: dict[str, Path] = {}
+    for image in images:
+        other = named.setdefault(image.name, image)
+        if other != image:
+            raise CaptureError(f"{other} and {image} have the same name, so would their pictures in --out; assess them apart")
+
+
 def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool) -> None:
-    err.print(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C", soft_wrap=True)
+    err.print(escape(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C"), soft_wrap=True)
     for photo, stamp in arrivals(watched, folder):
         document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
         try:
@@ -147,17 +159,14 @@ def info(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
         return
     out.print(f"[bold]{loaded.id}[/]  {manifest.licence}")
     out.print(manifest.intended_use, soft_wrap=True)
-    table = Table("variant", "runtime", "precision", "KiB", "operating point", "refer at", "sensitivity", "specificity")
     for variant in manifest.variants.values():
-        for index, (name, point) in enumerate(variant.operating_points.items()):
-            first = (variant.name, variant.runtime, variant.precision, f"{variant.size_bytes / 1024:.0f}")
-            table.add_row(
-                *(first if index == 0 else ("", "", "", "")),
-                name,
-                f"{point.threshold:.3f}",
-                *(f"{e.value:.3f} ({e.low:.3f}-{e.high:.3f})" for e in (point.sensitivity, point.specificity)),
-            )
-    out.print(table)
+        form = f"{variant.runtime}, {variant.precision}, {variant.size_bytes / 1024:.0f} KiB"
+        out.print(f"\n[bold]{variant.name}[/]  {form}", soft_wrap=True)
+        table = Table("operating point", "refer at", "sensitivity", "specificity")
+        for name, point in variant.operating_points.items():
+            shares = (f"{e.value:.3f} ({e.low:.3f}-{e.high:.3f})" for e in (point.sensitivity, point.specificity))
+            table.add_row(name, f"{point.threshold:.3f}", *shares)
+        out.print(table)
     out.print(f"input: uint8 RGB [1, {manifest.input.size}, {manifest.input.size}, 3]; default: {manifest.default_variant}")
     for limitation in manifest.limitations:
         out.print(f"- {limitation}", soft_wrap=True)
@@ -165,7 +174,7 @@ def info(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
 
 @app.command(epilog="Example: skintriage verify dist/bundle --key signer.pub.pem --golden")
 def verify(
-    folder: Annotated[Optional[Path], typer.Argument(metavar="[BUNDLE]", help="The same as --bundle.")] = None,
+    folder: Annotated[Optional[str], typer.Argument(metavar="[BUNDLE]", help="The same as --bundle.")] = None,
     bundle: BundleOption = None,
     key: Annotated[Optional[Path], typer.Option(help="Signer's public key, PEM: check the signature (extra: sign).")] = None,
     golden: Annotated[bool, typer.Option("--golden", help="Replay the golden vectors, stage by stage.")] = False,
@@ -221,9 +230,19 @@ def serve(
 def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | None, as_json: bool) -> None:
     found = pipeline.assess_burst(images)
     title = f"{len(images)} pictures of one lesion, {found.usable} usable"
-    _show(pipeline, found.assessment, normalize(images[0], pipeline.input_size).image, title, folder, "burst", as_json)
+    if len({sha256(image) for image in images}) < len(images):
+        err.print("[yellow]warning:[/] a picture was given twice: that they agree says nothing", highlight=False)
+    first = normalize(images[0], pipeline.input_size).image
+    _show(pipeline, found.assessment, first, title, folder, "burst", as_json, _agreement(found))
     if as_json:
         print_json({"images": [str(image) for image in images], **found.to_dict()})
+
+
+def _agreement(found: BurstAssessment) -> str:
+    usable = [f.malignancy for f in found.frames if f.malignancy is not None and f.decision is not Decision.ABSTAIN]
+    if found.agreement is None:
+        return ", ".join(frame.decision.value for frame in found.frames)
+    return f"malignancy {min(usable):.3f} to {max(usable):.3f}, {found.agreement:.0%} on the median's side of the threshold"
 
 
 def _assess_one(
@@ -243,6 +262,7 @@ def _show(
     folder: Path | None,
     stem: str,
     quiet: bool,
+    frames: str = "",
 ) -> None:
     names = {spec.label: spec.name for spec in pipeline.manifest.classes}
     written = None
@@ -250,10 +270,10 @@ def _show(
         picture = annotate.draw(prepared, assessment, names, title)
         written = annotate.save(picture, folder / f"{stem}.verdict.png")
     if not quiet:
-        _print_verdict(assessment, names, title, written)
+        _print_verdict(assessment, names, title, written, frames)
 
 
-def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, written: Path | None) -> None:
+def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, written: Path | None, frames: str) -> None:
     red, green, blue = annotate.COLOURS[assessment.decision]
     colour = f"rgb({red},{green},{blue})"
     grid = Table.grid(padding=(0, 2))
@@ -264,6 +284,10 @@ def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, wr
         grid.add_row("malignancy", f"[bold]{assessment.malignancy:.3f}[/]  (refer at {point.threshold:.3f} and above)")
         top = sorted(assessment.probabilities.items(), key=lambda item: -item[1])[:3]
         grid.add_row("top classes", "\n".join(f"{value:6.1%}  {names[label]}" for label, value in top))
+    if frames:
+        grid.add_row("pictures", frames)
+    if assessment.outlier is not None and assessment.outlier_limit is not None:
+        grid.add_row("unlike training", f"{assessment.outlier:.2f}  (no verdict above {assessment.outlier_limit:.2f})")
     quality = assessment.quality
     figures = (
         f"sharpness {quality.sharpness:.2f}, brightness {quality.brightness:.2f}, "

@@ -5,11 +5,14 @@ from __future__ import annotations
 import importlib
 import json
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress
 
 from mobile_runtime.errors import MissingExtraError, SkintriageError
 
@@ -22,13 +25,36 @@ EXTRAS = {"train": "train", "compress": "export", "export": "export", "benchmark
 
 def print_json(document: Any) -> None:
     """Write JSON to standard output and nothing else."""
-    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+    # A file name may hold bytes that are no text; as escapes they do not end the whole answer.
+    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
 
 
 def print_error(message: object) -> None:
     """Write one line `error: ...` to standard error."""
     line = str(message).splitlines()[0] if str(message) else type(message).__name__
     err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def steps(total: int) -> Iterator[Callable[[str], None]]:
+    """Named steps on standard error, some seconds each: a bar on a terminal, a line for each step elsewhere.
+
+    Yields:
+        The function to call when a step begins.
+    """
+    begun = 0
+    with Progress(console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+
+        def begin(what: str) -> None:
+            nonlocal begun
+            bar.update(task, completed=begun, description=escape(what))
+            begun += 1
+            if not err.is_terminal:
+                err.print(escape(f"{begun}/{total} {what}"), highlight=False, soft_wrap=True)
+
+        yield begin
 
 
 def load_app(package: str) -> typer.Typer:
@@ -62,6 +88,9 @@ def guard(command: Any) -> None:
         command()
     except SkintriageError as error:
         print_error(error)
+        sys.exit(2)
+    except OSError as error:  # what cannot be written, and whatever else the system refuses
+        print_error(f"{error.filename}: {error.strerror}; check the path" if error.filename else error)
         sys.exit(2)
     except KeyboardInterrupt:
         print_error("interrupted")

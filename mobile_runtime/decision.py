@@ -58,7 +58,8 @@ def decide(
     """
     if not quality.acceptable:
         return Decision.RETAKE
-    if outlier is not None and abstention is not None and not outlier <= abstention.limit:
+    # A limit that cannot be applied, because there is no score or it is not a number, must not let everything through.
+    if abstention is not None and not (outlier is not None and outlier <= abstention.limit):
         return Decision.ABSTAIN
     # A score that is not a number compares as false: it must never end in reassurance.
     return Decision.LOW_CONCERN if malignancy < point.threshold else Decision.REFER

@@ -33,6 +33,8 @@ _TO_SPARE = 8
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.INFO)
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
+UNWRITTEN = 128
+"""Level of a JPEG's bands where no coefficient was read; in CMYK, which is stored inverted, one less, too."""
 _PNG_END = b"IEND\xaeB`\x82"
 _ORIENTATION_TAG = 0x0112
 _BAND_PIXELS = 4_000_000
@@ -178,9 +180,21 @@ def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
         costly = image.has_transparency_data and bool(image.info.get("icc_profile"))
         _check_full_size(image.width, image.height, str(image.format), name, costly)
         image.load()
+        if image.format in ("JPEG", "MPO") and _ends_unwritten(image):
+            raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
         method = _TO_UPRIGHT.get(_orientation(image))
         # Leaving the block closes the file, not the pixels.
         return image if method is None else image.transpose(method)
+
+
+def _ends_unwritten(image: Image.Image) -> bool:
+    """Whether the last stored row is what libjpeg leaves, without an error, where the data end early but an end marker follows:
+    all coefficients zero. A picture of which half is grey must not be judged; one whose last row really is of this grey is
+    refused, too."""
+    extrema = image.crop((0, image.height - 1, image.width, image.height)).getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    levels = (UNWRITTEN, UNWRITTEN - 1) if image.mode == "CMYK" else (UNWRITTEN,)
+    return all(band in [(level, level) for level in levels] for band in bands)
 
 
 def _open_heic(data: bytes, name: str) -> Image.Image:

@@ -22,6 +22,7 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import EngineError
 from mobile_runtime.manifest import Variant
 
+MAX_THREADS = 256
 Outputs = dict[str, npt.NDArray[np.float32]]
 
 
@@ -180,15 +181,15 @@ def open_engine(bundle: Bundle, variant: Variant, threads: int = 1, xnnpack: boo
     Args:
         bundle: where the model is.
         variant: one of the bundle's.
-        threads: inference threads, at least 1.
+        threads: inference threads, 1 to `MAX_THREADS`.
         xnnpack: see `LiteRTEngine`; other runtimes do not have the choice.
 
     Raises:
         EngineError: the runtime is not installed, not for this machine, or refuses the model.
         BundleError: the model file is not the one in the manifest.
     """
-    if threads < 1:
-        raise EngineError(f"threads must be at least 1, not {threads}")
+    if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
+        raise EngineError(f"threads is {threads!r}; give a whole number from 1 to {MAX_THREADS}")
     if variant.runtime == "litert":
         return LiteRTEngine(bundle.model_bytes(variant), variant, threads, xnnpack)
     if variant.runtime == "onnx":

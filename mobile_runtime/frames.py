@@ -88,7 +88,7 @@ class CameraFrame:
         if not isinstance(self.mirrored, bool):
             raise CaptureError(f"a camera frame's mirrored is {self.mirrored!r}; give True or False")
         for name in ("width", "height"):
-            _check_whole(name, getattr(self, name))
+            object.__setattr__(self, name, _whole(f"a camera frame's {name}", getattr(self, name)))
         check_size(self.width, self.height, "camera frame")
         if not isinstance(self.planes, tuple) or not all(isinstance(plane, Plane) for plane in self.planes):
             raise CaptureError("a frame's planes are a tuple of Plane; wrap each buffer with its strides")
@@ -119,7 +119,7 @@ class CameraFrame:
         """A frame of interleaved channels; row_stride in bytes, None where rows are not padded."""
         _check_choice("layout", layout, tuple(_CHANNELS))
         channels = _CHANNELS[layout]
-        _check_whole("width", width)
+        width = _whole("a camera frame's width", width)
         plane = Plane(data, width * channels if row_stride is None else row_stride, channels)
         return cls(layout, width, height, (plane,), rotation=rotation, mirrored=mirrored)
 
@@ -220,7 +220,7 @@ class CameraFrame:
         if len(self.planes) == 2:
             pairs = _samples(self.planes[1], rows, columns, 2, "chroma")
         else:
-            stride = self.planes[0].row_stride
+            stride = _whole("a camera frame's Y row stride", self.planes[0].row_stride)
             pairs = _samples(Plane(_flat(self.planes[0], "Y")[stride * self.height :], stride, 2), rows, columns, 2, "chroma")
         first, second = pairs[..., 0], pairs[..., 1]
         return (luma, second, first) if self.layout == "nv21" else (luma, first, second)
@@ -231,9 +231,11 @@ def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None
         raise CaptureError(f"a camera frame's {name} is {value!r}; give one of {', '.join(map(repr, choices))}")
 
 
-def _check_whole(name: str, value: object) -> None:
+def _whole(what: str, value: object) -> int:
+    """A plain integer: NumPy's small ones would wrap around where strides are multiplied by rows."""
     if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise CaptureError(f"a camera frame's {name} is {value!r}; give a whole number of at least 1")
+        raise CaptureError(f"{what} is {value!r}; give a whole number of at least 1")
+    return int(value)
 
 
 def _flat(plane: Plane, name: str) -> npt.NDArray[np.uint8]:
@@ -249,23 +251,23 @@ def _flat(plane: Plane, name: str) -> npt.NDArray[np.uint8]:
 
 def _samples(plane: Plane, rows: int, columns: int, channels: int, name: str) -> npt.NDArray[np.uint8]:
     """A read-only view [rows, columns, channels] of a plane, after checking that it lies inside the buffer."""
-    _check_whole(f"{name} row stride", plane.row_stride)
-    _check_whole(f"{name} pixel stride", plane.pixel_stride)
-    if plane.pixel_stride < channels:
-        raise CaptureError(f"plane {name}: pixel stride {plane.pixel_stride} is under {channels} bytes; read it off the camera")
-    row_bytes = (columns - 1) * plane.pixel_stride + channels
-    if plane.row_stride < row_bytes:
+    row_stride = _whole(f"a camera frame's {name} row stride", plane.row_stride)
+    pixel_stride = _whole(f"a camera frame's {name} pixel stride", plane.pixel_stride)
+    if pixel_stride < channels:
+        raise CaptureError(f"plane {name}: pixel stride {pixel_stride} is under {channels} bytes; read it off the camera")
+    row_bytes = (columns - 1) * pixel_stride + channels
+    if row_stride < row_bytes:
         raise CaptureError(
-            f"plane {name}: row stride {plane.row_stride} is under the {row_bytes} bytes of a row; give the stride in bytes"
+            f"plane {name}: row stride {row_stride} is under the {row_bytes} bytes of a row; give the stride in bytes"
         )
     data = _flat(plane, name)
-    needed = (rows - 1) * plane.row_stride + row_bytes
+    needed = (rows - 1) * row_stride + row_bytes
     if data.size < needed:
         raise CaptureError(
-            f"plane {name}: {data.size} bytes, {needed} needed for {rows} rows of stride {plane.row_stride}; "
+            f"plane {name}: {data.size} bytes, {needed} needed for {rows} rows of stride {row_stride}; "
             "check width, height and strides, and pass the whole buffer"
         )
-    strides = (plane.row_stride, plane.pixel_stride, 1)
+    strides = (row_stride, pixel_stride, 1)
     return np.lib.stride_tricks.as_strided(data, (rows, columns, channels), strides, writeable=False)
 
 

@@ -164,6 +164,9 @@ class Manifest(_Part):
             if len(score.weights) != len(self.classes):
                 raise ValueError(f"score {score.name!r} has {len(score.weights)} weights for {len(self.classes)} classes")
         for name, variant in self.variants.items():
+            needed = ["probabilities", "scores", *(["outlier"] if variant.abstention else [])]
+            if lacking := [role for role in needed if role not in variant.outputs]:
+                raise ValueError(f"variant {name!r} has no output {' nor '.join(lacking)}, which its verdicts need")
             if name != variant.name:
                 raise ValueError(f"variant {name!r} calls itself {variant.name!r}")
             if self.default_operating_point not in variant.operating_points:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 BundleOption = Annotated[
-    Optional[Path], typer.Option("--bundle", help="Bundle folder; the one that ships with the runtime if left out.")
+    Optional[str],
+    typer.Option("--bundle", help="Bundle folder, or full or half, which ship with the runtime; full if left out."),
 ]
 VariantOption = Annotated[Optional[str], typer.Option("--variant", help="Exported form; see `info`.")]
 PointOption = Annotated[Optional[str], typer.Option("--operating-point", help="rule_out, balanced or rule_in.")]

@@ -80,10 +80,8 @@ class TriagePipeline:
         Raises:
             CaptureError: another dtype or shape.
         """
-        shape = (self.input_size, self.input_size, 3)
-        if not isinstance(batch, np.ndarray) or batch.dtype != np.uint8 or batch.shape[1:] != shape or not len(batch):
-            found = f"{batch.dtype} {list(batch.shape)}" if isinstance(batch, np.ndarray) else type(batch).__name__
-            raise CaptureError(f"predict takes uint8 [N, {shape[0]}, {shape[1]}, 3] from prepare(), not {found}")
+        count = max(1, len(batch)) if isinstance(batch, np.ndarray) and batch.ndim else 1
+        self._check(batch, (count, self.input_size, self.input_size, 3), "predict takes uint8 [N, {0}, {0}, 3]")
         outputs = self.engine.run(batch)
         scores = {spec.name: outputs["scores"][:, column] for column, spec in enumerate(self.manifest.scores)}
         outlier = outputs["outlier"].reshape(len(batch)) if "outlier" in outputs else None
@@ -103,7 +101,12 @@ class TriagePipeline:
         return self.assess_prepared(captured.image, captured.region_px)
 
     def assess_prepared(self, prepared: npt.NDArray[np.uint8], region_px: int | None = None) -> Assessment:
-        """The verdict on an image [S, S, 3] that `prepare` made."""
+        """The verdict on an image uint8 [S, S, 3] that `prepare` made; `region_px` is how many pixels a side it was made of.
+
+        Raises:
+            CaptureError: another dtype or shape.
+        """
+        self._check(prepared, (self.input_size, self.input_size, 3), "assess_prepared takes uint8 [{0}, {0}, 3]")
         quality = judge(prepared, self.manifest.quality, region_px)
         prediction = self.predict(prepared[None]) if quality.acceptable else None
         return self._assessment(quality, prediction)
@@ -114,10 +117,17 @@ class TriagePipeline:
         Raises:
             CaptureError: no frames, or one that cannot be read.
         """
+        if isinstance(frames, str | bytes) or not isinstance(frames, Sequence):
+            raise CaptureError(f"a burst is a list of frames, not {type(frames).__name__}; put the frames in a list")
         if not frames:
             raise CaptureError("a burst needs at least one frame")
         singles = tuple(self.assess(frame, box) for frame in frames)
         return burst.combine(singles)
+
+    def _check(self, images: object, shape: tuple[int, ...], wanted: str) -> None:
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape != shape:
+            found = f"{images.dtype} {list(images.shape)}" if isinstance(images, np.ndarray) else type(images).__name__
+            raise CaptureError(f"{wanted.format(self.input_size)} from prepare(), not {found}")
 
     def _assessment(self, quality: Quality, prediction: Prediction | None) -> Assessment:
         malignancy = cancer = outlier = None

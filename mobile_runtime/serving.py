@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import errno
+import sys
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from mobile_runtime.bundle import MANIFEST, Bundle
@@ -139,6 +141,11 @@ class PageServer(ThreadingHTTPServer):
             raise ServingError(f"port {port} {reason}; choose another one with --port, or --port 0 for any free one") from error
         except OverflowError as error:
             raise ServingError(f"{port} is no port; choose 0 to 65535 with --port") from error
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Say nothing where a browser hung up in the middle of an answer: a page was closed or loaded again."""
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:

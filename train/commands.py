@@ -24,7 +24,9 @@ from train.splits import load_split
 from train.tree_commands import show_partition, taxonomy
 from train.weights import convert_weights
 
-app = typer.Typer(no_args_is_help=True, help="Read data sets, split them, fit classifiers and judge them.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="Read data sets, split them, fit classifiers and judge them."
+)
 app.add_typer(data_app, name="data")
 app.command(epilog="Example: python -m train taxonomy --dataset ham10000")(taxonomy)
 app.command("partition", epilog="Example: python -m train partition --data DIR --max-class-size 1000")(show_partition)

@@ -37,7 +37,9 @@ from train.recipe import load_recipe
 from train.splits import SPLITS, load_split, save_split, split_examples
 from train.subgroups import COLUMNS, subgroup_values
 
-data_app = typer.Typer(no_args_is_help=True, help="Fetch data sets, look at them, split them, draw synthetic ones.")
+data_app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode="markdown", help="Fetch data sets, look at them, split them, draw synthetic ones."
+)
 data_app.command(epilog="Example: python -m train data sources")(sources)
 data_app.command(epilog="Example: python -m train data download ham10000 data/ham10000 --accept-licence")(download)
 data_app.command(epilog="Example: python -m train data speed --data DIR --workers 1 --workers 2 --out speed.json")(speed)

@@ -67,6 +67,21 @@ Objective = Callable[[LesionNetwork, torch.Tensor, torch.Tensor, torch.Tensor], 
 """(network, pixels [N, 3, S, S], class masks [N, C], log prior [C]) -> the loss to make small."""
 
 
+def mixture(pixels: torch.Tensor, alpha: float) -> tuple[torch.Tensor, float, torch.Tensor]:
+    """Convex mixtures of pairs of images (mixup, Zhang et al. 2018, eq. 1), one share for the whole batch.
+
+    Args:
+        pixels: [N, 3, S, S].
+        alpha: both parameters of the Beta distribution that the share is drawn from.
+
+    Returns:
+        The mixtures float32 [N, 3, S, S], each image's share in 0..1, and who its partner is, int64 [N].
+    """
+    share = float(torch.distributions.Beta(alpha, alpha).sample())
+    partner = torch.randperm(len(pixels)).to(pixels.device)
+    return share * pixels + (1 - share) * pixels[partner], share, partner
+
+
 def likelihood(recipe: Recipe) -> Objective:
     """The marginal likelihood of the labels, as the recipe weights it, perhaps on mixtures of images."""
 
@@ -76,10 +91,8 @@ def likelihood(recipe: Recipe) -> Objective:
     def objective(network: LesionNetwork, pixels: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
         if not recipe.mixup:
             return loss(network(pixels), masks, log_prior)
-        # Convex mixtures of pairs of images (mixup, Zhang et al. 2018, eq. 1).
-        share = float(torch.distributions.Beta(recipe.mixup, recipe.mixup).sample())
-        partner = torch.randperm(len(pixels)).to(pixels.device)
-        logits = network(share * pixels + (1 - share) * pixels[partner])
+        mixed, share, partner = mixture(pixels, recipe.mixup)
+        logits = network(mixed)
         return share * loss(logits, masks, log_prior) + (1 - share) * loss(logits, masks[partner], log_prior)
 
     return objective

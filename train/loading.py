@@ -34,7 +34,7 @@ def plain_view(image: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.uint8]
 
 
 class LesionViews(Dataset[Item]):
-    """Views of examples: uint8 [3, S, S], the label's class mask [C], and the index."""
+    """Views of examples: uint8 [3, S, S] (random ones of the recipe's `view_size`), the label's class mask [C], the index."""
 
     def __init__(self, examples: Sequence[Example], pixels: Pixels, recipe: Recipe, taxonomy: Taxonomy) -> None:
         self.examples, self.pixels, self.recipe = examples, pixels, recipe
@@ -46,12 +46,11 @@ class LesionViews(Dataset[Item]):
     def __getitem__(self, key: Key) -> Item:
         epoch, index = key
         image = self.pixels[self.examples[index].key]
-        size = self.recipe.input_size
         if epoch < 0:
-            view = plain_view(image, size)
+            view = plain_view(image, self.recipe.input_size)
         else:
             rng = np.random.default_rng([self.recipe.seed, epoch, index])
-            view = augment(image, size, self.recipe.augmentation, rng)
+            view = augment(image, self.recipe.view_size, self.recipe.augmentation, rng)
         return torch.from_numpy(view.transpose(2, 0, 1).copy()), self.masks[index], index
 
 

@@ -124,6 +124,11 @@ class Recipe(_Strict):
     split: SplitPlan = SplitPlan()
     seed: int = Field(0, ge=0, lt=2**32)
 
+    @property
+    def view_size(self) -> int:
+        """Pixels a side of the random views that the objective is given."""
+        return self.input_size
+
 
 _R = TypeVar("_R", bound=Recipe)
 

@@ -70,6 +70,34 @@ def test_a_required_figure_that_is_missing_fails() -> None:
     assert not slow.ship and "may rise by 0.5 from 2" in slow.checks[0].said
 
 
+@pytest.mark.parametrize(
+    ("found", "images", "outcome"),
+    [((1.0, 0.9417, 1.0), 62, "too few"), ((0.96, 0.90, 0.99), 73, "failed"), ((0.94, 0.85, 0.98), 62, "failed")],
+)
+def test_a_share_of_too_few_images_cannot_be_judged(
+    found: tuple[float, float, float], images: int, outcome: str, tmp_path: Path
+) -> None:
+    document = stored_results.drift()
+    for variant in document["variants"].values():
+        for point in variant["operating_points"].values():
+            if point["agreement"] is not None:
+                point["agreement"] = dict(zip(("value", "low", "high", "n"), (*found, images), strict=True))
+    limit = {"figure": "drift.*.agreement", "bound": "low", "at_least": 0.95}
+    report = judged(limit, document)
+    assert not report.ship and {check.outcome for check in report.checks} == {outcome}
+    assert ("62 images are too few whatever they show: 73 are needed" in report.checks[0].said) is (outcome == "too few")
+    limits = tmp_path / "limits.yaml"
+    limits.write_text(json.dumps({"schema_version": 1, "limits": [limit]}), encoding="utf-8")
+    ended = runner.invoke(app, ["gate", store(tmp_path, "drift.json", document), "--limits", str(limits)])
+    assert ended.exit_code == (2 if outcome == "too few" else 1)
+    assert ("cannot be judged" in ended.output) is (outcome == "too few")
+
+
+def test_an_area_under_a_curve_of_few_images_is_judged_by_its_interval() -> None:
+    limit = {"figure": "drift.*.int8.auc_malignancy", "bound": "low", "at_least": 0.999}
+    assert judged(limit, stored_results.drift(auc=0.9995)).checks[0].outcome == "failed"
+
+
 def test_an_open_end_keeps_no_limit() -> None:
     limit = {"figure": "*.set_aside.number_needed_to_refer", "bound": "high", "at_most": 1000}
     found = judged(limit, stored_results.decisions())

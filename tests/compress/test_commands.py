@@ -74,6 +74,14 @@ def test_a_run_is_pruned_and_distilled(tiny_run: TrainedRun, tmp_path: Path, cap
     first = "backbone.bn1.running_mean"  # measured anew
     means = [load_checkpoint(path)[0].state_dict()[first] for path in (half, asked)]
     assert not means[0].equal(means[1])
+    smaller = tmp_path / "smaller.safetensors"
+    status, out, err = call(capfd, "prune", tiny_run.checkpoint, smaller, "--share", 0.5, "--input-size", 48, "--json")
+    assert status == 0, err
+    fewer = json.loads(out)
+    assert fewer["before"] == costs["before"]
+    assert fewer["after"]["multiply_adds"] <= 0.5 * costs["before"]["multiply_adds"]
+    assert fewer["after"]["parameters"] > costs["after"]["parameters"]  # smaller pictures save work, so that more is kept
+    assert load_checkpoint(smaller)[1].input_size == 48
     status, _, err = call(capfd, "prune", tiny_run.checkpoint, asked, "--data", tmp_path / "nowhere")
     assert status == 2
     assert "nowhere" in err

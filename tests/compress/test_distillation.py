@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from pydantic import ValidationError
 from torch import nn
 
 from compress.distillation import RECIPES, Distillation, StudentRecipe, distil, load_teachers, validation_figures
@@ -15,7 +16,7 @@ from mobile_runtime.errors import DataError
 from tests.conftest import TrainedRun
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import read_examples
-from train.fitting import marginal_loss
+from train.fitting import marginal_loss, mixture
 from train.network import LesionNetwork, turned
 from train.recipe import load_recipe, read_recipe
 
@@ -91,6 +92,73 @@ def test_turned_teachers_see_the_same_picture_in_orientations_of_their_own() -> 
         objective.answers(picture)
     assert set(seen) == {view[0].numpy().tobytes() for view in turned(picture, 8)}
     assert any(one != two for one, two in zip(seen[::2], seen[1::2], strict=True))
+
+
+def test_mixtures_are_answered_by_the_teachers_and_labelled_in_their_shares() -> None:
+    pixels = torch.tensor([0, 60, 240], dtype=torch.uint8).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
+    prior = torch.log_softmax(torch.arange(7.0), 0)
+    seen: list[torch.Tensor] = []
+
+    class Linear(Fixed):
+        """Logits in proportion to the first pixel."""
+
+        def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+            seen.append(pixels)
+            return pixels[:, 0, 0, :1] / 100 * self.logits
+
+    teacher, student = Linear(torch.randn(7)), Linear(torch.randn(7))
+    recipe = plan(mixup=1.0, teacher_weight=0.5, temperature=1.0)
+    torch.manual_seed(2)
+    got = Distillation(recipe, [teacher], 7)(student, pixels, MASKS, prior)
+    torch.manual_seed(2)
+    mixed, share, partner = mixture(pixels, 1.0)
+    assert 0.02 < share < 0.98 and not torch.equal(mixed, pixels.float())
+    assert all(torch.equal(views, mixed) for views in seen) and len(seen) == 2
+    logits = mixed[:, 0, 0, :1] / 100 * student.logits
+    kept, lent = (
+        marginal_loss(logits, masks, prior, recipe.logit_adjustment, recipe.label_smoothing)
+        for masks in (MASKS, MASKS[partner])
+    )
+    soft = torch.softmax(mixed[:, 0, 0, :1] / 100 * teacher.logits, 1)
+    divergence = (soft * (soft.log() - logits.log_softmax(1))).sum(1).mean()
+    # Sums of a few float32 terms of order one.
+    assert float(got) == pytest.approx(float(0.5 * (share * kept + (1 - share) * lent) + 0.5 * divergence), rel=1e-5)
+
+
+def test_a_student_of_smaller_pictures_is_given_what_its_teachers_see_made_smaller() -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    class Looking(Fixed):
+        def __init__(self, name: str) -> None:
+            super().__init__(torch.randn(1, 7))
+            self.name = name
+
+        def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+            seen[self.name] = pixels.float()
+            return self.logits.expand(len(pixels), 7)
+
+    pixels = (
+        torch.arange(64, dtype=torch.uint8).repeat_interleave(2).repeat(2, 3, 128, 1)
+    )  # [2, 3, 128, 128], in pairs of columns
+    objective = Distillation(plan(input_size=64, teacher_size=128), [Looking("teacher")], 7)
+    objective(Looking("student"), pixels, MASKS[:2], torch.zeros(7))
+    assert torch.equal(seen["teacher"], pixels.float())
+    assert seen["student"].shape == (2, 3, 64, 64)
+    # A triangle of two columns on either side, weighted alike left and right, keeps a ramp: rounding apart, and edges apart.
+    torch.testing.assert_close(seen["student"][:, :, 0, 2:-2], pixels[:, :, 0, ::2][:, :, 2:-2].float(), rtol=0, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"mixup": 0.5, "fixed_views": 4}, "mixtures of fixed_views"),
+        ({"input_size": 64, "teacher_size": 48}, "cannot see more than its teachers"),
+        ({"max_class_size": 10}, "labels alone"),
+    ],
+)
+def test_recipes_that_contradict_themselves_are_refused(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValidationError, match=message):
+        plan(**changes)
 
 
 def test_fixed_views_are_asked_for_once_and_fresh_ones_each_time() -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from compress import pareto
-from compress.conversion import Forms
+from compress.conversion import Forms, make_forms
+from compress.drift import Answers, ask
 from compress.pareto import BLOCK, Candidate, Latency, alternate, compare, efficient
 from compress.pareto_chart import write_chart
 from compress.pruning import prune
+from compress.sensitivity import Workbench
 from mobile_runtime.console import run as command
 from mobile_runtime.errors import DataError
 from tests.compress.conftest import SIZE, ShallowNetwork
@@ -53,7 +56,7 @@ def test_a_point_is_efficient_unless_another_is_no_worse_and_somewhere_better() 
 
 
 def test_graphs_are_timed_in_turns(shallow: ShallowNetwork) -> None:
-    times = alternate([shallow.forms.float32, shallow.forms.int8], shallow.images[0], rounds=3)
+    times = alternate([(graph, shallow.images[0]) for graph in (shallow.forms.float32, shallow.forms.int8)], rounds=3)
     assert [time.samples for time in times] == [3 * BLOCK] * 2
     assert all(0 < time.p50_ms <= time.p90_ms for time in times)
 
@@ -68,6 +71,35 @@ def test_one_row_per_run_the_cheapest_first(runs: list[Path], examples: list[Exa
     assert rows[0].drift == rows[1].drift  # the same graphs
     assert [row.efficient for row in rows] == [True, False]  # the same AUC at less work
     assert steps[-1] == "time"
+    for row in rows:
+        assert (row.int8_minus_dearest.value, row.int8_minus_dearest.low, row.int8_minus_dearest.high) == (0, 0, 0)
+
+
+def test_networks_of_other_input_sizes_are_compared_on_the_same_images(
+    runs: list[Path], examples: list[Example], shallow: ShallowNetwork, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    large = tmp_path / "large"
+    network, recipe = load_checkpoint(runs[0] / "model.safetensors")
+    save_checkpoint(network, recipe.model_copy(update={"input_size": 2 * SIZE}), large / "model.safetensors")
+    shutil.copy(runs[0] / "splits.csv", large)
+    asked: dict[int, Workbench] = {}
+    enlarged = shallow.calibration.repeat(2, axis=1).repeat(2, axis=2)
+    forms = {SIZE: shallow.forms, 2 * SIZE: make_forms(shallow.network, 2 * SIZE, enlarged)}
+
+    def remember(forms: Forms, bench: Workbench, classes: Sequence[str]) -> Answers:
+        asked[bench.images.shape[1]] = bench
+        return ask(forms, bench, classes)
+
+    monkeypatch.setattr(pareto, "make_forms", lambda _network, size, *_: forms[size])
+    monkeypatch.setattr(pareto, "ask", remember)
+    rows = compare([large, runs[0]], examples, rounds=1)
+    assert [row.input_size for row in rows] == [SIZE, 2 * SIZE]
+    assert rows[0].multiply_adds < rows[1].multiply_adds / 3
+    for what in ("groups", "malignant"):
+        assert (getattr(asked[SIZE], what) == getattr(asked[2 * SIZE], what)).all()
+    gap = rows[0].int8_minus_dearest
+    assert gap.value == pytest.approx(rows[0].drift.auc_int8.value - rows[1].drift.auc_int8.value)
+    assert gap.low <= gap.value <= gap.high
 
 
 def test_runs_that_cannot_be_compared_are_refused_by_name(
@@ -79,10 +111,10 @@ def test_runs_that_cannot_be_compared_are_refused_by_name(
     with pytest.raises(DataError, match=r"other: another split than .*full"):
         compare([runs[0], other], examples)
     network, recipe = load_checkpoint(runs[0] / "model.safetensors")
-    wider = recipe.model_copy(update={"input_size": 64})
-    save_checkpoint(network, wider, other / "model.safetensors")
+    renamed = recipe.model_copy(update={"classes": recipe.classes[::-1]})
+    save_checkpoint(network, renamed, other / "model.safetensors")
     shutil.copy(runs[0] / "splits.csv", other)
-    with pytest.raises(DataError, match="other: another input_size"):
+    with pytest.raises(DataError, match=r"other: other classes than .*full"):
         compare([runs[0], other], examples)
     with pytest.raises(DataError, match="same folder name"):
         compare([runs[0], runs[0]], examples)
@@ -120,7 +152,8 @@ def candidate(run: str, multiply_adds: float, auc: float) -> Candidate:
     estimate = {"value": auc, "low": auc - 0.02, "high": auc + 0.02, "n": 500}
     drift = {"auc_float32": estimate, "auc_int8": estimate, "int8_minus_float32": {"value": 0, "low": 0, "high": 0},
              "largest": 0.1, "mean": 0.01, "images": 500}  # fmt: skip
+    gap = {"value": auc - 0.92, "low": auc - 0.93, "high": auc - 0.91}
     return Candidate.model_validate(
-        {"run": run, "multiply_adds": int(multiply_adds), "parameters": 10, "float32_bytes": 40, "int8_bytes": 10,
-         "float32": time, "int8": time, "drift": drift, "efficient": run != "odd"}
+        {"run": run, "input_size": 144, "int8_minus_dearest": gap, "multiply_adds": int(multiply_adds), "parameters": 10,
+         "float32_bytes": 40, "int8_bytes": 10, "float32": time, "int8": time, "drift": drift, "efficient": run != "odd"}
     )  # fmt: skip

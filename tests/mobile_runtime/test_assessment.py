@@ -11,6 +11,7 @@ import pytest
 
 from mobile_runtime import Bundle, TriagePipeline, synthetic
 from mobile_runtime.assessment import assessment_schema
+from mobile_runtime.errors import CaptureError
 from mobile_runtime.quality import ADVICE
 
 SCHEMA = jsonschema.Draft202012Validator(assessment_schema())
@@ -66,3 +67,26 @@ def test_the_schema_misses_what_is_left_out(document: dict[str, Any], key: str) 
 
 def test_the_schema_knows_every_reason() -> None:
     assert set(assessment_schema()["properties"]["quality"]["properties"]["reasons"]["items"]["enum"]) == set(ADVICE)
+
+
+@pytest.mark.parametrize(
+    "prepared",
+    [
+        np.zeros((144, 144), np.uint8),
+        np.zeros((4, 4, 3), np.uint8),
+        np.zeros((144, 144, 3), np.float32),
+        [[0]],
+        None,
+    ],
+)
+def test_what_prepare_did_not_make_is_refused(pipeline: TriagePipeline, prepared: Any) -> None:
+    with pytest.raises(CaptureError, match=r"takes uint8 \[144, 144, 3\] from prepare\(\), not "):
+        pipeline.assess_prepared(prepared)
+    with pytest.raises(CaptureError, match=r"takes uint8 \[N, 144, 144, 3\] from prepare\(\), not "):
+        pipeline.predict(prepared)
+
+
+@pytest.mark.parametrize("frames", [np.zeros((2, 300, 300, 3), np.uint8), "photo.jpg", b"bytes", None])
+def test_a_burst_is_a_list(pipeline: TriagePipeline, frames: Any) -> None:
+    with pytest.raises(CaptureError, match="a burst is a list of frames, not "):
+        pipeline.assess_burst(frames)

@@ -153,6 +153,29 @@ def test_manifest_that_contradicts_itself(small: Path) -> None:
         Bundle.load(small)
 
 
+def test_a_variant_without_what_its_verdicts_need_is_refused(small: Path) -> None:
+    limit = {"limit": 2.0, "aim": 0.05, "refused": {"value": 0.0, "low": 0.0, "high": 0.1, "n": 9}, "dataset": "none"}
+
+    def outputs(names: list[str], abstention: object) -> None:
+        change = {"outputs": {name: name for name in names}, "abstention": abstention}
+        edit_manifest(small, lambda document: document["variants"]["a"].update(change))
+
+    outputs(["probabilities", "scores"], limit)
+    with pytest.raises(BundleError, match="no output outlier, which its verdicts need"):
+        Bundle.load(small)
+    outputs(["outlier"], None)
+    with pytest.raises(BundleError, match="no output probabilities nor scores"):
+        Bundle.load(small)
+    outputs(["probabilities", "scores"], None)
+    assert Bundle.load(small).variants["a"].abstention is None
+
+
+@pytest.mark.parametrize("path", ["a" * 300, "nul\0"])
+def test_a_path_that_cannot_be_one(path: str) -> None:
+    with pytest.raises(BundleError, match=r"check the path|no such bundle folder"):
+        Bundle.load(path)
+
+
 def test_huge_manifest_is_not_read(small: Path) -> None:
     with (small / MANIFEST).open("r+b") as stream:
         stream.truncate(1 << 40)

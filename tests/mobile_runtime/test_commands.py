@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from mobile_runtime import synthetic
 from mobile_runtime.commands import app
+from mobile_runtime.errors import CaptureError
 
 pytestmark = pytest.mark.slow
 
@@ -30,7 +31,7 @@ def test_assess_writes_a_verdict_and_a_picture_without_metadata(tiny_bundle: Pat
     assert found.exit_code == 0, found.output
     document = json.loads(found.stdout)[0]
     assert document["decision"] in {"refer", "low_concern", "retake", "abstain"}
-    picture = out / "photo.verdict.png"
+    picture = out / "photo.jpg.verdict.png"
     assert b"SECRET-CAMERA" not in picture.read_bytes()
     with Image.open(picture) as opened:
         assert not opened.info
@@ -60,7 +61,23 @@ def test_several_pictures_of_one_lesion_get_one_verdict(tiny_bundle: Path, photo
     assert (document["decision"], document["malignancy"]) == (single["decision"], single["malignancy"])
     assert len(document["burst"]["frames"]) == 3
     assert (tmp_path / "verdicts" / "burst.verdict.png").is_file()
-    assert "3 pictures of one lesion" in CliRunner().invoke(app, words).output
+    shown = CliRunner().invoke(app, words)
+    assert "3 pictures of one lesion" in shown.output
+    assert "a picture was given twice" in shown.stderr
+    if single["malignancy"] is not None and single["decision"] != "abstain":
+        assert "100% on the median's side" in shown.stdout and f"{single['malignancy']:.3f} to" in shown.stdout
+
+
+def test_pictures_of_the_same_name_do_not_take_each_others_place(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    other = tmp_path / "other" / photo.name
+    other.parent.mkdir()
+    other.write_bytes(photo.read_bytes())
+    words = ["assess", str(photo), str(other), "--bundle", str(tiny_bundle), "--json"]
+    found = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "out")])
+    assert isinstance(found.exception, CaptureError)
+    assert str(photo) in str(found.exception) and str(other) in str(found.exception)
+    assert not (tmp_path / "out").exists()
+    assert CliRunner().invoke(app, words).exit_code == 0  # nothing is written, nothing is lost
 
 
 def test_help_has_an_example() -> None:
@@ -71,7 +88,14 @@ def test_help_has_an_example() -> None:
 
 def test_info_and_demo(tiny_bundle: Path, tmp_path: Path) -> None:
     info = CliRunner().invoke(app, ["info", "--bundle", str(tiny_bundle), "--json"])
-    assert json.loads(info.stdout)["default_variant"] == "static_wi8_ai8"
+    document = json.loads(info.stdout)
+    assert document["default_variant"] == "static_wi8_ai8"
+    shown = CliRunner().invoke(app, ["info", "--bundle", str(tiny_bundle)], env={"COLUMNS": "80"}).output
+    for name, variant in document["variants"].items():
+        assert f"{name}  {variant['runtime']}, {variant['precision']}" in shown
+        for point in variant["operating_points"].values():
+            share = point["sensitivity"]
+            assert f"{share['value']:.3f} ({share['low']:.3f}-{share['high']:.3f})" in shown  # nothing is cut off
     demo = CliRunner().invoke(app, ["demo", "--bundle", str(tiny_bundle), "--out", str(tmp_path / "demo")])
     assert demo.exit_code == 0, demo.output
     assert "not patients" in demo.output

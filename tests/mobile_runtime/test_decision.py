@@ -33,6 +33,11 @@ def test_an_outlier_is_never_reassured() -> None:
     assert decide(GOOD, 0.01, POINT, float("nan"), LIMIT) is Decision.ABSTAIN
 
 
+def test_a_limit_without_a_score_to_hold_to_it_lets_nothing_through() -> None:
+    assert decide(GOOD, 0.01, POINT, None, LIMIT) is Decision.ABSTAIN
+    assert decide(GOOD, 0.01, POINT, None, None) is Decision.LOW_CONCERN
+
+
 def test_an_undefined_score_is_not_reassuring() -> None:
     assert decide(GOOD, float("nan"), POINT) is not Decision.LOW_CONCERN
 

@@ -179,6 +179,27 @@ def test_a_png_without_its_rows_is_an_error() -> None:
         decode(data[:-4])
 
 
+@pytest.mark.parametrize("kept", [0.3, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_whose_lower_part_is_missing_is_an_error_though_it_ends_properly(mode: str, kept: float) -> None:
+    # Of 600 pixels the least kept and cut are several rows of blocks; libjpeg fills the rest with grey and says nothing.
+    picture = Image.fromarray(lesion("mel", 3, 600)).convert(mode)
+    for options in ({}, {"subsampling": 0}, {"exif": exif(6)}):
+        data = encode(picture, "JPEG", quality=92, **options)
+        cut = data[: int(len(data) * kept)] + b"\xff\xd9"
+        for short_side in (None, 144, 75):
+            assert valid(decode(data, short_side))
+            with pytest.raises(CaptureError, match=r"lower part is missing|damaged or truncated"):
+                decode(cut, short_side)
+
+
+def test_grey_that_is_not_at_the_end_is_no_damage() -> None:
+    pixels = lesion("nv", 2, 160)
+    pixels[:80] = 128
+    assert valid(decode(encode(pixels, "JPEG", quality=95)))
+    assert valid(decode(encode(np.full((64, 64, 3), 128, np.uint8), "PNG")))
+
+
 def test_pillow_told_to_accept_truncation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     with pytest.raises(CaptureError, match="LOAD_TRUNCATED_IMAGES = False"):

@@ -112,9 +112,10 @@ def test_coreml_elsewhere_says_where(bundle: Bundle) -> None:
                 open_engine(bundle, variant)
 
 
-def test_bad_number_of_threads(bundle: Bundle) -> None:
-    with pytest.raises(EngineError, match="at least 1, not 0"):
-        open_engine(bundle, bundle.variant(), threads=0)
+@pytest.mark.parametrize("threads", [0, -1, 3_000_000_000, "2", 1.5, True])
+def test_bad_number_of_threads(bundle: Bundle, threads: Any) -> None:
+    with pytest.raises(EngineError, match="give a whole number from 1 to 256"):
+        open_engine(bundle, bundle.variant(), threads=threads)
 
 
 def test_tflite_runtime_is_taken_where_litert_is_missing(

@@ -204,3 +204,14 @@ def test_constructors_refuse_what_they_do_not_make() -> None:
 def test_layouts_are_all_tested() -> None:
     packed = {"rgb", "rgba", "bgra"}
     assert packed | {frame.layout for frame in camera_frames(picture(), "bt601", "full").values()} == set(get_args(Layout))
+
+
+@pytest.mark.parametrize("kind", [np.uint16, np.int16, np.int32])
+def test_small_integers_of_numpy_do_not_wrap_around(kind: type[np.integer[Any]]) -> None:
+    width, height, stride = kind(640), kind(480), kind(2048)
+    with pytest.raises(CaptureError, match="81920 bytes, 982912 needed"):
+        CameraFrame.packed("rgb", bytes(2048 * 40), width, height, stride)
+    buffer = np.random.default_rng(0).integers(0, 256, 640 * 480 * 3 // 2, dtype=np.uint8).tobytes()
+    asked = {"matrix": "bt601", "value_range": "full"}
+    whole = CameraFrame.semi_planar("nv21", buffer, 640, 480, **asked).to_rgb()
+    assert np.array_equal(CameraFrame.semi_planar("nv21", buffer, width, height, width, **asked).to_rgb(), whole)

@@ -111,6 +111,15 @@ def test_it_listens_on_this_machine_only(server: serving.PageServer) -> None:
     assert server.server_address[0] == "127.0.0.1"
 
 
+def test_a_browser_that_hangs_up_is_no_news(server: serving.PageServer, capfd: pytest.CaptureFixture[str]) -> None:
+    for error, said in ((ConnectionResetError(), False), (ValueError("a mistake of ours"), True)):
+        try:
+            raise error
+        except Exception:
+            server.handle_error(None, ("127.0.0.1", 1))
+        assert ("Traceback" in capfd.readouterr().err) is said
+
+
 def test_a_taken_port_is_named(server: serving.PageServer) -> None:
     port = server.server_address[1]
     with pytest.raises(ServingError, match=f"port {port} is taken; choose another one with --port"):

@@ -15,6 +15,8 @@ export interface BurstAssessment {
   spread: number | null;
   /** Share of usable frames on the median's side of the threshold; null when too few are usable. */
   agreement: number | null;
+  /** Sentences to show in place of what the decision usually means; empty unless the frames disagree. */
+  remark: string[];
 }
 
 const sorted = (values: number[]): number[] => [...values].sort((a, b) => a - b);
@@ -40,7 +42,7 @@ const known = (values: (number | null)[]): number[] => values.filter((value) => 
 export const isUsable = (frame: Assessment): boolean => frame.malignancy !== null && frame.decision !== "abstain";
 
 /**
- * Combine the verdicts on frames of one lesion: frames that disagree never add up to a reassurance.
+ * Combine the verdicts on frames of one lesion: where more than a quarter disagree, they never add up to a reassurance.
  *
  * @throws CaptureError there is no frame.
  */
@@ -52,12 +54,13 @@ export function combine(frames: Assessment[]): BurstAssessment {
     const retakes = frames.filter(({ decision }) => decision === "retake");
     const abstained = frames.filter(({ decision }) => decision === "abstain");
     const worst = (retakes.length >= abstained.length ? retakes : abstained)[0]!;
-    return { assessment: worst, frames, usable: usable.length, spread: null, agreement: null };
+    return { assessment: worst, frames, usable: usable.length, spread: null, agreement: null, remark: [] };
   }
   const values = known(usable.map(({ malignancy }) => malignancy));
   const { threshold } = first.point;
   const middle = median(values);
-  const agreement = values.filter((value) => value >= threshold === middle >= threshold).length / values.length;
+  const agreeing = values.filter((value) => value >= threshold === middle >= threshold).length;
+  const agreement = agreeing / values.length;
   const agrees = 1 - agreement <= constants.max_dissent;
   const decision: Decision = middle >= threshold ? "refer" : agrees ? "low_concern" : "retake";
   const retake = decision === "retake";
@@ -73,5 +76,8 @@ export function combine(frames: Assessment[]): BurstAssessment {
     outlier: outliers.length ? median(outliers) : null,
   };
   const spread = (quantile(values, 0.75) - quantile(values, 0.25)) / 2;
-  return { assessment, frames, usable: usable.length, spread, agreement };
+  const remark = (retake ? constants.burst_remark : []).map((text) =>
+    text.replace("{agreeing}", `${agreeing}`).replace("{usable}", `${usable.length}`),
+  );
+  return { assessment, frames, usable: usable.length, spread, agreement, remark };
 }

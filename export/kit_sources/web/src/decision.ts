@@ -12,7 +12,7 @@ export function decide(
   reasons: readonly Reason[], malignancy: number, threshold: number, outlier: number | null, limit: number | null,
 ): Decision {
   if (reasons.length) return "retake";
-  if (outlier !== null && limit !== null && !(outlier <= limit)) return "abstain";
+  if (limit !== null && !(outlier !== null && outlier <= limit)) return "abstain";
   // A score that is not a number compares as false: it must never end in reassurance.
   return malignancy < threshold ? "low_concern" : "refer";
 }

@@ -52,18 +52,39 @@ export function checkFile(data: Uint8Array): void {
   if (!complete) throw new CaptureError("truncated", "the end of the image is missing");
 }
 
+/**
+ * Whether an edge is the grey that JPEG decoders leave where the data end early but an end marker follows. Which edge was stored
+ * last depends on the orientation; one level is for colour profiles.
+ */
+function endsUnwritten(photo: ImageBitmap): boolean {
+  const { width: right, height: bottom } = photo;
+  const edges: Box[] = [
+    { left: 0, top: bottom - 1, right, bottom },
+    { left: 0, top: 0, right, bottom: 1 },
+    { left: 0, top: 0, right: 1, bottom },
+    { left: right - 1, top: 0, right, bottom },
+  ];
+  return edges.some((edge) =>
+    [...bands(photo, edge)].every(({ data }) => data.every((value, at) => at % 4 === 3 || Math.abs(value - constants.unwritten) <= 1)),
+  );
+}
+
 /** An upright photograph; `close` it when done. */
 export async function openPhoto(file: Blob): Promise<ImageBitmap> {
   checkBytes(file.size);
   let bitmap: ImageBitmap;
+  let jpeg = false;
   try {
-    checkFile(new Uint8Array(await file.arrayBuffer()));
+    const data = new Uint8Array(await file.arrayBuffer());
+    checkFile(data);
+    jpeg = data[0] === 0xff;
     bitmap = await createImageBitmap(file, { imageOrientation: "from-image", premultiplyAlpha: "default" });
   } catch (error) {
     if (error instanceof CaptureError) throw error;
     throw new CaptureError("unreadable", `the browser cannot decode it (${(error as Error).message})`);
   }
   checkSize(bitmap.width, bitmap.height);
+  if (jpeg && endsUnwritten(bitmap)) throw new CaptureError("truncated", "the lower part of the image is missing");
   return bitmap;
 }
 

@@ -1,3 +1,5 @@
+import Foundation
+
 /// The verdict on one image, and what it rests on.
 public struct Assessment {
     public let decision: Decision
@@ -16,9 +18,11 @@ public struct Assessment {
     /// How unlike the training images; nil when the variant gives none.
     public let outlier: Double?
     public let outlierLimit: Double?
+    /// Sentences that take the place of what the decision usually means; empty for one image.
+    var remark: [String] = []
 
-    /// Sentences to show: what the decision means, then what to do about each quality fault.
-    public var advice: [String] { [decision.meaning] + quality.reasons.map { $0.advice } }
+    /// Sentences to show: what the decision means, or how a burst disagrees, then what to do about each quality fault.
+    public var advice: [String] { (remark.isEmpty ? [decision.meaning] : remark) + quality.reasons.map { $0.advice } }
 }
 
 /// One verdict on several frames of one lesion; `mobile_runtime/burst.py` states the rules.
@@ -61,11 +65,15 @@ public struct BurstAssessment {
         }
         let cancers = scored.compactMap { $0.cancer }
         let outliers = scored.compactMap { $0.outlier }
+        let remark: [String] = (retake ? Constants.burstRemark : []).map { text in
+            text.replacingOccurrences(of: "{agreeing}", with: String(agreeing))
+                .replacingOccurrences(of: "{usable}", with: String(scored.count))
+        }
         let combined = Assessment(
             decision: verdict, malignancy: retake ? nil : middle, cancer: retake || cancers.isEmpty ? nil : median(cancers),
             probabilities: medians, quality: first.quality, operatingPoint: first.operatingPoint, point: first.point,
             bundleID: first.bundleID, variant: first.variant, engine: first.engine,
-            outlier: outliers.isEmpty ? nil : median(outliers), outlierLimit: first.outlierLimit
+            outlier: outliers.isEmpty ? nil : median(outliers), outlierLimit: first.outlierLimit, remark: remark
         )
         let spread = (quantile(values, 0.75) - quantile(values, 0.25)) / 2
         return BurstAssessment(assessment: combined, frames: frames, usable: scored.count, spread: spread, agreement: agreement)

@@ -14,8 +14,8 @@ public enum Decision: String, CaseIterable {
             return .retake
         }
         // Written so that a score that is not a number ends in abstention or referral, never in reassurance.
-        if let outlier = outlier, let limit = limit, !(outlier <= limit) {
-            return .abstain
+        if let limit = limit {
+            guard let outlier = outlier, outlier <= limit else { return .abstain }
         }
         return malignancy < threshold ? .lowConcern : .refer
     }

@@ -71,6 +71,10 @@ extension RgbImage {
         else {
             throw TriageError.capture("not an image, or damaged; take it again")
         }
+        // ImageIO shows a picture that was cut off with an empty rest, which must not be judged.
+        guard CGImageSourceGetStatusAtIndex(source, 0) == .statusComplete else {
+            throw TriageError.capture("truncated, its end is missing; copy or take it again")
+        }
         let (width, height) = (image.width, image.height)
         try Capture.checkSize(width: width, height: height)
         let info = CGBitmapInfo.byteOrder32Big.rawValue | CGImageAlphaInfo.noneSkipLast.rawValue

@@ -187,7 +187,9 @@ final class ConformanceTests: XCTestCase {
                     (found.agreement, verdict["agreement"]), (Double(found.usable), verdict["usable"]),
                 ] + probabilities.map { (found.assessment.probabilities[$0], $1) }
             let near = pairs.allSatisfy { same($0, $1 as? Double) }
-            check("burst at \(point)", found.assessment.decision.rawValue == text(verdict["decision"]) && sameLabels && near)
+            let sameAdvice = found.assessment.advice == verdict["advice"] as! [String]
+            let sameDecision = found.assessment.decision.rawValue == text(verdict["decision"])
+            check("burst at \(point)", sameDecision && sameAdvice && sameLabels && near)
         }
     }
 

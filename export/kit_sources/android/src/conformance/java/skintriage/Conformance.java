@@ -266,6 +266,7 @@ public final class Conformance {
         values.put("usable", (double) found.usable);
         values.put("spread", found.spread);
         values.put("agreement", found.agreement);
+        values.put("advice", found.assessment.advice());
         check("port", "burst at " + point + ": " + values + " instead of " + expected, values.equals(expected));
     }
 

@@ -1,6 +1,7 @@
 package skintriage;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 
@@ -21,10 +22,18 @@ public final class Assessment {
     /** How unlike the training images; null when the variant gives none. */
     public final Double outlier;
     public final Double outlierLimit;
+    private final List<String> remark;
 
     Assessment(Decision decision, Double malignancy, Double cancer, Map<String, Double> probabilities, Quality quality,
             Manifest.OperatingPoint point, String bundleId, String variant, String engine, Double outlier,
             Double outlierLimit) {
+        this(decision, malignancy, cancer, probabilities, quality, point, bundleId, variant, engine, outlier, outlierLimit,
+                Collections.<String>emptyList());
+    }
+
+    private Assessment(Decision decision, Double malignancy, Double cancer, Map<String, Double> probabilities,
+            Quality quality, Manifest.OperatingPoint point, String bundleId, String variant, String engine, Double outlier,
+            Double outlierLimit, List<String> remark) {
         this.decision = decision;
         this.malignancy = malignancy;
         this.cancer = cancer;
@@ -36,21 +45,22 @@ public final class Assessment {
         this.engine = engine;
         this.outlier = outlier;
         this.outlierLimit = outlierLimit;
+        this.remark = remark;
     }
 
-    /** Sentences to show: what the decision means, then what to do about each quality fault. */
+    /** Sentences to show: what the decision means, or how a burst disagrees, then what to do about each quality fault. */
     public List<String> advice() {
-        List<String> sentences = new ArrayList<>();
-        sentences.add(decision.meaning());
+        List<String> sentences = new ArrayList<>(remark.isEmpty() ? Collections.singletonList(decision.meaning()) : remark);
         for (Reason reason : quality.reasons) {
             sentences.add(reason.advice());
         }
         return sentences;
     }
 
-    /** The same with other scores: the verdict on a burst. */
-    Assessment with(Decision verdict, Double median, Double cancerMedian, Map<String, Double> medians, Double outliers) {
+    /** The same with other scores: the verdict on a burst, and sentences that take the place of what it usually means. */
+    Assessment with(Decision verdict, Double median, Double cancerMedian, Map<String, Double> medians, Double outliers,
+            List<String> sentences) {
         return new Assessment(verdict, median, cancerMedian, medians, quality, point, bundleId, variant, engine, outliers,
-                outlierLimit);
+                outlierLimit, sentences);
     }
 }

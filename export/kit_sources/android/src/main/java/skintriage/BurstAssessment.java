@@ -75,7 +75,12 @@ public final class BurstAssessment {
         }
         Double cancer = retake || cancers.isEmpty() ? null : (Double) median(cancers);
         Double outlier = outliers.isEmpty() ? null : (Double) median(outliers);
-        Assessment combined = first.with(verdict, retake ? null : (Double) middle, cancer, medians, outlier);
+        List<String> remark = new ArrayList<>();
+        for (String text : retake ? Constants.BURST_REMARK : Collections.<String>emptyList()) {
+            remark.add(text.replace("{agreeing}", Integer.toString(agreeing))
+                    .replace("{usable}", Integer.toString(scored.size())));
+        }
+        Assessment combined = first.with(verdict, retake ? null : (Double) middle, cancer, medians, outlier, remark);
         double spread = (quantile(values, 0.75) - quantile(values, 0.25)) / 2;
         return new BurstAssessment(combined, frames, scored.size(), spread, agreement);
     }

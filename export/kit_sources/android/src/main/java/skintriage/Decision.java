@@ -25,7 +25,7 @@ public enum Decision {
             return RETAKE;
         }
         // Written so that a score that is not a number ends in abstention or referral, never in reassurance.
-        if (outlier != null && limit != null && !(outlier <= limit)) {
+        if (limit != null && !(outlier != null && outlier <= limit)) {
             return ABSTAIN;
         }
         return malignancy < threshold ? LOW_CONCERN : REFER;

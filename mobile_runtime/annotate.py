@@ -61,7 +61,7 @@ def draw(prepared: npt.NDArray[np.uint8], assessment: Assessment, names: dict[st
     write(TITLES[assessment.decision], 28, colour, gap=8)
     judged = assessment.malignancy is not None and assessment.decision is not Decision.ABSTAIN
     if assessment.malignancy is not None and judged:
-        write(f"Malignancy {assessment.malignancy:.3f}   refer at {assessment.point.threshold:.3f} and above", 14)
+        write(f"Malignancy {assessment.malignancy:.3f}, refer at {assessment.point.threshold:.3f} and above", 14)
         _scale(pen, x, y, width, assessment.malignancy, assessment.point.threshold, colour)
         y += 26
     for sentence in assessment.advice:

@@ -98,7 +98,8 @@ class Bundle:
         """
         chosen = name or self.manifest.default_variant
         if chosen not in self.variants:
-            raise BundleError(f"{self.path}: no variant {chosen!r}; there are {', '.join(self.variants)}")
+            more = "; `make bundle` writes the others to dist/bundle" if self.path == DEFAULT_BUNDLE else ""
+            raise BundleError(f"{self.path}: no variant {chosen!r}; there are {', '.join(self.variants)}{more}")
         return self.variants[chosen]
 
     def model_bytes(self, variant: Variant) -> bytes:

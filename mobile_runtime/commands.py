@@ -116,6 +116,8 @@ def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool)
             document |= _assess_one(pipeline, photo, photo.name, folder, photo.name, quiet=as_json).to_dict()
         except CaptureError as error:
             print_error(error)
+            if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+                continue  # the disk or the network failed, not the picture: it comes again
             document["error"] = str(error)
         write_json(verdict_path(photo, folder), document)
         if as_json:
@@ -128,7 +130,7 @@ def demo(
     image: Annotated[Optional[Path], typer.Option(help="Your own photograph instead of synthetic lesions.")] = None,
     folder: Annotated[Path, typer.Option("--out", help="Where the annotated pictures go.")] = Path("demo"),
     bundle: BundleOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic lesions.")] = 7,
+    seed: Annotated[int, typer.Option(help="Seed of the synthetic lesions.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Show the runtime at work on synthetic lesions, drawn here and labelled as such, or on your own photograph."""
@@ -141,7 +143,10 @@ def demo(
         for label in ("nv", "mel", "vasc"):
             jobs.append((synthetic.lesion(label, seed), f"synthetic lesion drawn as {label!r}", f"synthetic-{label}"))
         if not as_json:
-            out.print("Synthetic drawings, not patients: they show what the output looks like, not how good the model is.\n")
+            out.print(
+                "Synthetic drawings, not patients: they show what the output looks like, not how good the model is, and what a "
+                "drawing is named after is not what it has.\n"
+            )
     for source, title, stem in jobs:
         assessment = _assess_one(pipeline, source, title, folder, stem, quiet=as_json)
         documents.append({"image": title, **assessment.to_dict()})

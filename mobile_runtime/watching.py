@@ -14,6 +14,7 @@ from pathlib import Path
 
 from mobile_runtime.errors import CaptureError
 
+RETRY_S = 30.0
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
 
 
@@ -49,6 +50,8 @@ def arrivals(
 ) -> Iterator[tuple[Path, Stamp]]:
     """Photographs without a verdict, for ever, each once its size and time of change have kept still: it may be half copied.
 
+    One that still has none when the next is asked for comes again, `RETRY_S` later.
+
     Args:
         folder: what is watched, its own files only; hidden files and other types are left alone.
         out: where verdicts go.
@@ -76,4 +79,6 @@ def arrivals(
                 seen[photo] = (stamp, clock())
             elif clock() - since >= settle_s and not is_done(photo, stamp, out):
                 yield photo, stamp
+                if not is_done(photo, stamp, out):
+                    seen[photo] = (stamp, clock() + RETRY_S)
         sleep(interval_s)

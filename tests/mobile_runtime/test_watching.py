@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -11,9 +12,11 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
-from mobile_runtime import synthetic
+from mobile_runtime import TriagePipeline, capture, commands, decoding, synthetic
+from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import write_json
 from mobile_runtime.watching import Stamp, arrivals, verdict_path
 from tests.conftest import REPOSITORY
@@ -107,3 +110,27 @@ def test_the_command_gives_each_photo_a_json_and_a_picture(tmp_path: Path) -> No
     assert json.loads((out / "nv.png.json").read_text()) == by_name["nv.png"]
     assert (out / "nv.png.verdict.png").is_file()
     assert (out / "broken.jpg.json").is_file()
+
+
+def test_a_photograph_that_cannot_be_read_now_comes_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / "nv.png")
+    (folder / "zbroken.png").write_bytes((folder / "nv.png").read_bytes()[:-200])
+    time_ = Time()
+    monkeypatch.setattr(commands, "arrivals", lambda watched, to: islice(watch(watched, to, time_), 3))
+    real, failures = decoding.read_bytes, [OSError(errno.EIO, "Input/output error")]
+
+    def read(path: str | Path) -> bytes:
+        if failures and Path(path).name == "nv.png":
+            raise CaptureError(f"{path}: cannot be read") from failures.pop()
+        return real(path)
+
+    monkeypatch.setattr(capture, "read_bytes", read)
+    commands._watch(TriagePipeline(), folder, out, as_json=True)
+    lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+    assert [line["image"] for line in lines] == ["zbroken.png", "nv.png"]
+    assert "error" in lines[0] and "decision" in lines[1]  # what is damaged stays so and is not tried again
+    assert not failures and (out / "nv.png.json").is_file()

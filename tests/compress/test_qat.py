@@ -133,8 +133,8 @@ def test_the_recipe_changes_what_it_says_and_nothing_else() -> None:
 
 
 def test_a_start_whose_recipe_contradicts_is_an_error_that_says_how_to_mend_it() -> None:
-    theirs = load_recipe("mobile").model_copy(update={"mixup": 0.2})
-    with pytest.raises(DataError, match=r"'qat' does not fit recipe 'mobile'.*mixup"):
+    theirs = load_recipe("mobile").model_copy(update={"max_class_size": 100})
+    with pytest.raises(DataError, match=r"'qat' does not fit recipe 'mobile'.*max_class_size"):
         adapt(QatRecipe(name="qat"), theirs)
 
 

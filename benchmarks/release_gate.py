@@ -69,8 +69,8 @@ class Limits(Part):
 class Check(Part):
     """One figure against one limit; `said` is the line to print.
 
-    Of `too few` images even a perfect result would not keep the limit; of what is `not judged` nothing was measured, or there
-    is no baseline.
+    Of `too few` images even a perfect result would not keep the limit; of what is `not judged` nothing was measured that
+    is not required, or there is no baseline.
     """
 
     figure: str

@@ -64,7 +64,8 @@ class StudentRecipe(Recipe):
 
 
 class Distillation(nn.Module):
-    """The loss of a student whose teachers see the same views; an ensemble speaks by its mean softened probability.
+    """The loss of a student whose teachers see the same views, at their own size; an ensemble speaks by its mean softened
+    probability.
 
     Where the recipe fixes the views, each view's answer is asked for once and kept in memory.
 
@@ -107,7 +108,7 @@ class Distillation(nn.Module):
         return loss
 
     def answers(self, pixels: torch.Tensor) -> list[torch.Tensor]:
-        """What the teachers say of uint8 [N, 3, S, S]: softened probabilities [N, C], then one embedding [N, D] each."""
+        """What the teachers say of pixels [N, 3, S, S], 0..255: soft probabilities [N, C], then one embedding [N, D] each."""
         if not self.recipe.fixed_views:
             return self._ask(pixels)
         keys = [hashlib.blake2b(view.contiguous().cpu().numpy().tobytes(), digest_size=16).digest() for view in pixels]
@@ -149,9 +150,12 @@ def load_teachers(paths: Sequence[Path], recipe: StudentRecipe) -> list[LesionNe
         teacher, theirs = load_checkpoint(path)
         for what, ours in (("classes", recipe.classes), ("input_size", recipe.view_size), ("split", recipe.split)):
             if getattr(theirs, what) != ours:
+                of_views = what == "input_size"
+                remedy = "set teacher_size to what the teachers look at" if of_views else "teacher and student must share it"
+                wanted = f"views of {ours} pixels for its teachers" if of_views else ours
                 raise DataError(
-                    f"{path}: recipe {theirs.name!r} has {what} {getattr(theirs, what)}, recipe {recipe.name!r} has {ours}; "
-                    "teacher and student must share it"
+                    f"{path}: recipe {theirs.name!r} has {what} {getattr(theirs, what)}, recipe {recipe.name!r} has {wanted}; "
+                    f"{remedy}"
                 )
         teachers.append(teacher)
     return teachers

@@ -62,6 +62,13 @@ def prune(
     """
     network, theirs = load_checkpoint(checkpoint)
     recipe = theirs.model_copy(update={"input_size": input_size or theirs.input_size})
+    before, resized = (cost(network, one.input_size) for one in (theirs, recipe))
+    left = resized.multiply_adds / before.multiply_adds
+    if input_size and share > 0.95 * left:
+        raise DataError(
+            f"at {input_size} pixels the whole network does {left:.0%} of its work at {theirs.input_size}; give a share of at "
+            f"most {0.95 * left:.2f}"
+        )
     views = None
     if data:
         examples = read_examples(data)
@@ -70,9 +77,8 @@ def prune(
             raise DataError(f"{len(train)} training images are too few to judge channels by; give at least {MIN_IMAGES}")
         chosen = [train[i] for i in np.random.default_rng(seed).permutation(len(train))[:limit]]
         views = torch.from_numpy(prepared_images(chosen, open_cache(chosen), recipe.input_size)).permute(0, 3, 1, 2)
-    before, resized = (cost(network, one.input_size) for one in (theirs, recipe))
     with err.status("ask which channels matter"):
-        small = prune_network(network, recipe.input_size, share * before.multiply_adds / resized.multiply_adds, views, seed)
+        small = prune_network(network, recipe.input_size, share / left, views, seed)
     save_checkpoint(small, recipe, target)
     after = cost(small, recipe.input_size)
     if as_json:

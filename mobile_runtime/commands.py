@@ -121,7 +121,8 @@ def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool)
             document["error"] = str(error)
         write_json(verdict_path(photo, folder), document)
         if as_json:
-            sys.stdout.write(json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n")
+            line = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False)
+            sys.stdout.write(line.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
             sys.stdout.flush()
 
 

@@ -53,7 +53,8 @@ def write_json(path: Path, document: Any) -> None:
     """Write sorted, indented UTF-8 JSON with a final newline; NaN is refused."""
     text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
     with write_atomically(path) as temporary:
-        temporary.write_text(text + "\n", encoding="utf-8")
+        # A file name may hold bytes that are no text: they become escapes.
+        temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
 def sha256_bytes(data: bytes) -> str:

@@ -50,7 +50,7 @@ def arrivals(
 ) -> Iterator[tuple[Path, Stamp]]:
     """Photographs without a verdict, for ever, each once its size and time of change have kept still: it may be half copied.
 
-    One that still has none when the next is asked for comes again, `RETRY_S` later.
+    One that still has none when the next is asked for comes again, no sooner than `RETRY_S` later.
 
     Args:
         folder: what is watched, its own files only; hidden files and other types are left alone.
@@ -60,14 +60,19 @@ def arrivals(
         sleep, clock: for tests.
 
     Raises:
-        CaptureError: the folder cannot be listed.
+        CaptureError: the folder cannot be listed at the first look.
     """
     seen: dict[Path, tuple[Stamp, float]] = {}
+    listed = False
     while True:
         try:
             photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
         except OSError as error:
-            raise CaptureError(f"{folder}: {error.strerror}; give a folder that can be read") from error
+            if not listed:
+                raise CaptureError(f"{folder}: {error.strerror}; give a folder that can be read") from error
+            sleep(interval_s)  # a share that is away for a moment comes back
+            continue
+        listed = True
         for photo in photos:
             try:
                 stat = photo.stat()

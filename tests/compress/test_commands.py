@@ -82,6 +82,9 @@ def test_a_run_is_pruned_and_distilled(tiny_run: TrainedRun, tmp_path: Path, cap
     assert fewer["after"]["multiply_adds"] <= 0.5 * costs["before"]["multiply_adds"]
     assert fewer["after"]["parameters"] > costs["after"]["parameters"]  # smaller pictures save work, so that more is kept
     assert load_checkpoint(smaller)[1].input_size == 48
+    status, _, err = call(capfd, "prune", tiny_run.checkpoint, asked, "--share", 0.9, "--input-size", 48)
+    assert status == 2
+    assert "at 48 pixels the whole network does" in err and "give a share of at most" in err
     status, _, err = call(capfd, "prune", tiny_run.checkpoint, asked, "--data", tmp_path / "nowhere")
     assert status == 2
     assert "nowhere" in err

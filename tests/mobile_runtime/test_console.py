@@ -12,6 +12,7 @@ from rich.console import Console
 from mobile_runtime import console
 from mobile_runtime.console import guard, print_error, print_json
 from mobile_runtime.errors import CaptureError, MissingExtraError
+from mobile_runtime.files import write_json
 
 
 def test_brackets_survive(capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,9 +39,11 @@ def test_what_cannot_be_written_is_one_line_and_status_2(tmp_path: Path, capsys:
     assert capsys.readouterr().err.strip() == f"error: {file}: File exists; check the path"
 
 
-def test_names_that_are_no_text_do_not_end_the_answer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_names_that_are_no_text_do_not_end_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     print_json({"image": "a\udcff.jpg"})
     assert json.loads(capsys.readouterr().out) == {"image": "a\udcff.jpg"}
+    write_json(tmp_path / "a.json", {"image": "a\udcff.jpg"})
+    assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"image": "a\udcff.jpg"}
 
 
 def test_steps_are_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

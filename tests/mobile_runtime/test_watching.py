@@ -134,3 +134,13 @@ def test_a_photograph_that_cannot_be_read_now_comes_again(
     assert [line["image"] for line in lines] == ["zbroken.png", "nv.png"]
     assert "error" in lines[0] and "decision" in lines[1]  # what is damaged stays so and is not tried again
     assert not failures and (out / "nv.png.json").is_file()
+
+
+def test_a_folder_that_goes_away_for_a_moment_is_waited_for(tmp_path: Path) -> None:
+    folder, away = tmp_path / "in", tmp_path / "away"
+    folder.mkdir()
+    (folder / "a.jpg").write_bytes(b"x")
+    ticks = Time({1: lambda: folder.rename(away), 3: lambda: away.rename(folder)})
+    assert next(watch(folder, tmp_path / "out", ticks))[0].name == "a.jpg"
+    with pytest.raises(CaptureError, match="give a folder that can be read"):
+        next(watch(tmp_path / "nowhere", tmp_path / "out", Time()))

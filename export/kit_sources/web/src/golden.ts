@@ -1,7 +1,7 @@
 /** Replaying a bundle's golden vectors, stage by stage; mobile_runtime/golden.py says what they are. */
 
 import { combine } from "./burst.js";
-import type { Decision, Reason } from "./constants.js";
+import { constants, type Decision, type Reason } from "./constants.js";
 import { decide } from "./decision.js";
 import type { Outputs } from "./engine.js";
 import { CaptureError } from "./errors.js";
@@ -60,7 +60,7 @@ interface Port {
     variant: string;
     operating_point: string;
     frames: { reasons: Reason[]; outputs: Record<keyof Outputs, number[] | undefined> }[];
-    verdict: Record<string, unknown> & { probabilities: Record<string, number> };
+    verdict: Record<string, unknown> & { probabilities: Record<string, number>; advice: string[] };
   }[];
 }
 
@@ -186,7 +186,7 @@ export function replayPort(text: string, manifest: Manifest): Check[] {
 function replayBurst({ variant, operating_point: point, frames, verdict }: Port["bursts"][number], manifest: Manifest): Check {
   const pipeline = new TriagePipeline(manifest, { run: () => Promise.reject(new Error("nothing is run")) }, variant);
   const array = (values: number[] | undefined): Float32Array => Float32Array.from(values ?? []);
-  const { assessment, usable, spread, agreement } = combine(
+  const { assessment, usable, spread, agreement, remark } = combine(
     frames.map(({ reasons, outputs: { probabilities, scores, outlier } }) => {
       const quality = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, region_px: null, reasons };
       const outputs = { probabilities: array(probabilities), scores: array(scores), outlier: outlier ? array(outlier) : null };
@@ -194,10 +194,13 @@ function replayBurst({ variant, operating_point: point, frames, verdict }: Port[
     }),
   );
   const found: Record<string, unknown> = { ...assessment, usable, spread, agreement };
-  const { probabilities, ...figures } = verdict;
+  const { probabilities, advice, ...figures } = verdict;
   const wrong = Object.keys(figures).filter((name) => found[name] !== figures[name]);
   const labels = Object.keys({ ...probabilities, ...assessment.probabilities });
   wrong.push(...labels.filter((label) => assessment.probabilities[label] !== probabilities[label]));
+  const meaning = remark.length ? remark : [constants.meaning[assessment.decision]];
+  const said = [...meaning, ...assessment.quality.reasons.map((reason) => constants.advice[reason])];
+  if (said.join("\n") !== advice.join("\n")) wrong.push("advice");
   return check("port", `burst at ${point}`, wrong.length, 0, wrong.join());
 }
 

@@ -19,7 +19,7 @@ from benchmarks.gates import measure_gates, read_squares
 from benchmarks.gates_results import GatesReport
 from benchmarks.labelled import LabelledSet, draw, notes_of_gaps, read_labelled
 from benchmarks.options import (
-    WIDE,
+    TABLE_WIDTH,
     AllowMissingOption,
     BundleOption,
     DatasetOption,
@@ -120,7 +120,7 @@ def drift(
     write_json(folder / "drift.json", report.model_dump(mode="json"))
     with write_atomically(folder / "drift.html") as temporary:
         temporary.write_text(drift_page.render(report, scored, prepared), encoding="utf-8")
-    show(report, as_json, lambda found: tables.drift_table(found, narrow=out.is_terminal and out.width < WIDE))
+    show(report, as_json, lambda found: tables.drift_table(found, narrow=out.is_terminal and out.width < TABLE_WIDTH))
     if not as_json:
         out.print(f"Wrote {folder / 'drift.json'} and {folder / 'drift.html'}", soft_wrap=True)
     exit_if_unreadable(prepared.unreadable, len(labelled))

@@ -48,8 +48,7 @@ OutOption = Annotated[Optional[Path], typer.Option("--out", help="JSON file to w
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 TABLE_WIDTH = 120
-WIDE = 110
-"""Columns of a terminal that hold every table."""
+"""Columns that hold every table."""
 _NOT_REPEATED = {"help", "out", "json", "compare"}
 
 
@@ -63,6 +62,7 @@ def command_line(context: typer.Context) -> str:
         for item in value if isinstance(value, list | tuple) else [value]:
             if name in _NOT_REPEATED or item is None or item is False:
                 continue
+            # A bundle is a string, because it may be the name of one that ships.
             folder = isinstance(item, Path) or name == "bundle"
             text = item.value if isinstance(item, Enum) else Path(item).name if folder else str(item)
             words += [text] if name in arguments else [f"--{name}"] if item is True else [f"--{name}", text]

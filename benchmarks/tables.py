@@ -32,26 +32,27 @@ def drift_table(report: DriftReport, narrow: bool = False) -> Table:
         padding=(0, 1, 0, 0),
         pad_edge=False,
     )
-    table.add_column("variant", overflow="fold", min_width=18)
-    table.add_column("verdict", overflow="fold")
-    more = () if narrow else ("sensitivity", "specificity", "ECE")
-    for heading in ("AUC malignant", "difference", "agreement", *more):
+    table.add_column("variant", overflow="fold", min_width=19)
+    table.add_column("verdict, agreement" if narrow else "verdict", overflow="fold")
+    more = () if narrow else ("agreement", "sensitivity", "specificity", "ECE")
+    for heading in ("AUC malignant", "difference", *more):
         table.add_column(heading, justify="right", overflow="fold")
     for name, drift in report.variants.items():
         point = drift.operating_points[report.operating_point]
         gap = drift.differences.auc_malignancy_bootstrap if drift.differences else None
         agreement = f"{wording.percent(point.agreement)}\n{len(drift.flips)} flips" if drift.differences else ""
+        verdict = wording.outcome(drift.verdict.outcome) if drift.verdict else "reference"
         decisions = (
+            agreement,
             _two(wording.percent(point.sensitivity), wording.percent_interval(point.sensitivity)),
             _two(wording.percent(point.specificity), wording.percent_interval(point.specificity)),
             wording.share(drift.ece_malignancy, 3),
         )
         table.add_row(
             f"{escape(name)}\n[dim]{drift.runtime}, {wording.megabytes(drift.size_bytes)}[/]",
-            wording.outcome(drift.verdict.outcome) if drift.verdict else "reference",
+            f"{verdict}\n{agreement.replace(chr(10), ', ')}" if narrow else verdict,
             _two(wording.value(drift.auc_malignancy), wording.interval(drift.auc_malignancy)),
             _two(wording.change(gap), wording.change_interval(gap)) if drift.differences else "",
-            agreement,
             *(() if narrow else decisions),
         )
     return table

@@ -64,6 +64,11 @@ class BurstAssessment:
         return json.dumps(self.to_dict(), sort_keys=True, ensure_ascii=False, allow_nan=False)
 
 
+def is_usable(frame: Assessment) -> bool:
+    """Whether a frame counts: it passed the quality gate and is no outlier."""
+    return frame.malignancy is not None and frame.decision is not Decision.ABSTAIN
+
+
 def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     """Combine verdicts on frames of one lesion.
 
@@ -72,7 +77,7 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     disagree with a median below the threshold, the burst is to be retaken: frames that disagree so much must never add up to a
     reassurance. A median at or above the threshold is referred whatever the rest say.
     """
-    scored = [f for f in frames if f.malignancy is not None and f.decision is not Decision.ABSTAIN]
+    scored = [f for f in frames if is_usable(f)]
     if len(scored) < MIN_USABLE_SHARE * len(frames) or not scored:
         others = [f for f in frames if f not in scored]
         retakes = [f for f in others if f.decision is Decision.RETAKE]

@@ -22,7 +22,7 @@ from mobile_runtime import annotate, synthetic
 from mobile_runtime.archive_command import assess_archive
 from mobile_runtime.assessment import DISCLAIMER, Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
-from mobile_runtime.burst import BurstAssessment
+from mobile_runtime.burst import BurstAssessment, is_usable
 from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.decision import Decision
@@ -245,9 +245,9 @@ def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | N
 
 
 def _agreement(found: BurstAssessment) -> str:
-    usable = [f.malignancy for f in found.frames if f.malignancy is not None and f.decision is not Decision.ABSTAIN]
     if found.agreement is None:
         return ", ".join(frame.decision.value for frame in found.frames)
+    usable = [frame.malignancy for frame in found.frames if is_usable(frame) and frame.malignancy is not None]
     return f"malignancy {min(usable):.3f} to {max(usable):.3f}, {found.agreement:.0%} on the median's side of the threshold"
 
 

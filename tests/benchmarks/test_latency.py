@@ -17,7 +17,7 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError, EngineError
 from mobile_runtime.manifest import AbstentionLimit, Estimate
-from mobile_runtime.pipeline import TriagePipeline
+from mobile_runtime.pipeline import Prediction, TriagePipeline
 
 TINY = Sampling(quick=True, samples=6, seconds=60, warm_up=1, block=3, assessments=2)
 COLD = ColdStart(
@@ -70,12 +70,17 @@ def test_an_image_that_would_be_retaken_is_refused(bundle_path: Path, tmp_path: 
         latency.encoded_image(tmp_path / "flat.png", runner)
 
 
-def test_stages_give_the_verdict_of_assess(bundle_path: Path) -> None:
+def test_stages_give_the_verdict_of_assess(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runner = TriagePipeline(bundle_path)
     data, _ = latency.encoded_image(None, runner)
     seen: list[np.ndarray] = []
     predict = runner.predict
-    runner.predict = lambda batch: (seen.append(batch), predict(batch))[1]  # type: ignore[method-assign, func-returns-value]
+
+    def watched(batch: np.ndarray) -> Prediction:
+        seen.append(batch)
+        return predict(batch)
+
+    monkeypatch.setattr(runner, "predict", watched)
     verdict, stages = latency.assess_in_stages(runner, data)
     assert verdict == runner.assess(data).decision
     assert np.array_equal(seen[0], seen[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
@@ -13,6 +13,7 @@ from mobile_runtime.synthetic import LABELS, lesion
 
 if TYPE_CHECKING:
     from compress.conversion import Forms
+    from export.deployed import DeployedNetwork
     from train.network import LesionNetwork
 
 SIZE = 32
@@ -76,7 +77,7 @@ def small() -> SmallGraph:
         network.head.weight *= 40  # logits of some spread, or every image would have the same probabilities
         for index, channel in enumerate(network.features[0].weight):
             channel *= 2.0 ** (index - 4)  # channels of unlike size, which one scale for all would flatten
-    model = write_tflite(Deployed(network), SIZE)  # type: ignore[arg-type]
+    model = write_tflite(cast("DeployedNetwork", Deployed(network)), SIZE)
     images = np.stack([lesion(label, seed, SIZE) for seed in range(8) for label in LABELS])
     return SmallGraph(network, model, images, collect_ranges(model, images))
 

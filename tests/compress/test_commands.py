@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -40,7 +41,7 @@ def model(small: SmallGraph, tmp_path: Path) -> Path:
     return path
 
 
-COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+COMMANDS: dict[str, Any] = vars(typer.main.get_command(app))["commands"]
 
 
 def test_the_commands_are_those_of_making_networks_smaller() -> None:

@@ -23,7 +23,7 @@ Attributes = dict[str, Any]
 Build = Callable[[fx.Graph, Inputs, Attributes], fx.Node]
 
 
-class UnknownUseError(NotImplementedError):
+class UnknownUseError(ValueError):
     """An operator of the ONNX standard, or a use of one, that no exporter here writes and that is not translated."""
 
 

@@ -27,6 +27,7 @@ from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, write_atomically, write_json
 from train.datasets import EXTENSIONS, read_examples
+from train.options import CompileOption
 from train.recipe import read_recipe
 from train.splits import load_split
 
@@ -57,6 +58,7 @@ def distill(
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv made before.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
+    compiled: CompileOption = False,
     seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
     as_json: JsonOption = False,
@@ -77,6 +79,7 @@ def distill(
         control=control,
         workers=workers,
         resume=not fresh,
+        compiled=compiled,
     )
     figures = {name: validation_figures(checkpoint.parent) for name, checkpoint in made.items()}
     if as_json:

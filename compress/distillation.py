@@ -18,7 +18,7 @@ from mobile_runtime.files import sha256, write_json
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
 from train.fitting import fit, marginal_loss, mixture
-from train.network import LesionNetwork
+from train.network import LesionNetwork, compile_backbone
 from train.recipe import Recipe
 from train.splits import Split
 
@@ -187,6 +187,7 @@ def distil(
     workers: int = 1,
     resume: bool = True,
     cache: Path | None = None,
+    compiled: bool = False,
 ) -> dict[str, Path]:
     """Teach a student and, beside it, train a control: the same start, views and budget without a teacher.
 
@@ -202,6 +203,7 @@ def distil(
         workers: loader processes.
         resume: go on with what is in `out`.
         cache: folder of decoded images.
+        compiled: compile student and teachers, as `train.fitting.fit` does.
 
     Returns:
         "student", and "control" if asked for -> path of its `model.safetensors`.
@@ -210,6 +212,9 @@ def distil(
         DataError: as `load_teachers` and `fit`, a start that has other classes, or a folder begun with other teachers.
     """
     ensemble = load_teachers(teachers, recipe)
+    if compiled:
+        for one in ensemble:
+            compile_backbone(one)
     keep_note(out, teachers, sha256(student) if student else init, resume)
 
     def start() -> LesionNetwork | None:
@@ -231,14 +236,14 @@ def distil(
     made = {
         "student": fit(
             recipe, examples, out, init=init, network=begun, objective=objective,
-            split=split, workers=workers, resume=resume, cache=cache,
+            split=split, workers=workers, resume=resume, cache=cache, compiled=compiled,
         )
     }  # fmt: skip
     if control:
         plain = recipe.model_copy(update={"teacher_size": None})  # its views are not made smaller after they are drawn
         made["control"] = fit(
             plain, examples, out / "control", init=init, network=start(),
-            split=split, workers=workers, resume=resume, cache=cache,
+            split=split, workers=workers, resume=resume, cache=cache, compiled=compiled,
         )  # fmt: skip
     return made
 

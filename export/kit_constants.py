@@ -42,6 +42,7 @@ def constants() -> dict[str, Any]:
         "glare_step": quality._GLARE_STEP,
         "min_usable_share": burst.MIN_USABLE_SHARE,
         "max_dissent": burst.MAX_DISSENT,
+        "alarm": burst.ALARM,
         "burst_remark": [burst.DISAGREE, burst.DISAGREEMENT],
         "advice": quality.ADVICE,
         "meaning": {verdict.value: text for verdict, text in decision.MEANING.items()},

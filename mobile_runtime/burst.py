@@ -14,6 +14,8 @@ from mobile_runtime.decision import Decision
 
 MIN_USABLE_SHARE = 0.5
 MAX_DISSENT = 0.25
+ALARM = 0.5
+"""Malignancy at which a single frame, being more likely malignant than not, forbids a reassurance."""
 DISAGREE = "The pictures disagree with each other, so there is no score. Take them again."
 DISAGREEMENT = (
     "{agreeing} of {usable} pictures were below the threshold for referral, the others were not. "
@@ -73,9 +75,9 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     """Combine verdicts on frames of one lesion.
 
     Frames that must be retaken or are outliers do not count; when fewer than half are left the burst is what most of the
-    others are. The score is the median, which one bad frame cannot move far. When more than a quarter of the frames
-    disagree with a median below the threshold, the burst is to be retaken: frames that disagree so much must never add up to a
-    reassurance. A median at or above the threshold is referred whatever the rest say.
+    others are. The score is the median, which one bad frame cannot move far. Where it is below the threshold, but more than
+    a quarter of the frames are not, or one of these alone is at `ALARM` or above, the burst is to be retaken: it may be the one
+    frame that shows the lesion well, and such frames must never add up to a reassurance. A median at or above the threshold is referred whatever the rest say.
     """
     scored = [f for f in frames if is_usable(f)]
     if len(scored) < MIN_USABLE_SHARE * len(frames) or not scored:
@@ -91,7 +93,8 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     if middle >= threshold:
         verdict = Decision.REFER
     else:
-        verdict = Decision.LOW_CONCERN if 1 - agreement <= MAX_DISSENT else Decision.RETAKE
+        agreed = 1 - agreement <= MAX_DISSENT and values.max() < max(threshold, ALARM)
+        verdict = Decision.LOW_CONCERN if agreed else Decision.RETAKE
     retake = verdict is Decision.RETAKE
     agreeing = round(agreement * len(scored))
     remark = (DISAGREE, DISAGREEMENT.format(agreeing=agreeing, usable=len(scored))) if retake else ()

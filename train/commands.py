@@ -16,7 +16,7 @@ from train.crossvalidation import crossvalidate as run_folds
 from train.data_commands import data_app
 from train.datasets import Columns, Example, read_examples, read_table
 from train.fitting import fit as run_fit
-from train.options import DataOption, JsonOption, RecipeOption
+from train.options import CompileOption, DataOption, JsonOption, RecipeOption
 from train.processes import is_first, plan_processes
 from train.recipe import load_recipe
 from train.report_commands import evaluate, explain
@@ -126,6 +126,7 @@ def fit(
     ] = None,
     nodes: Annotated[Optional[int], typer.Option(min=1, help="Machines, all running this command; see below.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
+    compiled: CompileOption = False,
     seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
     labels: Annotated[Optional[Path], typer.Option(help="CSV of labels, for a folder of your own.")] = None,
@@ -150,7 +151,9 @@ def fit(
     parts = load_split(split, examples) if split else None
     run = folder or Path("runs") / plan.name
     processes = plan_processes(devices, nodes)
-    checkpoint = run_fit(plan, examples, run, init=init, split=parts, workers=workers, resume=not fresh, processes=processes)
+    checkpoint = run_fit(
+        plan, examples, run, init=init, split=parts, workers=workers, resume=not fresh, compiled=compiled, processes=processes
+    )
     if not is_first():
         return
     if as_json:

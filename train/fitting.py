@@ -26,7 +26,7 @@ from train.datasets import Example
 from train.loading import label_masks, prepared_images
 from train.memory import keep_freed_memory
 from train.metrics import score
-from train.network import LesionNetwork, initialize
+from train.network import LesionNetwork, compile_backbone, initialize
 from train.normalization import is_folded, restore_normalization
 from train.partition import node_counts, partition
 from train.processes import ALONE, LesionData, Processes, gather, is_first
@@ -129,6 +129,12 @@ class Classifier(L.LightningModule):
         self.log("train_loss", shared, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(pixels))
         return loss
 
+    def on_validation_start(self) -> None:
+        torch.compiler.set_stance("force_eager")  # compiling once more for evaluation takes longer than evaluating
+
+    def on_validation_end(self) -> None:
+        torch.compiler.set_stance("default")
+
     def validation_step(self, batch: tuple[torch.Tensor, torch.Tensor, torch.Tensor], _: int) -> None:
         pixels, _masks, indices = batch
         self._outputs.append((indices, self.network(pixels).softmax(1).float()))
@@ -211,6 +217,7 @@ def fit(
     workers: int = 1,
     resume: bool = True,
     cache: Path | None = None,
+    compiled: bool = False,
     processes: Processes = ALONE,
 ) -> Path:
     """Train, validate after each epoch, and write a checkpoint.
@@ -229,13 +236,16 @@ def fit(
         workers: loader processes, of each process.
         resume: go on from `out/last.ckpt` where it exists; nothing is trained if that was the last epoch.
         cache: folder of decoded images.
+        compiled: compile the network first, which needs a C++ compiler: later steps are faster. Sums are taken in another order,
+            so that losses differ in their last digits.
         processes: how many share each step.
 
     Returns:
         The path of `model.safetensors`.
 
     Raises:
-        DataError: unusable data or recipe, a run folder begun with another recipe or split, or a loss that is not finite.
+        DataError: unusable data or recipe, a run folder begun with another recipe or split, or a loss that is not finite;
+            or `compiled` without a compiler.
     """
     _quieten()
     L.seed_everything(recipe.seed, verbose=False)
@@ -262,6 +272,8 @@ def fit(
         views = prepared_images(few, open_cache(examples, cache), recipe.input_size)
         restore_normalization(network, torch.from_numpy(views).permute(0, 3, 1, 2))
     network = network.train().to(memory_format=torch.channels_last)  # one that was loaded is in evaluation mode
+    if compiled:
+        compile_backbone(network)
     classifier = Classifier(recipe, network, log_prior, parts["val"], objective or likelihood(recipe))
 
     callbacks: list[L.Callback] = [

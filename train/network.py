@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import timm
@@ -108,6 +110,18 @@ class LesionNetwork(nn.Module):
     def forward(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [N, 3, S, S] in 0..255 to logits [N, C]."""
         return self.head(self.dropout(self.embed(pixels)))
+
+
+def compile_backbone(network: LesionNetwork) -> None:
+    """Compile what takes the time, in place (`torch.compile`): a minute or two when it is first used.
+
+    Raises:
+        DataError: there is no C++ compiler.
+    """
+    compilers = (os.environ.get("CXX") or "g++", "clang++")
+    if not any(map(shutil.which, compilers)):
+        raise DataError(f"compiling needs a C++ compiler, but there is neither {' nor '.join(compilers)}; leave --compile out")
+    network.backbone.compile(dynamic=False)
 
 
 def narrow(network: LesionNetwork, state: dict[str, torch.Tensor]) -> None:

@@ -35,7 +35,7 @@ def frame(malignancy: float | None, decision: Decision | None = None) -> Assessm
 
 
 def test_median_shrugs_off_one_bad_frame() -> None:
-    found = combine([frame(v) for v in (0.05, 0.06, 0.04, 0.05, 0.9)])
+    found = combine([frame(v) for v in (0.05, 0.06, 0.04, 0.05, 0.49)])
     assert found.decision is Decision.LOW_CONCERN
     assert found.malignancy == pytest.approx(0.05)
     assert found.agreement == pytest.approx(0.8)
@@ -47,6 +47,12 @@ def test_disagreement_below_the_threshold_is_not_reassuring() -> None:
     assert found.malignancy is None
     advice = found.to_dict()["advice"]
     assert "disagree" in advice[0] and advice[1].startswith("3 of 5 pictures were below")  # not that the pictures are poor
+
+
+def test_one_frame_that_alone_is_an_alarm_is_not_reassuring() -> None:
+    found = combine([frame(v) for v in (0.05, 0.06, 0.04, 0.05, 0.5)])
+    assert found.decision is Decision.RETAKE
+    assert found.to_dict()["advice"][1].startswith("4 of 5 pictures were below")
 
 
 def test_a_median_above_is_referred_despite_dissent() -> None:
@@ -62,8 +68,10 @@ def test_too_few_usable_frames() -> None:
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
-def test_more_than_a_quarter_of_referring_frames_never_reassures(values: list[float]) -> None:
+def test_frames_that_refer_never_reassure_when_they_are_many_or_sure(values: list[float]) -> None:
     found = combine([frame(v) for v in values])
     if sum(v >= POINT.threshold for v in values) > len(values) / 4:
+        assert found.decision is not Decision.LOW_CONCERN
+    if max(values) >= 0.5:
         assert found.decision is not Decision.LOW_CONCERN
     assert found.to_json() == combine([frame(v) for v in values]).to_json()

@@ -6,6 +6,7 @@ import csv
 import json
 import math
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -367,3 +368,25 @@ def test_training_starts_from_a_released_network_as_from_any_other(
     # Statistics have gone three tenths of the way to those of small augmented batches, which is 0.14; nothing else has moved.
     # Trained on as it is, the network would be 0.38 away.
     assert apart < 0.25
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="needs g++; torch compiles with it")
+def test_a_compiled_network_is_trained_to_the_same_weights(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path
+) -> None:
+    smooth = quick_recipe.model_copy(update={"optimizer": "rmsprop"})  # AdamW makes whole steps of gradients that are rounding
+    plain, compiled = (load_file(quick_fit(smooth, few_examples, tmp_path / str(on), compiled=on)) for on in (False, True))
+    assert plain.keys() == compiled.keys()
+    for name, value in plain.items():
+        # Sums in another order: single precision, grown over three steps.
+        torch.testing.assert_close(compiled[name], value, atol=1e-4, rtol=1e-3, msg=name)
+
+
+def test_compiling_without_a_compiler_is_one_clear_error(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("CXX", "icpx")
+    with pytest.raises(DataError, match=r"neither icpx nor clang\+\+; leave --compile out"):
+        quick_fit(quick_recipe, few_examples, tmp_path / "run", compiled=True)

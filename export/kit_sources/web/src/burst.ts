@@ -42,7 +42,8 @@ const known = (values: (number | null)[]): number[] => values.filter((value) => 
 export const isUsable = (frame: Assessment): boolean => frame.malignancy !== null && frame.decision !== "abstain";
 
 /**
- * Combine the verdicts on frames of one lesion: where more than a quarter disagree, they never add up to a reassurance.
+ * Combine the verdicts on frames of one lesion: they never add up to a reassurance where more than a quarter disagree
+ * or one of those alone is an alarm.
  *
  * @throws CaptureError there is no frame.
  */
@@ -61,7 +62,7 @@ export function combine(frames: Assessment[]): BurstAssessment {
   const middle = median(values);
   const agreeing = values.filter((value) => value >= threshold === middle >= threshold).length;
   const agreement = agreeing / values.length;
-  const agrees = 1 - agreement <= constants.max_dissent;
+  const agrees = 1 - agreement <= constants.max_dissent && Math.max(...values) < Math.max(threshold, constants.alarm);
   const decision: Decision = middle >= threshold ? "refer" : agrees ? "low_concern" : "retake";
   const retake = decision === "retake";
   const labels = retake ? [] : Object.keys(first.probabilities);

@@ -56,7 +56,8 @@ public struct BurstAssessment {
         if middle >= threshold {
             verdict = .refer
         } else {
-            verdict = 1 - agreement <= Constants.maxDissent ? .lowConcern : .retake
+            let agreed = 1 - agreement <= Constants.maxDissent && values.max()! < max(threshold, Constants.alarm)
+            verdict = agreed ? .lowConcern : .retake
         }
         let retake = verdict == .retake
         var medians: [String: Double] = [:]

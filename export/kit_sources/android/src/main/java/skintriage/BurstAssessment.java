@@ -62,8 +62,9 @@ public final class BurstAssessment {
             agreeing += (value >= threshold) == (middle >= threshold) ? 1 : 0;
         }
         double agreement = (double) agreeing / values.size();
-        Decision verdict = middle >= threshold ? Decision.REFER
-                : 1 - agreement <= Constants.MAX_DISSENT ? Decision.LOW_CONCERN : Decision.RETAKE;
+        boolean agreed = 1 - agreement <= Constants.MAX_DISSENT
+                && Collections.max(values) < Math.max(threshold, Constants.ALARM);
+        Decision verdict = middle >= threshold ? Decision.REFER : agreed ? Decision.LOW_CONCERN : Decision.RETAKE;
         boolean retake = verdict == Decision.RETAKE;
         Map<String, Double> medians = new LinkedHashMap<>();
         for (String label : retake ? Collections.<String>emptySet() : first.probabilities.keySet()) {

@@ -17,8 +17,9 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, write_json
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
-from train.fitting import fit, marginal_loss, mixture
+from train.fitting import fit
 from train.network import LesionNetwork, compile_backbone
+from train.objective import marginal_loss, mixture
 from train.recipe import Recipe
 from train.splits import Split
 

@@ -24,9 +24,10 @@ from mobile_runtime.files import sha256
 from train.cache import open_cache
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Example
-from train.fitting import Objective, fit
+from train.fitting import fit
 from train.loading import prepared_images
 from train.network import LesionNetwork
+from train.objective import Objective
 from train.recipe import Recipe
 from train.splits import Split
 

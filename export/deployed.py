@@ -8,8 +8,8 @@ from torch import nn
 from export.outliers import OutlierModel, OutlierScore
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.datasets import Example
-from train.fitting import class_log_prior
 from train.network import LesionNetwork
+from train.objective import class_log_prior
 from train.recipe import Recipe
 
 OUTPUTS = ("probabilities", "scores", "outlier")

@@ -76,8 +76,9 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
 
     Frames that must be retaken or are outliers do not count; when fewer than half are left the burst is what most of the
     others are. The score is the median, which one bad frame cannot move far. Where it is below the threshold, but more than
-    a quarter of the frames are not, or one of these alone is at `ALARM` or above, the burst is to be retaken: it may be the one
-    frame that shows the lesion well, and such frames must never add up to a reassurance. A median at or above the threshold is referred whatever the rest say.
+    a quarter of the frames are not, or one of these reaches `ALARM`, the burst is to be retaken: that frame may be the one that
+    shows the lesion well, and such frames must never add up to a reassurance. A median at or above the threshold is referred
+    whatever the rest say.
     """
     scored = [f for f in frames if is_usable(f)]
     if len(scored) < MIN_USABLE_SHARE * len(frames) or not scored:

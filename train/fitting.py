@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import logging
 import math
-import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import numpy as np
-import rich
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, RichProgressBar
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from mobile_runtime.errors import DataError
@@ -23,79 +18,21 @@ from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.cache import open_cache
 from train.checkpoint import save_checkpoint
 from train.datasets import Example
-from train.loading import label_masks, prepared_images
+from train.loading import prepared_images
 from train.memory import keep_freed_memory
 from train.metrics import score
 from train.network import LesionNetwork, compile_backbone, initialize
 from train.normalization import is_folded, restore_normalization
+from train.objective import Objective, class_log_prior, likelihood
 from train.partition import node_counts, partition
 from train.processes import ALONE, LesionData, Processes, gather, is_first
+from train.progress import EpochLines, keep_rows, quieten
 from train.recipe import Recipe, read_stored
 from train.schedule import make_optimizer, make_schedule
 from train.splits import Split, load_split, save_split, split_examples
 
-SHOWN = {
-    "train_loss_epoch": "loss",
-    "val_balanced_accuracy": "balanced accuracy",
-    "val_auc_macro": "macro AUC",
-    "val_auc_malignancy": "malignancy AUC",
-}
-"""Figure in the logs -> its name in the line that is printed after each epoch."""
 STATISTICS = 512
 """Training images, at most, that the normalization of a folded start is measured on."""
-
-
-def marginal_loss(
-    logits: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor, tau: float, smoothing: float
-) -> torch.Tensor:
-    """Mean negative log of the probability that the class is one of those the label allows.
-
-    Logit adjustment (Menon et al. 2021, eq. 10) adds tau * log prior during training only; label smoothing mixes in the
-    uniform cross-entropy.
-
-    Args:
-        logits: [N, C].
-        masks: [N, C] of zeros and ones.
-        log_prior: [C].
-    """
-    log_p = torch.log_softmax(logits + tau * log_prior, dim=1)
-    marginal = torch.logsumexp(log_p.masked_fill(masks == 0, -torch.inf), dim=1)
-    return -((1 - smoothing) * marginal + smoothing * log_p.mean(dim=1)).mean()
-
-
-Objective = Callable[[LesionNetwork, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
-"""(network, pixels [N, 3, S, S], class masks [N, C], log prior [C]) -> the loss to make small."""
-
-
-def mixture(pixels: torch.Tensor, alpha: float) -> tuple[torch.Tensor, float, torch.Tensor]:
-    """Convex mixtures of pairs of images (mixup, Zhang et al. 2018, eq. 1), one share for the whole batch.
-
-    Args:
-        pixels: [N, 3, S, S].
-        alpha: both parameters of the Beta distribution that the share is drawn from.
-
-    Returns:
-        The mixtures float32 [N, 3, S, S], each image's share in 0..1, and who its partner is, int64 [N].
-    """
-    share = float(torch.distributions.Beta(alpha, alpha).sample())
-    partner = torch.randperm(len(pixels)).to(pixels.device)
-    return share * pixels + (1 - share) * pixels[partner], share, partner
-
-
-def likelihood(recipe: Recipe) -> Objective:
-    """The marginal likelihood of the labels, as the recipe weights it, perhaps on mixtures of images."""
-
-    def loss(logits: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
-        return marginal_loss(logits, masks, log_prior, recipe.logit_adjustment, recipe.label_smoothing)
-
-    def objective(network: LesionNetwork, pixels: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
-        if not recipe.mixup:
-            return loss(network(pixels), masks, log_prior)
-        mixed, share, partner = mixture(pixels, recipe.mixup)
-        logits = network(mixed)
-        return share * loss(logits, masks, log_prior) + (1 - share) * loss(logits, masks[partner], log_prior)
-
-    return objective
 
 
 class Classifier(L.LightningModule):
@@ -161,36 +98,6 @@ class Classifier(L.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class EpochLines(RichProgressBar):
-    """A bar with the loss alone, so that it fits 80 columns, and one line of figures per epoch; both on standard error."""
-
-    def __init__(self) -> None:
-        super().__init__(console_kwargs={"stderr": True})
-
-    def _get_train_description(self, current_epoch: int) -> str:
-        return f"epoch {current_epoch + 1}/{self.trainer.max_epochs}"
-
-    def get_metrics(self, trainer: L.Trainer, pl_module: L.LightningModule) -> dict[str, Any]:
-        loss = trainer.progress_bar_metrics.get("train_loss_step")
-        return {} if loss is None else {"loss": loss}
-
-    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        super().on_train_epoch_end(trainer, pl_module)
-        if not trainer.is_global_zero:
-            return
-        figures = trainer.callback_metrics
-        shown = [f"{label} {float(figures[name]):.3f}" for name, label in SHOWN.items() if name in figures]
-        line = "  ".join([f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", *shown])
-        rich.get_console().print(line, highlight=False, soft_wrap=True)
-
-
-def class_log_prior(examples: list[Example], recipe: Recipe, taxonomy: Taxonomy) -> torch.Tensor:
-    """Log of the share of each class among the labels, partial labels spread evenly; [C]."""
-    masks = label_masks(examples, recipe.classes, taxonomy)
-    counts = (masks / masks.sum(1, keepdim=True)).sum(0) + 1
-    return torch.log(counts / counts.sum())
-
-
 def with_partition(recipe: Recipe, examples: list[Example], taxonomy: Taxonomy) -> Recipe:
     """The recipe with its classes found: those of the disease partition where it sets a limit, else its own.
 
@@ -236,8 +143,8 @@ def fit(
         workers: loader processes, of each process.
         resume: go on from `out/last.ckpt` where it exists; nothing is trained if that was the last epoch.
         cache: folder of decoded images.
-        compiled: compile the network first, which needs a C++ compiler: later steps are faster. Sums are taken in another order,
-            so that losses differ in their last digits.
+        compiled: compile the network first, which needs a C++ compiler: steps are faster, but begin a minute or two later.
+            Sums are taken in another order, so that losses differ in their last digits.
         processes: how many share each step.
 
     Returns:
@@ -247,7 +154,7 @@ def fit(
         DataError: unusable data or recipe, a run folder begun with another recipe or split, or a loss that is not finite;
             or `compiled` without a compiler.
     """
-    _quieten()
+    quieten()
     L.seed_everything(recipe.seed, verbose=False)
     taxonomy = default_taxonomy()
     recipe = with_partition(recipe, examples, taxonomy)
@@ -303,7 +210,7 @@ def fit(
         save_split(parts, out / "splits.csv")
         open_cache(examples, cache)  # before the others are started or met: a damaged image ends one process only
         if saved and not finished:
-            _keep_rows(table, until=saved["epoch"])
+            keep_rows(table, until=saved["epoch"])
     data = LesionData(recipe, examples, parts, workers, saved["epoch"] + 1 if saved else 0, cache)
     if saved and finished:
         # Killed after the last epoch, or called again: `fit` would stop at once, before it takes over the averaged weights.
@@ -329,28 +236,3 @@ def _read_last(last: Path, recipe: Recipe, parts: Split) -> dict[str, Any]:
     if homes.is_file() and load_split(homes, everything) != parts:
         raise DataError(f"{homes}: the run was begun with another split; start over with --fresh or choose another folder")
     return saved
-
-
-def _keep_rows(table: CSVLogger, until: int) -> None:
-    """Carry the rows of finished epochs over: a CSVLogger empties the file that it finds."""
-    path = Path(table.log_dir) / "metrics.csv"
-    rows: list[dict[str, str]] = []
-    if path.is_file():
-        with path.open(newline="", encoding="utf-8") as stream:
-            # A kill may have torn the last row: the columns it lacks are None.
-            whole = [row for row in csv.DictReader(stream) if None not in row.values()]
-        rows = [row for row in whole if int(row["epoch"]) <= until]
-    for row in rows:
-        step = int(row.pop("step"))
-        table.experiment.log_metrics({name: value for name, value in row.items() if value}, step)
-    table.experiment.save()
-
-
-def _quieten() -> None:
-    for package in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(package).setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-    warnings.filterwarnings("ignore", message=".*Checkpoint directory.*exists and is not empty.*")
-    warnings.filterwarnings("ignore", message=".*Experiment logs directory.*")  # `_keep_rows` brings the rows back
-    warnings.filterwarnings("ignore", message=".*isinstance.*LeafSpec.*")
-    warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # what is logged is the same in every process

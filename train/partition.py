@@ -7,7 +7,7 @@ leaf that is too large, and those attached to an inner node that is split. Both 
 - `oversized`: `keep` makes such a leaf a class of its own, whatever its size (the default); `drop` is the literal reading,
   under which every class stays below the limit.
 - `inner`: `marginal` gives the images of a split node no class of their own; they train the sum of the classes below it (the
-  default, `train.fitting.marginal_loss`). `class` makes them a class beside their descendants, so that every image is in
+  default, `train.objective.marginal_loss`). `class` makes them a class beside their descendants, so that every image is in
   exactly one class. `drop` is the literal reading.
 
 Nodes without images become no class.

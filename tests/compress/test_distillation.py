@@ -16,8 +16,8 @@ from mobile_runtime.errors import DataError
 from tests.conftest import TrainedRun
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import read_examples
-from train.fitting import marginal_loss, mixture
 from train.network import LesionNetwork, turned
+from train.objective import marginal_loss, mixture
 from train.recipe import load_recipe, read_recipe
 
 

@@ -106,6 +106,7 @@ def drift(
     report = DriftReport(
         command=command_line(context),
         bundle=loaded.id,
+        default_variant=loaded.manifest.default_variant,
         reference=reference,
         operating_point=settings.operating_point,
         margin=margin,

@@ -30,6 +30,7 @@ from mobile_runtime.console import err, guard, out
 from mobile_runtime.errors import EngineError
 from mobile_runtime.files import write_json
 
+ENDED = "conformance command ended with status"
 RESULT = Path(__file__).parent / "results" / "prototype.json"
 REPOSITORY = Path(__file__).parents[1]
 WEB = REPOSITORY / "mobile_runtime" / "web"
@@ -53,12 +54,14 @@ def totals(text: str) -> dict[str, Any]:
     """The same with its sums; a port that printed no stage did not run.
 
     Raises:
-        EngineError: there is no stage in it.
+        EngineError: there is no stage in it, or it ended with an error though nothing it compared differs.
     """
     found = stages(text)
     if not found:
         raise EngineError(f"a conformance test printed no stage, but: {text.strip()[-2000:] or 'nothing'}")
     sums = {count: sum(stage[count] for stage in found.values()) for count in ("cases", "mismatches")}
+    if ENDED in text and not sums["mismatches"]:
+        raise EngineError(f"a conformance test ended early: {text.strip()[-2000:]}")
     return {**sums, "stages": found}
 
 
@@ -84,10 +87,10 @@ def weigh(bundle: Bundle) -> dict[str, int]:
 
 
 def _call(*words: str | Path, cwd: Path = REPOSITORY, **variables: str) -> str:
-    """Standard output and error of a command, whatever its exit status: mismatches are counted in what it prints."""
+    """Standard output and error of a command, with a line for an exit status: mismatches are counted in what it prints."""
     environ = os.environ | {"PYTHON": sys.executable} | variables
     done = subprocess.run(list(map(str, words)), cwd=cwd, env=environ, capture_output=True, text=True)
-    return done.stdout + done.stderr
+    return done.stdout + done.stderr + (f"\n{ENDED} {done.returncode}\n" if done.returncode else "")
 
 
 def _kit(platform: str, bundle: Path, folder: Path) -> Path:

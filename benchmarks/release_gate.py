@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,7 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from benchmarks.figure_list import Figure, figures_of
-from benchmarks.results import LatencyReport, Part
+from benchmarks.results import DriftReport, LatencyReport, Part
 from benchmarks.stored import OnImages, Result, Timed
 from mobile_runtime.errors import DataError
 from mobile_runtime.statistics import Z95
@@ -119,12 +119,20 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
         refuse_incomparable(new[subject], old[subject])
     figures = {name: figure for result in results for name, figure in figures_of(result).items()}
     before = {name: figure for result in baseline for name, figure in figures_of(result).items()}
-    checks = [check for limit in limits.limits for check in _judge(limit, figures, before, bool(baseline))]
+    thin = {
+        f"{result.kind}.{result.dataset.name}.{name}.auc_difference"
+        for result in results
+        if isinstance(result, DriftReport)
+        for name, drift in result.variants.items()
+        if drift.verdict is not None and drift.verdict.outcome == "undetermined"
+    }
+    checks = [check for limit in limits.limits for check in _judge(limit, figures, before, bool(baseline), thin)]
+    checks += [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
     return GateReport(bundle=bundles[0], ship=not {"failed", "too few"} & {check.outcome for check in checks}, checks=checks)
 
 
 def refuse_incomparable(new: Result, old: Result) -> None:
-    """Raises DataError where two results of one kind are of different images or, for times, machines."""
+    """Raises DataError where two results of one kind are of different images, operating points or, for times, machines."""
     if isinstance(new, Timed) and isinstance(old, Timed):
         if new.environment.fingerprint != old.environment.fingerprint:
             raise DataError(
@@ -141,6 +149,10 @@ def refuse_incomparable(new: Result, old: Result) -> None:
                 f"{(ours or 'none')[:16]}; baseline {old.dataset.images}, {(theirs or 'none')[:16]}); measure both bundles on "
                 "the same images and labels"
             )
+        for what in ("operating_point", "prevalence"):
+            ours, theirs = (getattr(result, what, None) for result in (new, old))
+            if ours != theirs:
+                raise DataError(f"{new.kind} at {what} {ours}, the baseline at {theirs}; measure both bundles alike")
 
 
 def _by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
@@ -154,15 +166,34 @@ def _by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
     return dict(zip(subjects, results, strict=True))
 
 
-def _judge(limit: Limit, figures: Mapping[str, Figure], before: Mapping[str, Figure], with_baseline: bool) -> list[Check]:
+def _default_measured(report: DriftReport) -> list[Check]:
+    """A failed check where the variant that users run is not among what was measured."""
+    name = report.default_variant
+    if name is None or name in report.variants:
+        return []
+    why = report.not_run.get(name, "it was left out")
+    return [
+        Check(figure=f"drift.{report.dataset.name}.{name}", outcome="failed", said=f"{name}, the default, not measured: {why}")
+    ]
+
+
+def _judge(
+    limit: Limit, figures: Mapping[str, Figure], before: Mapping[str, Figure], with_baseline: bool, thin: Collection[str]
+) -> list[Check]:
     names = [name for name in figures if fnmatchcase(name, limit.figure)]
     missing: Literal["failed", "not judged"] = "failed" if limit.required else "not judged"
     if limit.relative and not with_baseline:
         return [Check(figure=limit.figure, outcome="not judged", said=f"{limit.figure}: no baseline to compare with")]
     if not names:
         return [Check(figure=limit.figure, outcome=missing, said=f"{limit.figure}: not in any of the results")]
-    checks = []
+    # What was measured before must be measured again: a variant that was left out may be the one that became worse.
+    gone = [name for name in before if fnmatchcase(name, limit.figure) and name not in figures] if limit.required else []
+    checks = [Check(figure=name, outcome="failed", said=f"{name}: in the baseline, but not in the results") for name in gone]
     for name in names:
+        if name in thin:
+            said = f"{name}: too few malignant or too few benign images to judge it by"
+            checks.append(Check(figure=name, outcome="too few", said=said))
+            continue
         figure, base = figures[name], before.get(name)
         if limit.relative and base is None:
             checks.append(Check(figure=name, outcome=missing, said=f"{name}: not in the baseline"))

@@ -150,6 +150,7 @@ class DriftReport(Part):
     """Accuracy drift of every variant of a bundle against its float32 TFLite variant on a labelled folder.
 
     Attributes:
+        default_variant: what the bundle runs unless told otherwise; None in results from before it was stored.
         not_run: variant -> why it could not run on this machine.
         notes: what a reader must know: undefined figures, small classes, images left out.
     """
@@ -158,6 +159,7 @@ class DriftReport(Part):
     kind: Literal["drift"] = "drift"
     command: str
     bundle: str
+    default_variant: str | None = None
     reference: str
     operating_point: str
     margin: float

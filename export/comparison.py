@@ -16,6 +16,9 @@ from mobile_runtime.statistics import Gap, auc, expected_calibration_error, non_
 Outputs = dict[str, npt.NDArray[np.float32]]
 SMALLEST = 1e-6
 """Probabilities below are taken as this one for the divergence: float16 has none under 6e-8, and gives 0 instead."""
+FEW = 10
+"""Fewest malignant and fewest benign images that a difference of AUCs is judged by: two networks often order all pairs of fewer
+alike, and the interval of a difference of exactly nothing has no width."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +110,7 @@ def compare(
         scores = [malignancy(manifest, outputs)[known] for _, outputs in (found, reference)]
         calibration = [expected_calibration_error(sick, score) for score in scores]
         ours, theirs = (auc(sick, score) for score in scores)
-        if ours is not None and theirs is not None:
+        if ours is not None and theirs is not None and min(sick.sum(), (~sick).sum()) >= FEW:
             groups = np.unique(truth.groups[known], return_inverse=True)[1].astype(np.int64)
             gap = paired_difference(ours, theirs, groups)
     return Figures(
@@ -161,6 +164,7 @@ def judge(figures: Figures, limits: Limits, labelled: bool) -> list[str]:
     outcome = non_inferiority(figures.auc_difference, limits.auc_loss)
     if labelled and outcome != "non-inferior":
         gap = figures.auc_difference
-        interval = "no images of both kinds" if gap is None else f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})"
+        few = f"fewer than {FEW} malignant or benign images"
+        interval = few if gap is None else f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})"
         failures.append(f"malignancy AUC against float32 is {outcome} at a margin of {limits.auc_loss:g}: {interval}")
     return failures

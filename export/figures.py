@@ -72,7 +72,7 @@ def lock_points(
     """Sensitivity and specificity of fixed thresholds on images that did not choose them."""
     points = {}
     for name, cut in cuts.items():
-        positive = malignancy >= cut
+        positive = malignancy.astype(np.float64) >= cut  # as the runtime compares them
         points[name] = OperatingPoint(
             threshold=cut,
             aim=AIMS[name],
@@ -110,7 +110,7 @@ def measure(
 
     malignant = truths(examples, "malignancy", taxonomy)
     known = ~np.isnan(malignant)
-    sick, score = malignant[known] == 1, prediction.malignancy[known]
+    sick, score = malignant[known] == 1, prediction.malignancy[known].astype(np.float64)
     found["auc_malignancy"] = estimate(auc(sick, score), known)
     for name, point in points.items():
         positive = score >= point.threshold

@@ -57,6 +57,8 @@ class Item:
             raise CaptureError(f"{self.image}: {self.size_bytes} bytes, not 1 to {MAX_BYTES}; export it again")
         try:
             with open(self.file, "rb") as shard:
+                if self.changed_ns not in (None, os.fstat(shard.fileno()).st_mtime_ns):
+                    raise CaptureError(f"{self.image}: its shard has changed since it was listed; start again")
                 shard.seek(self.offset)
                 data = shard.read(self.size_bytes)
         except OSError as error:

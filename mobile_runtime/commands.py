@@ -20,7 +20,7 @@ from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
 from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, out, print_error, print_json
-from mobile_runtime.display import agreement, print_replay, show
+from mobile_runtime.display import agreement, forget, print_replay, show
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
@@ -229,6 +229,7 @@ def serve(
 
 
 def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | None, as_json: bool) -> None:
+    forget(folder, "burst")
     found = pipeline.assess_burst(images)
     title = f"{len(images)} pictures of one lesion, {found.usable} usable"
     if len({sha256(image) for image in images}) < len(images):
@@ -242,6 +243,7 @@ def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | N
 def _assess_one(
     pipeline: TriagePipeline, image: ImageInput, title: str, folder: Path | None, stem: str, quiet: bool
 ) -> Assessment:
+    forget(folder, stem)
     captured = normalize(image, pipeline.input_size)
     assessment = pipeline.assess_prepared(captured.image, captured.region_px)
     show(pipeline, assessment, captured.image, title, folder, stem, quiet)

@@ -27,6 +27,17 @@ def agreement(found: BurstAssessment) -> str:
     return f"malignancy {min(usable):.3f} to {max(usable):.3f}, {found.agreement:.0%} on the median's side of the threshold"
 
 
+def forget(folder: Path | None, stem: str) -> None:
+    """Take away the picture of an earlier verdict: beside an error it would be taken for this photograph's."""
+    if folder is not None and folder.is_dir():
+        picture_path(folder, stem).unlink(missing_ok=True)
+
+
+def picture_path(folder: Path, stem: str) -> Path:
+    """Where the picture of a verdict is written."""
+    return folder / f"{stem}.verdict.png"
+
+
 def show(
     pipeline: TriagePipeline,
     assessment: Assessment,
@@ -41,7 +52,7 @@ def show(
     written = None
     if folder is not None:
         picture = annotate.draw(prepared, assessment, names, title)
-        written = annotate.save(picture, folder / f"{stem}.verdict.png")
+        written = annotate.save(picture, picture_path(folder, stem))
     if not quiet:
         _print_verdict(assessment, names, title, written, frames)
 

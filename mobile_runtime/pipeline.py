@@ -134,7 +134,7 @@ class TriagePipeline:
         probabilities: dict[str, float] = {}
         verdict = Decision.RETAKE
         if prediction is not None:
-            if not np.isfinite(prediction.probabilities).all():
+            if not all(np.isfinite(values).all() for values in (prediction.probabilities, *prediction.scores.values())):
                 raise EngineError(f"variant {self.variant.name} gave scores that are not numbers; get the bundle again")
             malignancy = float(prediction.malignancy[0])
             cancer = float(prediction.scores["cancer"][0]) if "cancer" in prediction.scores else None

@@ -151,6 +151,11 @@ def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = 
                 continue
             checks += _replay_outputs(bundle.path, variant, engine, expected, port.feed(prepared), names, listed)
         checks += _replay_decisions(bundle, variant, expected, vectors.cases, listed)
+    default = bundle.variant(bundle.manifest.default_variant)
+    ran = any(check.stage == "outputs" and check.variant.startswith(f"{default.name} (") for check in checks)
+    if not ran and default.runtime != "coreml" and (variants is None or default.name in variants):
+        why = not_run.get(default.name, "it has no golden vectors")
+        checks.append(Check("outputs", "all", default.name, float("inf"), 0, f"the default variant was not run: {why}"))
     return Replay(tuple(checks), not_run)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.prototype import differences, totals, weigh
+from benchmarks.prototype import ENDED, differences, totals, weigh
 from mobile_runtime import Bundle
 from mobile_runtime.errors import EngineError
 
@@ -37,3 +37,11 @@ def test_weight() -> None:
     assert weight["model_bytes"] == bundle.variant().size_bytes + (bundle.path / "manifest.json").stat().st_size
     assert 0 < weight["page_gzip_bytes"] < weight["page_bytes"]
     assert 0 < weight["model_gzip_bytes"] < weight["model_bytes"]
+
+
+def test_a_port_that_ended_early_is_an_error_though_what_it_compared_is_alike() -> None:
+    whole = PRINTED["Java"].replace("2 mismatches", "0 mismatches")
+    assert totals(whole)["mismatches"] == 0
+    with pytest.raises(EngineError, match="ended early"):
+        totals(f"{whole}{ENDED} 1\n")
+    assert totals(f"{PRINTED['Java']}{ENDED} 1\n")["mismatches"] == 2

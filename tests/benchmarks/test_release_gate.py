@@ -98,6 +98,30 @@ def test_an_area_under_a_curve_of_few_images_is_judged_by_its_interval() -> None
     assert judged(limit, stored_results.drift(auc=0.9995)).checks[0].outcome == "failed"
 
 
+def test_what_was_not_measured_does_not_ship() -> None:
+    limit = {"figure": "drift.*.auc_malignancy", "at_least": 0.5}
+    without = stored_results.drift()
+    left_out = without["variants"].pop("int8")
+    assert judged(limit, without).ship
+    gone = judged({"figure": "drift.*.auc_malignancy", "may_fall_by": 0.1}, without, baseline=[stored_results.drift("old")])
+    assert not gone.ship
+    assert gone.checks[0].said == "drift.ham10000.int8.auc_malignancy: in the baseline, but not in the results"
+    without |= {"default_variant": "int8", "not_run": {"int8": "no runtime for it"}}
+    unmeasured = judged(limit, without)
+    assert not unmeasured.ship
+    assert unmeasured.checks[-1].said == "int8, the default, not measured: no runtime for it"
+    without["variants"]["int8"] = left_out
+    assert judged(limit, without).ship
+
+
+def test_a_difference_on_too_few_images_of_a_kind_is_not_judged() -> None:
+    few = stored_results.drift()
+    few["variants"]["int8"]["verdict"]["outcome"] = "undetermined"
+    found = judged({"figure": "drift.*.auc_difference", "bound": "low", "at_least": -0.005}, few)
+    assert not found.ship
+    assert [check.outcome for check in found.checks] == ["too few"]
+
+
 def test_an_open_end_keeps_no_limit() -> None:
     limit = {"figure": "*.set_aside.number_needed_to_refer", "bound": "high", "at_most": 1000}
     found = judged(limit, stored_results.decisions())
@@ -113,6 +137,17 @@ def test_what_is_not_alike_is_not_compared() -> None:
     other["dataset"]["images_sha256"] = None
     with pytest.raises(DataError, match="fingerprint"):
         judged(limit, stored_results.drift(), baseline=[other])
+    lenient = stored_results.drift("old")
+    lenient["operating_point"] = "balanced"
+    lenient["variants"] = {
+        name: {**drift, "operating_points": {"balanced": drift["operating_points"]["rule_out"]}}
+        for name, drift in lenient["variants"].items()
+    }
+    with pytest.raises(DataError, match="operating_point rule_out, the baseline at balanced"):
+        judged(limit, stored_results.drift(), baseline=[lenient])
+    rare = {**stored_results.decisions("old"), "prevalence": 0.5}
+    with pytest.raises(DataError, match=r"prevalence .*, the baseline at 0\.5"):
+        judged(limit, stored_results.decisions(), baseline=[rare])
     elsewhere = stored_results.latency("old")
     elsewhere["environment"] = {**elsewhere["environment"], "fingerprint": "f" * 16}
     with pytest.raises(DataError, match="different machines"):

@@ -42,8 +42,8 @@ def outputs(manifest: Manifest, malignancy: list[float], moved: float = 0.0) -> 
 
 
 def test_alike_is_alike(manifest: Manifest, variant: Variant) -> None:
-    same = outputs(manifest, [0.1, 0.9, 0.4, 0.6])
-    truth = Truth(np.array([0, 1, 0, 1], np.float32), np.arange(4))
+    same = outputs(manifest, [0.1, 0.9, 0.4, 0.6] * 5)
+    truth = Truth(np.array([0, 1, 0, 1] * 5, np.float32), np.arange(20))
     found = compare(manifest, "rule_out", (variant, same), (variant, same), truth)
     assert (found.largest, found.mean, found.kl) == (0, 0, 0)
     assert (found.top1, found.decisions) == (1, 1)
@@ -69,16 +69,26 @@ def test_figures_by_hand(manifest: Manifest, variant: Variant) -> None:
 
 
 def test_labels_that_leave_it_open_take_no_part(manifest: Manifest, variant: Variant) -> None:
-    old, new = outputs(manifest, [0.1, 0.9, 0.5]), outputs(manifest, [0.9, 0.1, 0.5])
-    truth = Truth(np.array([0, 1, np.nan], np.float32), np.arange(3))
+    old, new = outputs(manifest, [0.1, 0.9, 0.5] * 10), outputs(manifest, [0.9, 0.1, 0.5] * 10)
+    truth = Truth(np.array([0, 1, np.nan] * 10, np.float32), np.arange(30))
     found = compare(manifest, "rule_out", (variant, new), (variant, old), truth)
     assert found.auc_difference is not None
     assert found.auc_difference.value == -1
-    # Two images, each in a bin of its own: gaps of 0.1 and 0.1 for float32, of 0.9 and 0.9 for the variant.
+    # Two kinds of image, each in a bin of its own: gaps of 0.1 and 0.1 for float32, of 0.9 and 0.9 for the variant.
     assert found.ece_reference == pytest.approx(0.1, abs=1e-6)
     assert found.ece == pytest.approx(0.9, abs=1e-6)
-    nothing = Truth(np.full(3, np.nan, np.float32), np.arange(3))
+    nothing = Truth(np.full(30, np.nan, np.float32), np.arange(30))
     assert compare(manifest, "rule_out", (variant, new), (variant, old), nothing).auc_difference is None
+
+
+def test_a_few_images_of_a_kind_show_no_difference(manifest: Manifest, variant: Variant) -> None:
+    """Scores that order nine cancers alike differ by exactly nothing, with an interval of no width."""
+    scores = [0.9] * 9 + [0.1] * 40
+    truth = Truth(np.array([1] * 9 + [0] * 40, np.float32), np.arange(49))
+    pair = (variant, outputs(manifest, scores)), (variant, outputs(manifest, scores))
+    found = compare(manifest, "rule_out", *pair, truth)
+    assert found.auc_difference is None
+    assert "fewer than 10 malignant or benign images" in judge(found, LIMITS, labelled=True)[0]
 
 
 @pytest.mark.parametrize(

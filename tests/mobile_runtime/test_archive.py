@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 
@@ -62,6 +63,10 @@ def test_a_shard_that_was_cut_after_it_was_listed_gives_no_picture(tmp_path: Pat
     assert item.size_bytes is not None
     with (tmp_path / "a.tar").open("r+b") as stream:
         stream.truncate(item.offset + item.size_bytes - 1)
+    with pytest.raises(CaptureError, match=r"a\.tar/deep/x\.png: its shard has changed since it was listed"):
+        item.read()
+    assert item.changed_ns is not None
+    os.utime(tmp_path / "a.tar", ns=(item.changed_ns, item.changed_ns))
     with pytest.raises(CaptureError, match=r"a\.tar/deep/x\.png: cut short in its shard"):
         item.read()
     with pytest.raises(DataError, match=r"a\.tar: not a whole uncompressed tar file"):

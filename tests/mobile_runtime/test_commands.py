@@ -38,6 +38,19 @@ def test_assess_writes_a_verdict_and_a_picture_without_metadata(tiny_bundle: Pat
         assert not opened.getexif()
 
 
+def test_no_picture_of_an_earlier_verdict_stays_beside_an_error(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    words = ["assess", str(photo), "--bundle", str(tiny_bundle), "--out", str(tmp_path / "verdicts")]
+    for burst, name in ([], "photo.jpg"), (["--burst"], "burst"):
+        whole = photo.read_bytes()
+        picture = tmp_path / "verdicts" / f"{name}.verdict.png"
+        assert CliRunner().invoke(app, words + burst).exit_code == 0
+        assert picture.is_file()
+        photo.write_bytes(whole[:900])
+        assert CliRunner().invoke(app, words + burst).exit_code != 0
+        assert not picture.exists()
+        photo.write_bytes(whole)
+
+
 def test_a_batch_reports_the_bad_and_goes_on(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").write_bytes(b"")
     (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:900])

@@ -17,6 +17,12 @@ GOOD = Quality(1.0, 0.5, 0.0, 0.0, 0.1)
 LIMIT = AbstentionLimit(limit=2.0, aim=0.05, refused=HALF, dataset="d")
 
 
+@pytest.mark.parametrize("limit", ["inf", "nan", float("inf")])
+def test_a_limit_that_nothing_can_exceed_is_no_limit(limit: object) -> None:
+    with pytest.raises(ValueError, match="finite number"):
+        AbstentionLimit.model_validate(LIMIT.model_dump() | {"limit": limit})
+
+
 def test_the_threshold_itself_is_referred() -> None:
     assert decide(GOOD, 0.25, POINT) is Decision.REFER
     assert decide(GOOD, math.nextafter(0.25, 0), POINT) is Decision.LOW_CONCERN

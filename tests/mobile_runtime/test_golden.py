@@ -155,6 +155,17 @@ def test_malformed_vectors_are_bundle_errors(own: Path) -> None:
         replay(Bundle.load(own))
 
 
+def test_a_bundle_whose_default_variant_was_not_run_fails(own: Path) -> None:
+    name = Bundle.load(own).manifest.default_variant
+    change_vectors(own, lambda document: document["variants"].pop(name))
+    failure = replay(Bundle.load(own)).first_failure
+    assert failure is not None
+    assert failure.variant == name
+    assert "the default variant was not run: it has no golden vectors" in failure.describe()
+    others = [other for other in load_vectors(Bundle.load(own)).variants if other != name]
+    assert replay(Bundle.load(own), variants=others).first_failure is None
+
+
 def test_another_machine_gets_the_other_tolerance(own: Path) -> None:
     """Differences that only another machine may show: a port on ARM against a recording made on x86."""
     name = Bundle.load(own).manifest.default_variant

@@ -86,16 +86,26 @@ async function assess(captures: Capture[], picture: ImageBitmap, since: number, 
   await showAssessment(since);
 }
 
+/** A verdict is shown only of the picture and the operating point that are still chosen when it is there. */
 async function showAssessment(since: number): Promise<void> {
-  if (!shown) return;
-  const burst = await loaded.pipeline.assessBurst(shown.captures, byId<HTMLSelectElement>("point").value);
-  showVerdict(burst, loaded.manifest, performance.now() - since);
-  show("result");
-  byId("verdict").focus();
-  const milliseconds = (await painted()) - since;
-  showVerdict(burst, loaded.manifest, milliseconds);
-  const detail = { ...burst, milliseconds };
-  document.dispatchEvent(new CustomEvent("verdict", { detail }));
+  const asked = shown;
+  const point = byId<HTMLSelectElement>("point");
+  while (asked && asked === shown) {
+    const used = point.value;
+    const burst = await loaded.pipeline.assessBurst(asked.captures, used);
+    if (asked !== shown) return;
+    if (used !== point.value) continue;
+    showVerdict(burst, loaded.manifest, performance.now() - since);
+    show("result");
+    byId("verdict").focus();
+    const milliseconds = (await painted()) - since;
+    if (asked !== shown) return;
+    if (used !== point.value) continue;
+    showVerdict(burst, loaded.manifest, milliseconds);
+    const detail = { ...burst, milliseconds };
+    document.dispatchEvent(new CustomEvent("verdict", { detail }));
+    return;
+  }
 }
 
 async function openCamera(): Promise<void> {
@@ -175,6 +185,7 @@ async function choosePhoto(file: File): Promise<void> {
 }
 
 function frame(picture: ImageBitmap): void {
+  shown = null;
   captureMode("framing");
   framing.open(picture);
   byId("capture-title").focus();

@@ -325,6 +325,18 @@ test("another setting gives another threshold; the framing can be changed", asyn
   const found = await verdictAfter(page, () => page.selectOption("#point", "rule_in"));
   assert.equal(found.operatingPoint, "rule_in");
   assert.equal(found.point.threshold, manifest.variants[manifest.default_variant].operating_points.rule_in.threshold);
+  // By keyboard another setting is passed on the way: what is shown is that of the last.
+  const last = Object.keys(manifest.variants[manifest.default_variant].operating_points).at(-1);
+  const settled = await verdictAfter(page, () =>
+    page.evaluate((names) => {
+      const select = document.querySelector("#point");
+      for (const name of names) {
+        select.value = name;
+        select.dispatchEvent(new Event("change"));
+      }
+    }, ["balanced", last]),
+  );
+  assert.equal(settled.operatingPoint, last);
   await page.click("#adjust");
   await page.locator("#zoom").fill("8");
   const closer = await verdictAfter(page, () => page.click("#assess"));

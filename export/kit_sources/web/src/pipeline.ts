@@ -57,7 +57,8 @@ export class TriagePipeline {
     const basis = { quality, operatingPoint, point };
     if (!outputs) return { ...basis, decision: "retake", malignancy: null, cancer: null, probabilities: {}, outlier: null };
     const { classes, scores } = this.manifest;
-    if (outputs.probabilities.length !== classes.length || !outputs.probabilities.every(Number.isFinite)) {
+    const whole = outputs.probabilities.length === classes.length && outputs.scores.length === scores.length;
+    if (!whole || ![...outputs.probabilities, ...outputs.scores].every(Number.isFinite)) {
       throw new BundleError("refused", `variant ${variant.name} gave scores that are not numbers`);
     }
     const score = (name: string): number | undefined => outputs.scores[scores.findIndex((spec) => spec.name === name)];

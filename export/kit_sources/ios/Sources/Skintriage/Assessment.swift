@@ -56,7 +56,7 @@ public struct BurstAssessment {
         if middle >= threshold {
             verdict = .refer
         } else {
-            let agreed = 1 - agreement <= Constants.maxDissent && values.max()! < max(threshold, Constants.alarm)
+            let agreed = 1 - agreement <= Constants.maxDissent && values.allSatisfy { $0 < max(threshold, Constants.alarm) }
             verdict = agreed ? .lowConcern : .retake
         }
         let retake = verdict == .retake

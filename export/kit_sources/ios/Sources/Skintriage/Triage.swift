@@ -49,7 +49,7 @@ public final class Triage {
             )
         }
         guard let values = outputs["probabilities"], values.count == manifest.classes.count, values.allSatisfy({ $0.isFinite }),
-            let scores = outputs["scores"], scores.count == manifest.scores.count,
+            let scores = outputs["scores"], scores.count == manifest.scores.count, scores.allSatisfy({ $0.isFinite }),
             let column = manifest.scores.firstIndex(where: { $0.name == "malignancy" })
         else {
             throw TriageError.inference("variant \(variant.name) gave scores that are not numbers")

@@ -120,7 +120,7 @@ public final class Manifest {
             }
             operatingPoints = Collections.unmodifiableMap(points);
             Object abstention = fields.get("abstention");
-            outlierLimit = abstention == null ? null : (Double) Json.object(abstention).get("limit");
+            outlierLimit = abstention == null ? null : (Double) Json.number(Json.object(abstention).get("limit"));
         }
 
         /** The locked operating point of that name. */

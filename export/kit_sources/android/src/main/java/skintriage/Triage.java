@@ -64,13 +64,16 @@ public final class Triage implements AutoCloseable {
             return new Assessment(Decision.RETAKE, null, null, Collections.<String, Double>emptyMap(), quality, point,
                     bundle.id, variant.name, engine.name(), null, variant.outlierLimit);
         }
+        for (String role : new String[] {"probabilities", "scores"}) {
+            for (float value : outputs.get(role)) {
+                if (Float.isNaN(value) || Float.isInfinite(value)) {
+                    throw new TriageException.Inference("variant " + variant.name + " gave scores that are not numbers", null);
+                }
+            }
+        }
         Map<String, Double> probabilities = new LinkedHashMap<>();
         for (int i = 0; i < manifest.classLabels.size(); i++) {
-            float probability = outputs.get("probabilities")[i];
-            if (Float.isNaN(probability) || Float.isInfinite(probability)) {
-                throw new TriageException.Inference("variant " + variant.name + " gave scores that are not numbers", null);
-            }
-            probabilities.put(manifest.classLabels.get(i), (double) probability);
+            probabilities.put(manifest.classLabels.get(i), (double) outputs.get("probabilities")[i]);
         }
         double malignancy = score(outputs, "malignancy");
         Double outlier = outputs.containsKey("outlier") ? (Double) (double) outputs.get("outlier")[0] : null;

@@ -28,6 +28,7 @@ from export.variants import STATIC_VARIANT
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import BundleError, DataError
+from mobile_runtime.golden import GOLDEN
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Columns, read_examples
 from train.splits import load_split
@@ -136,7 +137,7 @@ def check(
     try:
         sets.append(golden_set(bundle))
     except BundleError as error:
-        if images is None:
+        if images is None or (bundle.path / GOLDEN).exists():  # damaged vectors, unlike none, are no reason to look away
             raise
         print_error(error)
     if images is not None and labels is not None:

@@ -177,6 +177,8 @@ def test_what_cannot_be_checked_at_all_is_an_error(own: Path, tmp_path: Path, sy
     assert isinstance(run(own, "--operating-point", "none").exception, BundleError)
     (own / "golden" / "golden.json").write_text("{}", encoding="utf-8")
     assert isinstance(run(own).exception, BundleError)
+    labelled = ("--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv"))
+    assert isinstance(run(own, *labelled).exception, BundleError)
 
 
 def test_damaged_golden_images_fail_though_labelled_ones_pass(own: Path, synthetic_data: Path) -> None:

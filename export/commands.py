@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -134,12 +134,15 @@ def check(
         raise DataError("give both --images and --labels, or neither")
     bundle = Bundle.read(folder)
     sets = []
+    damaged: str | None = None
     try:
         sets.append(golden_set(bundle))
     except BundleError as error:
-        if images is None or (bundle.path / GOLDEN).exists():  # damaged vectors, unlike none, are no reason to look away
+        if images is None:
             raise
         print_error(error)
+        if (bundle.path / GOLDEN).exists():
+            damaged = str(error)
     if images is not None and labels is not None:
         sets.append(labelled_set(bundle, images, labels, Columns(image_column, label_column, group_column), dataset))
     names = variant or list(bundle.variants)
@@ -150,6 +153,8 @@ def check(
             progress.update(task, advance=1, description=f"check {name}")
 
         report = check_bundle(bundle, sets, names, operating_point, margin, advance)
+    # Vectors that are there and cannot be used are a fault of the bundle, unlike none at all.
+    report = replace(report, problem=report.problem or damaged)
     if as_json:
         print_json(report.to_dict())
     else:

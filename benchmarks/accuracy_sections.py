@@ -98,7 +98,7 @@ def decisions_section(report: DecisionsReport) -> Section:
     ]
     tables.append(Table("Diagnoses", ["referred", "low concern", "no verdict"], rows))
     named = {f"{label} ({each.images})": each.referred for label, each in diagnoses.items()}
-    pictures.append(forest(named, "referred", "Share of each diagnosis that is referred, with 95 % intervals."))
+    pictures.append(_forest(named, "referred", "Share of each diagnosis that is referred, with 95 % intervals."))
     for column, grouping in report.subgroups.items():
         named_first = [name for name in cut_names(grouping.edges) if name in grouping.groups] if grouping.edges else []
         rows = [
@@ -165,6 +165,6 @@ def _coverage(report: DecisionsReport) -> Chart:
     return Chart(svg, said, list(missed))
 
 
-def forest(named: Mapping[str, Estimate | None], title: str, caption: str) -> Chart:
+def _forest(named: Mapping[str, Estimate | None], title: str, caption: str) -> Chart:
     rows = {name: (each.value, each.low, each.high) for name, each in named.items() if each}
     return Chart(charts.intervals(rows, Axis(title, 0, 1, 0.2, percent=True), title), caption)

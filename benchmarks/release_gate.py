@@ -180,14 +180,14 @@ def _default_measured(report: DriftReport) -> list[Check]:
 def _judge(
     limit: Limit, figures: Mapping[str, Figure], before: Mapping[str, Figure], with_baseline: bool, thin: Collection[str]
 ) -> list[Check]:
-    names = [name for name in figures if fnmatchcase(name, limit.figure)]
+    names = [name for name in dict.fromkeys([*figures, *thin]) if fnmatchcase(name, limit.figure)]
     missing: Literal["failed", "not judged"] = "failed" if limit.required else "not judged"
     if limit.relative and not with_baseline:
         return [Check(figure=limit.figure, outcome="not judged", said=f"{limit.figure}: no baseline to compare with")]
     if not names:
         return [Check(figure=limit.figure, outcome=missing, said=f"{limit.figure}: not in any of the results")]
     # What was measured before must be measured again: a variant that was left out may be the one that became worse.
-    gone = [name for name in before if fnmatchcase(name, limit.figure) and name not in figures] if limit.required else []
+    gone = [name for name in before if fnmatchcase(name, limit.figure) and name not in names] if limit.required else []
     checks = [Check(figure=name, outcome="failed", said=f"{name}: in the baseline, but not in the results") for name in gone]
     for name in names:
         if name in thin:

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from benchmarks import wording
-from benchmarks.charts import Axis
 from benchmarks.decision_results import NumberNeeded
 from benchmarks.results import DatasetFacts
 from benchmarks.statistics import Gap
@@ -14,8 +13,6 @@ from benchmarks.stored import Result
 from mobile_runtime.manifest import Estimate
 
 Cell = tuple[str, str]
-
-SHARES = Axis("", 0, 1, 0.2, percent=True)
 
 
 @dataclass(frozen=True)

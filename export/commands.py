@@ -140,9 +140,10 @@ def check(
     except BundleError as error:
         if images is None:
             raise
-        print_error(error)
         if (bundle.path / GOLDEN).exists():
             damaged = str(error)
+        else:
+            print_error(error)
     if images is not None and labels is not None:
         sets.append(labelled_set(bundle, images, labels, Columns(image_column, label_column, group_column), dataset))
     names = variant or list(bundle.variants)
@@ -154,7 +155,7 @@ def check(
 
         report = check_bundle(bundle, sets, names, operating_point, margin, advance)
     # Vectors that are there and cannot be used are a fault of the bundle, unlike none at all.
-    report = replace(report, problem=report.problem or damaged)
+    report = replace(report, problem="; ".join(filter(None, (report.problem, damaged))) or None)
     if as_json:
         print_json(report.to_dict())
     else:

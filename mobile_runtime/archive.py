@@ -49,7 +49,7 @@ class Item:
         """The bytes of the image file.
 
         Raises:
-            CaptureError: missing, unreadable, empty, cut short, or over 64 MiB.
+            CaptureError: missing, unreadable, empty, cut short, or over 64 MiB; or its shard has changed.
         """
         if self.offset is None or self.size_bytes is None:
             return read_bytes(self.file)
@@ -58,7 +58,7 @@ class Item:
         try:
             with open(self.file, "rb") as shard:
                 if self.changed_ns not in (None, os.fstat(shard.fileno()).st_mtime_ns):
-                    raise CaptureError(f"{self.image}: its shard has changed since it was listed; start again")
+                    raise CaptureError(f"{self.image}: its shard has changed since it was listed; start over with --fresh")
                 shard.seek(self.offset)
                 data = shard.read(self.size_bytes)
         except OSError as error:

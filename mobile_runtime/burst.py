@@ -15,7 +15,7 @@ from mobile_runtime.decision import Decision
 MIN_USABLE_SHARE = 0.5
 MAX_DISSENT = 0.25
 ALARM = 0.5
-"""Malignancy at which a single frame, being more likely malignant than not, forbids a reassurance."""
+"""Malignancy at which a single frame that would be referred, being more likely malignant than not, forbids a reassurance."""
 DISAGREE = "The pictures disagree with each other, so there is no score. Take them again."
 DISAGREEMENT = (
     "{agreeing} of {usable} pictures were below the threshold for referral, the others were not. "

@@ -183,7 +183,8 @@ def verify(
 ) -> None:
     """Check a bundle: closed file list, sizes, SHA-256, schema, structure of models; on request signature and golden vectors.
 
-    The exit status is 2 when the bundle is not intact and 1 when a golden vector is not met.
+    The exit status is 2 when the bundle is not intact and 1 when a golden vector is not met, or the
+    default variant was not run (Core ML's needs a Mac).
     """
     loaded = Bundle.load(folder or bundle, key=key)
     for variant in loaded.variants.values():
@@ -200,7 +201,7 @@ def verify(
         if replayed is not None:
             print_replay(replayed)
     if failure is not None:
-        print_error(f"golden vectors differ, first at {failure.describe()}")
+        print_error(f"golden vectors not met, first at {failure.describe()}")
         raise typer.Exit(1)
 
 

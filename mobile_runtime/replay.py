@@ -123,6 +123,8 @@ class Replay:
 def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = None) -> Replay:
     """Run every stage again and compare. The bundle must have been verified.
 
+    That the default variant was not run is a failed check, unless it is Core ML's.
+
     Args:
         bundle: whose vectors to replay.
         port: what to run them through.

@@ -66,6 +66,9 @@ class Classifier(L.LightningModule):
         self.log("train_loss", shared, on_step=True, on_epoch=True, prog_bar=True, batch_size=len(pixels))
         return loss
 
+    def on_fit_start(self) -> None:
+        torch.compiler.set_stance("default")  # an earlier run may have ended in its validation
+
     def on_validation_start(self) -> None:
         torch.compiler.set_stance("force_eager")  # compiling once more for evaluation takes longer than evaluating
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import timm
@@ -118,9 +119,9 @@ def compile_backbone(network: LesionNetwork) -> None:
     Raises:
         DataError: there is no C++ compiler.
     """
-    compilers = (os.environ.get("CXX") or "g++", "clang++")
-    if not any(map(shutil.which, compilers)):
-        raise DataError(f"compiling needs a C++ compiler, but there is neither {' nor '.join(compilers)}; leave --compile out")
+    compiler = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")  # what torch takes
+    if shutil.which(compiler) is None:
+        raise DataError(f"compiling needs a C++ compiler, and there is no {compiler!r}; set CXX, or leave --compile out")
     network.backbone.compile(dynamic=False)
 
 

@@ -117,9 +117,11 @@ def test_what_was_not_measured_does_not_ship() -> None:
 def test_a_difference_on_too_few_images_of_a_kind_is_not_judged() -> None:
     few = stored_results.drift()
     few["variants"]["int8"]["verdict"]["outcome"] = "undetermined"
-    found = judged({"figure": "drift.*.auc_difference", "bound": "low", "at_least": -0.005}, few)
-    assert not found.ship
-    assert [check.outcome for check in found.checks] == ["too few"]
+    for gap in few["variants"]["int8"]["differences"]["auc_malignancy_bootstrap"], None:
+        few["variants"]["int8"]["differences"]["auc_malignancy_bootstrap"] = gap
+        found = judged({"figure": "drift.*.auc_difference", "bound": "low", "at_least": -0.005}, few)
+        assert not found.ship
+        assert [check.outcome for check in found.checks] == ["too few"]
 
 
 def test_an_open_end_keeps_no_limit() -> None:

@@ -21,14 +21,14 @@ def photo(path: Path, seed: int = 1) -> Path:
 
 
 def shard(path: Path, *members: Path, kind: str = "w") -> Path:
-    with tarfile.open(path, kind) as archive:  # type: ignore[call-overload]
+    with tarfile.open(path, kind) as archive:
         for member in members:
             archive.add(member, f"deep/{member.name}")
     return path
 
 
 def plan_of(items: list[Item], **changes: object) -> Plan:
-    return Plan(items, **({"part_images": 2, "bundle": "b-1", "variant": "v", "operating_point": "rule_out"} | changes))  # type: ignore[arg-type]
+    return Plan(items, **({"part_images": 2, "bundle": "b-1", "variant": "v", "operating_point": "rule_out"} | changes))
 
 
 def test_a_folder_gives_its_images_and_those_of_its_shards_in_one_order(tmp_path: Path) -> None:

@@ -83,7 +83,7 @@ def test_paths_bytes_and_arrays_agree(tmp_path: Path) -> None:
     path.write_bytes(data)
     expected = prepare(scene(), 96)
     for image in (path, str(path), data, bytearray(data), memoryview(data), scene()[:, ::-1][:, ::-1]):
-        np.testing.assert_array_equal(prepare(image, 96), expected)  # type: ignore[arg-type]
+        np.testing.assert_array_equal(prepare(image, 96), expected)
 
 
 def test_results_do_not_alias_the_input() -> None:

@@ -173,4 +173,4 @@ def test_wrong_image_is_an_engine_error(bundle: Bundle) -> None:
     for name in runnable(bundle):
         engine = open_engine(bundle, bundle.variants[name])
         with pytest.raises(EngineError, match="fails on an image"):
-            engine.run(np.zeros((1, 8, 8, 3), np.float32))  # type: ignore[arg-type]
+            engine.run(np.zeros((1, 8, 8, 3), np.float32))

@@ -118,7 +118,7 @@ def test_packed_frames_own_their_result(layout: Any, make: Any) -> None:
 def test_signed_bytes_are_bytes() -> None:
     pixels = picture()
     signed = np.frombuffer(pixels.tobytes(), np.int8)  # as Java hands its arrays over
-    np.testing.assert_array_equal(CameraFrame.packed("rgb", signed, WIDTH, HEIGHT).to_rgb(), pixels)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(CameraFrame.packed("rgb", signed, WIDTH, HEIGHT).to_rgb(), pixels)
 
 
 def yuv(**changes: Any) -> CameraFrame:
@@ -170,8 +170,8 @@ def test_wrong_fields_are_refused_with_their_name(changes: dict[str, Any], messa
         (Plane(bytes(5000), 0), "row stride"),
         (Plane(bytes(5000), -64), "row stride"),
         (Plane(bytes(5000), 64, 0), "pixel stride"),
-        (Plane(bytes(5000), 64, 1.0), "pixel stride"),  # type: ignore[arg-type]
-        (Plane("text", 64), "contiguous buffer"),  # type: ignore[arg-type]
+        (Plane(bytes(5000), 64, 1.0), "pixel stride"),
+        (Plane("text", 64), "contiguous buffer"),
         (Plane(np.zeros(5000, np.uint16), 64), "contiguous buffer"),
         (Plane(np.zeros(5000, np.uint8)[::2], 64), "contiguous buffer"),
     ],
@@ -194,9 +194,9 @@ def test_a_short_frame_is_never_read_past_its_end() -> None:
 
 def test_constructors_refuse_what_they_do_not_make() -> None:
     with pytest.raises(CaptureError, match="layout"):
-        CameraFrame.packed("nv21", bytes(9999), WIDTH, HEIGHT)  # type: ignore[arg-type]
+        CameraFrame.packed("nv21", bytes(9999), WIDTH, HEIGHT)
     with pytest.raises(CaptureError, match="width"):
-        CameraFrame.packed("rgb", bytes(9999), "64", HEIGHT)  # type: ignore[arg-type]
+        CameraFrame.packed("rgb", bytes(9999), "64", HEIGHT)
     with pytest.raises(CaptureError, match="chroma"):
         CameraFrame.semi_planar("nv12", bytes(9999), WIDTH, HEIGHT, matrix="bt601", value_range="full", chroma_row_stride=64)
 

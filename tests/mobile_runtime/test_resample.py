@@ -96,7 +96,7 @@ def test_resample_reads_views_and_pictures_alike() -> None:
 )
 def test_resample_refuses_other_input(image: object, size: object) -> None:
     with pytest.raises(CaptureError):
-        resample(image, size)  # type: ignore[arg-type]
+        resample(image, size)
 
 
 @given(st.integers(1, 5000), st.integers(1, 5000))
@@ -110,7 +110,7 @@ def test_centre_square_is_centred_and_as_large_as_can_be(width: int, height: int
 def test_check_box_takes_whole_numbers_of_any_kind() -> None:
     assert check_box((1, 2, 31, 32), 40, 40) == (1, 2, 31, 32)
     assert check_box(tuple(np.array([0, 0, 40, 40])), 40, 40) == (0, 0, 40, 40)
-    assert check_box([2.0, 2, 22, 23], 40, 40) == (2, 2, 22, 23)  # type: ignore[arg-type]
+    assert check_box([2.0, 2, 22, 23], 40, 40) == (2, 2, 22, 23)
 
 
 @pytest.mark.parametrize(
@@ -134,4 +134,4 @@ def test_check_box_takes_whole_numbers_of_any_kind() -> None:
 )
 def test_check_box_refuses_what_would_squash_or_miss(box: object) -> None:
     with pytest.raises(CaptureError, match="box"):
-        check_box(box, 40, 40)  # type: ignore[arg-type]
+        check_box(box, 40, 40)

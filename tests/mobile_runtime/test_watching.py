@@ -32,7 +32,7 @@ class Time:
         self.now += seconds
         self.looks += 1
         if self.looks in self.then:
-            self.then[self.looks]()  # type: ignore[operator]
+            self.then[self.looks]()
         if self.looks > 50:
             raise TimeoutError
 

@@ -56,7 +56,7 @@ class _Handler(BaseHTTPRequestHandler):
             return
         begin = 0
         if mood.ranges and wanted and self.headers.get("If-Range", mood.tag) == mood.tag:
-            begin = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])  # type: ignore[index]
+            begin = int(re.fullmatch(r"bytes=(\d+)-", wanted)[1])
             if begin >= len(content):
                 self.send_response(416)
                 self.send_header("Content-Range", f"bytes */{len(content)}")

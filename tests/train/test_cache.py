@@ -29,7 +29,7 @@ def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
 
 def saved(folder: Path, number: int, pixels: np.ndarray, **options: object) -> Example:
     path = folder / f"i{number}.png"
-    Image.fromarray(pixels).save(path, **options)  # type: ignore[arg-type]
+    Image.fromarray(pixels).save(path, **options)
     return Example(f"i{number}", path, "ham10000", "nv", ("melanocytic_nevus",), f"ham10000:{number}")
 
 

@@ -46,7 +46,7 @@ def test_folds_are_trained_judged_and_not_done_again(
         calls.append(out)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return fit(recipe, examples, out, **options)  # type: ignore[arg-type]
+        return fit(recipe, examples, out, **options)
 
     monkeypatch.setattr(train.crossvalidation, "fit", counted)
     with pytest.raises(KeyboardInterrupt):

@@ -38,7 +38,7 @@ def judged(
         row[:] = [given_p.get(label, rest) for label in LABELS]
     examples = [e for e, _ in rows]
     settings = {"run": "r", "part": "test", "readers": readers, "subgroup_floor": floor}
-    return evaluate(probabilities, examples, HAM10000_CLASSES, default_taxonomy(), **settings)  # type: ignore[arg-type]
+    return evaluate(probabilities, examples, HAM10000_CLASSES, default_taxonomy(), **settings)
 
 
 def test_accuracies_through_the_tree_by_hand() -> None:

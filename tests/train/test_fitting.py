@@ -124,7 +124,7 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
 
 
 def quick_fit(recipe: Recipe, examples: list[Example], out: Path, **options: object) -> Path:
-    return fit(recipe, examples, out, **({"workers": 0} | options))  # type: ignore[arg-type]
+    return fit(recipe, examples, out, **({"workers": 0} | options))
 
 
 @pytest.mark.slow
@@ -139,7 +139,7 @@ def test_a_run_stopped_by_a_bad_loss_goes_on_exactly_with_dropout_workers_and_av
 
     def turns_bad(*arguments: object) -> torch.Tensor:
         calls.append(1)
-        loss = marginal_loss(*arguments)  # type: ignore[arg-type]
+        loss = marginal_loss(*arguments)
         return loss * math.nan if len(calls) == steps + 2 else loss
 
     steps = len(load_split(straight / "splits.csv", few_examples)["train"]) // recipe.batch_size
@@ -210,7 +210,7 @@ def test_a_run_with_the_newer_keys_goes_on_exactly(
         calls.append(1)
         if len(calls) > 2 * steps + 2:  # two losses to a mixed batch: in the middle of the second epoch
             raise DataError("stopped")
-        return marginal_loss(*arguments)  # type: ignore[arg-type]
+        return marginal_loss(*arguments)
 
     monkeypatch.setattr(train.objective, "marginal_loss", stops)
     with pytest.raises(DataError, match="stopped"):

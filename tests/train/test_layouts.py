@@ -378,7 +378,7 @@ def test_a_second_table_that_is_missing_or_faulty_is_named(name: str, second: st
 def test_labels_of_scin_that_are_no_mapping_are_refused(tmp_path: Path) -> None:
     labels = scin(tmp_path) / "dataset" / "scin_labels.csv"
     for cell in ("['Eczema']", "{'Eczema'", "__import__('os').getcwd()", "\"{1: 2, 3: 'a'}\""):
-        edited(labels, lambda lines, cell=cell: [lines[0], f"-10,x,{cell}", *lines[2:]])  # type: ignore[misc]
+        edited(labels, lambda lines, cell=cell: [lines[0], f"-10,x,{cell}", *lines[2:]])
         with pytest.raises(DataError, match=r"scin_cases\.csv: the label of case '-10' is not a mapping"):
             read_examples(tmp_path)
 

@@ -45,7 +45,7 @@ def test_decoding_counts_only_without_the_store(
 
     def slow(*arguments: object, **options: object) -> object:
         time.sleep(0.05)
-        return fast(*arguments, **options)  # type: ignore[arg-type]
+        return fast(*arguments, **options)
 
     monkeypatch.setattr(train.cache, "acquire", slow)
     recipe = Recipe(name="quick", input_size=32, batch_size=4)

@@ -59,7 +59,7 @@ def test_every_image_is_in_exactly_one_class(case: tuple[Taxonomy, dict[str, int
 @given(counted_trees(), limits, st.sampled_from(["marginal", "class", "drop"]))
 def test_dropping_keeps_every_class_below_the_limit(case: tuple[Taxonomy, dict[str, int]], limit: int, inner: str) -> None:
     tree, counts = case
-    made = partition(tree, counts, limit, oversized="drop", inner=inner)  # type: ignore[arg-type]
+    made = partition(tree, counts, limit, oversized="drop", inner=inner)
     assert all(0 < c.size < limit for c in made.classes)
 
 
@@ -68,7 +68,7 @@ def test_every_image_is_accounted_for_once(
     case: tuple[Taxonomy, dict[str, int]], limit: int, oversized: str, inner: str
 ) -> None:
     tree, counts = case
-    made = partition(tree, counts, limit, oversized, inner)  # type: ignore[arg-type]
+    made = partition(tree, counts, limit, oversized, inner)
     parts = (sum(c.size for c in made.classes), sum(made.partial.values()), sum(made.dropped.values()))
     assert sum(parts) == sum(counts.values())
     for node, homes in own_class(tree, counts, made).items():

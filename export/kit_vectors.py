@@ -143,29 +143,27 @@ def _capture(bundle: Bundle, image: Pixels, size: int, box: Box | None) -> dict[
 
 
 def _burst_draws(bundle: Bundle, variant: Variant, point: str, generator: np.random.Generator) -> list[list[dict[str, Any]]]:
-    """Bursts of 1 to 6 frames, each above or below the threshold, poor or an outlier with some chance; then
-    good ones on the very limits."""
+    """Bursts of 1 to 6 frames, each above or below the threshold, poor or an outlier with some chance; then bursts of four good
+    low frames and one on a limit or just below it."""
     threshold = variant.operating_points[point].threshold
     limit = variant.abstention.limit if variant.abstention else None
-    draws = []
-    edges = [np.float32(threshold), np.float32(burst.ALARM)]
-    edges += [np.nextafter(edge, np.float32(0)) for edge in edges]
-    for number in range(24 + len(edges)):
-        frames = []
-        for place in range(number % 6 + 1 if number < 24 else 5):
-            malignancy = generator.uniform(0, threshold) if generator.random() < 0.6 else generator.uniform(threshold, 1)
-            if number >= 24:  # four of five are low, the last is on a limit or just below it
-                malignancy = float(edges[number - 24]) if place == 4 else threshold / 2
-            scores = [malignancy if spec.name == "malignancy" else generator.random() for spec in bundle.manifest.scores]
-            outputs = {"probabilities": generator.dirichlet(np.ones(len(bundle.manifest.classes))), "scores": scores}
-            if limit is not None:
-                outputs["outlier"] = [
-                    limit * generator.uniform(0.5, 1) if number >= 24 or generator.random() < 0.8 else 2 * limit + 1
-                ]
-            rounded = {role: np.asarray(values, np.float32).tolist() for role, values in outputs.items()}
-            reasons = [] if number >= 24 or generator.random() < 0.75 else [next(iter(ADVICE))]
-            frames.append({"reasons": reasons, "outputs": rounded})
-        draws.append(frames)
+
+    def frame(malignancy: float, usual: bool, good: bool) -> dict[str, Any]:
+        scores = [malignancy if spec.name == "malignancy" else generator.random() for spec in bundle.manifest.scores]
+        outputs = {"probabilities": generator.dirichlet(np.ones(len(bundle.manifest.classes))), "scores": scores}
+        if limit is not None:
+            outputs["outlier"] = [limit * generator.uniform(0.5, 1) if usual else 2 * limit + 1]
+        rounded = {role: np.asarray(values, np.float32).tolist() for role, values in outputs.items()}
+        return {"reasons": [] if good else [next(iter(ADVICE))], "outputs": rounded}
+
+    def any_frame() -> dict[str, Any]:
+        malignancy = generator.uniform(0, threshold) if generator.random() < 0.6 else generator.uniform(threshold, 1)
+        return frame(malignancy, usual=generator.random() < 0.8, good=generator.random() < 0.75)
+
+    limits = [np.float32(threshold), np.float32(burst.ALARM)]
+    limits += [np.nextafter(edge, np.float32(0)) for edge in limits]
+    draws = [[any_frame() for _ in range(number % 6 + 1)] for number in range(24)]
+    draws += [[frame(score, True, True) for score in [threshold / 2] * 4 + [float(edge)]] for edge in limits]
     return draws
 
 

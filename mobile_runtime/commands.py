@@ -158,8 +158,8 @@ def info(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print_json({"id": loaded.id, **json.loads(manifest.to_json())})
         return
-    out.print(f"[bold]{loaded.id}[/]  {manifest.licence}")
-    out.print(manifest.intended_use, soft_wrap=True)
+    out.print(f"[bold]{escape(loaded.id)}[/]  {escape(manifest.licence)}")
+    out.print(escape(manifest.intended_use), soft_wrap=True)
     for variant in manifest.variants.values():
         form = f"{variant.runtime}, {variant.precision}, {variant.size_bytes / 1024:.0f} KiB"
         out.print(f"\n[bold]{variant.name}[/]  {form}", soft_wrap=True)
@@ -170,7 +170,7 @@ def info(bundle: BundleOption = None, as_json: JsonOption = False) -> None:
         out.print(table)
     out.print(f"input: uint8 RGB [1, {manifest.input.size}, {manifest.input.size}, 3]; default: {manifest.default_variant}")
     for limitation in manifest.limitations:
-        out.print(f"- {limitation}", soft_wrap=True)
+        out.print(f"- {escape(limitation)}", soft_wrap=True)
 
 
 @app.command(epilog="Example: skintriage verify dist/bundle --key signer.pub.pem --golden")
@@ -197,7 +197,7 @@ def verify(
         document = {"id": loaded.id, "files": len(loaded.manifest.files), "intact": True, "signature": signature}
         print_json(document | ({} if replayed is None else {"golden": replayed.to_dict()}))
     else:
-        out.print(f"{loaded.id}: {len(loaded.manifest.files)} files intact, signature: {signature}")
+        out.print(f"{escape(loaded.id)}: {len(loaded.manifest.files)} files intact, signature: {signature}")
         if replayed is not None:
             print_replay(replayed)
     if failure is not None:

@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.resample import MIN_SIDE, Box
+from mobile_runtime.structure import check_structure, rows_of_zeros
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 64 * 1024 * 1024
@@ -35,7 +36,10 @@ logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.INFO)
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
 UNWRITTEN = 128
 """Level of a JPEG's bands where no coefficient was read; in CMYK, which is stored inverted, one less, too."""
+_FLAT = 6
+"""Levels that one colour may spread over in WebP; at most 5 were measured on plain bars below photographs, at quality 10."""
 _PNG_END = b"IEND\xaeB`\x82"
+_PNG_GREY, _PNG_RGB, _PNG_GREY_ALPHA = 0, 2, 4
 _ORIENTATION_TAG = 0x0112
 _BAND_PIXELS = 4_000_000
 _TO_UPRIGHT = {
@@ -136,8 +140,7 @@ def open_upright(
 
     Raises:
         CaptureError: not an allowed format, truncated, over 64 MiB or 100 megapixels, under 16 pixels a side, or HEIC
-            without its extra. Of what is decoded in full,
-            `MAX_FULL_PIXELS` is the limit.
+            without its extra. Of what is decoded in full, `MAX_FULL_PIXELS` is the limit; see `structure` for others.
     """
     if not data:
         raise CaptureError(f"{name}: no bytes; copy or take the image again")
@@ -147,6 +150,7 @@ def open_upright(
         # Switching it off here and back on would race with other threads' decoding.
         raise CaptureError("a library switched Pillow to truncated images; set ImageFile.LOAD_TRUNCATED_IMAGES = False")
     try:
+        check_structure(data, name)
         image = _open_heic(data, name) if is_heic(data) else _open(data, min_short_side, name)
         # A crop that keeps everything would copy everything.
         if crop is not None and (box := crop(image.width, image.height)) != (0, 0, image.width, image.height):
@@ -171,7 +175,8 @@ def is_heic(data: bytes) -> bool:
 
 
 def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        image: Image.Image = opened
         check_size(image.width, image.height, name)
         if image.format == "PNG" and _PNG_END not in data:
             raise CaptureError(f"{name}: truncated, its end is missing; copy or take it again")
@@ -182,9 +187,24 @@ def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
         image.load()
         if image.format in ("JPEG", "MPO") and _ends_unwritten(image):
             raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
+        if image.format == "WEBP" and _is_cut_webp(image, data, name):
+            raise CaptureError(f"{name}: its rest is missing; copy or take it again")
+        if image.format == "PNG":
+            image = _as_png_says(image, depth=data[24], colour=data[25])
         method = _TO_UPRIGHT.get(_orientation(image))
         # Leaving the block closes the file, not the pixels.
         return image if method is None else image.transpose(method)
+
+
+def _as_png_says(image: Image.Image, depth: int, colour: int) -> Image.Image:
+    """What Pillow leaves undone: it brings pixels to 8 bits but not the transparent level or colour, and makes deep grey with
+    alpha RGB, to which a grey profile does not fit. Of a 16-bit colour the high bytes are compared."""
+    key = image.info.get("transparency")
+    if colour == _PNG_GREY and depth in (2, 4) and isinstance(key, int):
+        image.info["transparency"] = key * (255 // (2**depth - 1))
+    elif colour == _PNG_RGB and depth == 16 and isinstance(key, tuple):
+        image.info["transparency"] = tuple(level >> 8 for level in key)
+    return image.convert("LA") if colour == _PNG_GREY_ALPHA and image.mode == "RGBA" else image
 
 
 def _ends_unwritten(image: Image.Image) -> bool:
@@ -195,6 +215,14 @@ def _ends_unwritten(image: Image.Image) -> bool:
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     levels = (UNWRITTEN, UNWRITTEN - 1) if image.mode == "CMYK" else (UNWRITTEN,)
     return all(band in [(level, level) for level in levels] for band in bands)
+
+
+def _is_cut_webp(image: Image.Image, data: bytes, name: str) -> bool:
+    rows = rows_of_zeros(data, name)
+    if rows == 0:
+        return False
+    bottom = image.crop((0, max(0, image.height - rows), image.width, image.height)).convert("RGB")
+    return bool(np.ptp(np.asarray(bottom), (0, 1)).max() > _FLAT)
 
 
 def _open_heic(data: bytes, name: str) -> Image.Image:

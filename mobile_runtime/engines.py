@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import platform
 import threading
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,9 +21,11 @@ from PIL import Image
 
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import EngineError
-from mobile_runtime.manifest import Variant
+from mobile_runtime.manifest import Manifest, Variant
 
 MAX_THREADS = 256
+SUM_TOLERANCE = 0.01
+"""Of a score; half precision is off by 2e-4."""
 Outputs = dict[str, npt.NDArray[np.float32]]
 
 
@@ -62,12 +65,14 @@ class LiteRTEngine:
         variant: names of its input and outputs.
         threads: inference threads.
         xnnpack: False runs LiteRT's own optimized kernels, as devices without XNNPACK do; int8 results differ a little.
+        size: S that the input must have; None takes any.
 
     Raises:
-        EngineError: no interpreter is installed, it refuses the model, or the model lacks an input or output.
+        EngineError: no interpreter is installed, it refuses the model, or the model lacks an input or output, or its input
+            is not uint8 [1, S, S, 3].
     """
 
-    def __init__(self, model: bytes, variant: Variant, threads: int = 1, xnnpack: bool = True) -> None:
+    def __init__(self, model: bytes, variant: Variant, threads: int = 1, xnnpack: bool = True, size: int | None = None) -> None:
         module, package = _litert()
         # tflite-runtime hands float graphs to XNNPACK, and int8 graphs to its own kernels whatever it is told.
         xnnpack = xnnpack and not (package.startswith("tflite-runtime") and variant.precision.startswith("int8"))
@@ -79,7 +84,11 @@ class LiteRTEngine:
             self._runner = self._interpreter.get_signature_runner()
         except (ValueError, RuntimeError) as error:
             raise EngineError(f"variant {variant.name}: LiteRT refuses it ({error}); get the bundle again") from error
-        _check_names(variant, set(self._runner.get_input_details()), set(self._runner.get_output_details()))
+        inputs = self._runner.get_input_details()
+        _check_names(variant, set(inputs), set(self._runner.get_output_details()))
+        tensor = inputs[variant.input_name]
+        # LiteRT would resize its input to whatever it is handed.
+        _check_input(variant, [int(side) for side in tensor["shape"]], np.dtype(tensor["dtype"]).name, size)
         self._variant = variant
         self._lock = threading.Lock()
         self.threads = threads
@@ -102,10 +111,11 @@ class OnnxEngine:
     """ONNX Runtime on the CPU (extra `onnx`).
 
     Raises:
-        EngineError: it is not installed, refuses the model, or the model lacks an input or output.
+        EngineError: it is not installed, refuses the model, or the model lacks an input or output, or its input is not
+            uint8 [1, S, S, 3].
     """
 
-    def __init__(self, model: bytes, variant: Variant, threads: int = 1) -> None:
+    def __init__(self, model: bytes, variant: Variant, threads: int = 1, size: int | None = None) -> None:
         try:
             onnxruntime = import_module("onnxruntime")
         except ImportError as error:
@@ -121,6 +131,8 @@ class OnnxEngine:
             raise EngineError(f"variant {variant.name}: ONNX Runtime refuses it ({error}); get the bundle again") from error
         inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
         _check_names(variant, {node.name for node in inputs}, {node.name for node in outputs})
+        tensor = next(node for node in inputs if node.name == variant.input_name)
+        _check_input(variant, tensor.shape, tensor.type.removeprefix("tensor(").removesuffix(")"), size)
         self._variant = variant
         self.threads = threads
         self.kernels = "onnxruntime"
@@ -191,9 +203,9 @@ def open_engine(bundle: Bundle, variant: Variant, threads: int = 1, xnnpack: boo
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
         raise EngineError(f"threads is {threads!r}; give a whole number from 1 to {MAX_THREADS}")
     if variant.runtime == "litert":
-        return LiteRTEngine(bundle.model_bytes(variant), variant, threads, xnnpack)
+        return LiteRTEngine(bundle.model_bytes(variant), variant, threads, xnnpack, bundle.manifest.input.size)
     if variant.runtime == "onnx":
-        return OnnxEngine(bundle.model_bytes(variant), variant, threads)
+        return OnnxEngine(bundle.model_bytes(variant), variant, threads, bundle.manifest.input.size)
     return CoreMLEngine(bundle.model_folder(variant), variant, threads)
 
 
@@ -214,6 +226,32 @@ def _check_names(variant: Variant, inputs: set[str], outputs: set[str]) -> None:
     missing = ({variant.input_name} - inputs) | (set(variant.outputs.values()) - outputs)
     if missing:
         raise EngineError(f"variant {variant.name}: the model has no {', '.join(sorted(missing))}; rebuild the bundle")
+
+
+def _check_input(variant: Variant, shape: Sequence[Any], dtype: str, size: int | None) -> None:
+    if size is not None and (list(shape)[1:] != [size, size, 3] or dtype != "uint8"):
+        raise EngineError(
+            f"variant {variant.name}: the model takes {dtype} {list(shape)}, the manifest says uint8 [1, {size}, {size}, 3]; "
+            "rebuild the bundle"
+        )
+
+
+def check_outputs(manifest: Manifest, variant: Variant, outputs: Outputs, count: int) -> None:
+    """Compare outputs with what the manifest says of them: a probability for each class, scores that are their sums.
+
+    Raises:
+        EngineError: they do not fit. Were they taken in another order, a verdict would rest on another number.
+    """
+    wanted = {"probabilities": (count, len(manifest.classes)), "scores": (count, len(manifest.scores))}
+    for role, shape in wanted.items():
+        if (found := outputs[role].shape) != shape:
+            raise EngineError(f"variant {variant.name}: {role} are {list(found)} instead of {list(shape)}; rebuild the bundle")
+    if (np.abs(outputs["probabilities"] - 0.5) > 0.5 + SUM_TOLERANCE).any():
+        raise EngineError(f"variant {variant.name}: probabilities are not from 0 to 1; rebuild the bundle")
+    sums = outputs["probabilities"] @ np.array([score.weights for score in manifest.scores], np.float32).T
+    for column, score in enumerate(manifest.scores):
+        if (np.abs(outputs["scores"][:, column] - sums[:, column]) > SUM_TOLERANCE).any():
+            raise EngineError(f"variant {variant.name}: {score.name} is not the sum of its classes; rebuild the bundle")
 
 
 def _stacked(variant: Variant, rows: list[dict[str, Any]]) -> Outputs:

@@ -159,16 +159,30 @@ def load_vectors(bundle: Bundle) -> GoldenVectors:
     if not has_vectors(bundle):
         raise BundleError(f"{file}: the bundle has no golden vectors; make them with `python -m export golden`")
     try:
-        return GoldenVectors.model_validate_json(file.read_bytes())
+        vectors = GoldenVectors.model_validate_json(file.read_bytes())
     except (OSError, ValidationError) as error:
         raise BundleError(f"{file}: malformed ({error}); get the bundle again") from error
+    wanted = bundle.manifest.input.size
+    if vectors.input_size != wanted or not vectors.cases:
+        found = f"images of {vectors.input_size} pixels" if vectors.cases else "no cases"
+        raise BundleError(f"{file}: {found}, the manifest's model takes {wanted}; get the bundle again")
+    for name, variant in vectors.variants.items():
+        if any(len(each) != len(vectors.cases) for each in variant.decisions.values()):
+            raise BundleError(f"{file}: variant {name} has not one decision for each case; get the bundle again")
+    return vectors
 
 
-def read_array(folder: Path, path: str, listed: set[str]) -> npt.NDArray[Any]:
+def read_array(folder: Path, path: str, listed: set[str], *shape: int | None) -> npt.NDArray[Any]:
     """An array of the golden vectors.
 
+    Args:
+        folder: of the bundle.
+        path: in the bundle.
+        listed: paths of the bundle's files.
+        shape: length of its first axes; None where any will do.
+
     Raises:
-        BundleError: the path is not one of the bundle's files, or no plain .npy file.
+        BundleError: the path is not one of the bundle's files, or no plain .npy file, or of another shape.
     """
     if path not in listed:
         raise BundleError(f"{folder / path}: named by {GOLDEN} but not in the manifest; get the bundle again")
@@ -176,6 +190,10 @@ def read_array(folder: Path, path: str, listed: set[str]) -> npt.NDArray[Any]:
         array: npt.NDArray[Any] = np.load(folder / path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise BundleError(f"{folder / path}: not an array ({error}); get the bundle again") from error
+    fits = [length in (None, found) for length, found in zip(shape, array.shape, strict=False)]
+    if array.ndim < len(shape) or not all(fits):
+        wanted = ", ".join("any" if length is None else str(length) for length in shape)
+        raise BundleError(f"{folder / path}: an array {list(array.shape)} instead of [{wanted}]; get the bundle again")
     return array
 
 

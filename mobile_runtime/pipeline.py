@@ -14,7 +14,7 @@ from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.burst import BurstAssessment
 from mobile_runtime.decision import Decision
-from mobile_runtime.engines import open_engine
+from mobile_runtime.engines import check_outputs, open_engine
 from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.quality import Quality, judge
 from mobile_runtime.resample import Box
@@ -79,10 +79,12 @@ class TriagePipeline:
 
         Raises:
             CaptureError: another dtype or shape.
+            EngineError: the model's outputs are not what the manifest says.
         """
         count = max(1, len(batch)) if isinstance(batch, np.ndarray) and batch.ndim else 1
         self._check(batch, (count, self.input_size, self.input_size, 3), "predict takes uint8 [N, {0}, {0}, 3]")
         outputs = self.engine.run(batch)
+        check_outputs(self.manifest, self.variant, outputs, len(batch))
         scores = {spec.name: outputs["scores"][:, column] for column, spec in enumerate(self.manifest.scores)}
         outlier = outputs["outlier"].reshape(len(batch)) if "outlier" in outputs else None
         return Prediction(outputs["probabilities"], scores["malignancy"], scores, outlier)
@@ -134,7 +136,8 @@ class TriagePipeline:
         probabilities: dict[str, float] = {}
         verdict = Decision.RETAKE
         if prediction is not None:
-            if not all(np.isfinite(values).all() for values in (prediction.probabilities, *prediction.scores.values())):
+            given = (prediction.probabilities, *prediction.scores.values(), prediction.outlier)
+            if not all(values is None or np.isfinite(values).all() for values in given):
                 raise EngineError(f"variant {self.variant.name} gave scores that are not numbers; get the bundle again")
             malignancy = float(prediction.malignancy[0])
             cancer = float(prediction.scores["cancer"][0]) if "cancer" in prediction.scores else None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -12,7 +11,7 @@ import numpy.typing as npt
 
 from mobile_runtime import capture
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.engines import Engine, open_engine
+from mobile_runtime.engines import Engine, check_outputs, open_engine
 from mobile_runtime.errors import BundleError, CaptureError, EngineError
 from mobile_runtime.frames import CameraFrame
 from mobile_runtime.golden import (
@@ -139,7 +138,8 @@ def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = 
     not_run: dict[str, str] = {}
     for case in vectors.cases:
         checks += _replay_case(bundle, vectors, case, listed, port)
-    prepared = np.stack([read_array(bundle.path, case.prepared, listed) for case in vectors.cases])
+    square = (vectors.input_size, vectors.input_size, 3)
+    prepared = np.stack([read_array(bundle.path, case.prepared, listed, *square) for case in vectors.cases])
     for name, expected in vectors.variants.items():
         if variants is not None and name not in variants:
             continue
@@ -151,7 +151,7 @@ def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = 
             except EngineError as error:
                 not_run[name] = str(error)
                 continue
-            checks += _replay_outputs(bundle.path, variant, engine, expected, port.feed(prepared), names, listed)
+            checks += _replay_outputs(bundle, variant, engine, expected, port.feed(prepared), names, listed)
         checks += _replay_decisions(bundle, variant, expected, vectors.cases, listed)
     default = bundle.variant(bundle.manifest.default_variant)
     ran = any(check.stage == "outputs" and check.variant.startswith(f"{default.name} (") for check in checks)
@@ -164,7 +164,8 @@ def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = 
 def _replay_case(bundle: Bundle, vectors: GoldenVectors, case: Case, listed: set[str], port: Port) -> Iterator[Check]:
     if case.source not in listed:
         raise BundleError(f"{bundle.path / case.source}: named by {GOLDEN} but not in the manifest; get the bundle again")
-    upright, prepared = (read_array(bundle.path, path, listed) for path in (case.upright, case.prepared))
+    upright = read_array(bundle.path, case.upright, listed, None, None, 3)
+    prepared = read_array(bundle.path, case.prepared, listed, vectors.input_size, vectors.input_size, 3)
     try:
         found = port.acquire(open_source((bundle.path / case.source).read_bytes(), case.frame))
         yield Check("upright", case.name, "", _largest(found, upright), case.upright_tolerance)
@@ -185,7 +186,7 @@ def _replay_case(bundle: Bundle, vectors: GoldenVectors, case: Case, listed: set
 
 
 def _replay_outputs(
-    folder: Path,
+    bundle: Bundle,
     variant: Variant,
     engine: Engine,
     expected: VariantVectors,
@@ -199,12 +200,18 @@ def _replay_outputs(
     recording = (own or expected.recordings)[0]
     same = bool(own) and recording.machine == machine()
     found = engine.run(prepared)
+    name = f"{variant.name} ({engine.kernels})"
+    try:
+        check_outputs(bundle.manifest, variant, found, len(cases))
+    except EngineError as error:
+        yield Check("outputs", "all", name, float("inf"), 0, str(error))
+        return
     for row, case in enumerate(cases):
         worst: Check | None = None
         for role, path in recording.outputs.items():
             tolerance = expected.tolerance[role].same if same else expected.tolerance[role].other
-            difference = _largest(found[role][row], read_array(folder, path, listed)[row])
-            check = Check("outputs", case, f"{variant.name} ({engine.kernels})", difference, tolerance, role)
+            difference = _largest(found[role][row], read_array(bundle.path, path, listed, len(cases))[row])
+            check = Check("outputs", case, name, difference, tolerance, role)
             if worst is None or check.share > worst.share:
                 worst = check
         if worst is not None:
@@ -215,7 +222,8 @@ def _replay_decisions(
     bundle: Bundle, variant: Variant, expected: VariantVectors, cases: list[Case], listed: set[str]
 ) -> Iterator[Check]:
     if expected.recordings:
-        recorded = {role: read_array(bundle.path, path, listed) for role, path in expected.recordings[0].outputs.items()}
+        paths = expected.recordings[0].outputs
+        recorded = {role: read_array(bundle.path, path, listed, len(cases)) for role, path in paths.items()}
         for row, case in enumerate(cases):
             outputs = {role: values[row] for role, values in recorded.items()}
             wrong = [

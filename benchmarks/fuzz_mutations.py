@@ -54,7 +54,13 @@ def bombs() -> dict[str, bytes]:
     colour = (190, 140, 120)
     square = Image.new("RGBA", (5656, 5656), (*colour, 99))
     smaller = square.resize((4000, 4000))
+    progressive = _encode(Image.new("L", (4096, 4096), 100), "JPEG", progressive=True)
+    last_scan = progressive.rfind(b"\xff\xda")
+    tiny = _plain_png(64, 64)
     return {
+        "bomb_jpeg_scans": progressive[:-2] + progressive[last_scan:-2] * 5000 + progressive[-2:],
+        "bomb_jpeg_segments": progressive[:2] + b"\xff\xe9\0\2" * 1_000_000 + progressive[2:],
+        "bomb_png_chunks": tiny[:33] + _chunk(b"teXt", b"") * 300_000 + tiny[33:],
         "bomb_png_rgba": _encode(square, "PNG", compress_level=1, exif=_exif()),
         "bomb_png_rgb": _encode(square.convert("RGB"), "PNG", compress_level=1, **costly),
         "bomb_png_costly": _encode(smaller, "PNG", compress_level=1, **costly),
@@ -64,8 +70,8 @@ def bombs() -> dict[str, bytes]:
         "bomb_png_grey_16": _plain_png(5656, 5656, colour=0, depth=16),
         "bomb_png_over": _plain_png(10_000, 10_000),
         "bomb_png_far_over": _plain_png(100_000, 100_000, rows=8),
-        "bomb_png_text": _with_chunk(_plain_png(64, 64), b"zTXt", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)),
-        "bomb_png_profile": _with_chunk(_plain_png(64, 64), b"iCCP", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)),
+        "bomb_png_text": _with_chunk(tiny, b"zTXt", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)),
+        "bomb_png_profile": _with_chunk(tiny, b"iCCP", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)),
         "bomb_jpeg": _encode(Image.new("RGB", (7071, 7071), colour), "JPEG", quality=30, **costly),
         "bomb_jpeg_progressive": _encode(Image.new("RGB", (7071, 7071), colour), "JPEG", progressive=True, **costly),
         "bomb_jpeg_cmyk": _encode(Image.new("CMYK", (7071, 7071)), "JPEG", quality=30, exif=costly["exif"]),
@@ -120,6 +126,12 @@ def _flip_bit(rng: random.Random, data: bytes) -> bytes:
 
 def _truncate(rng: random.Random, data: bytes) -> bytes:
     return data[: rng.randrange(len(data) + 1)]
+
+
+def _zeros(rng: random.Random, data: bytes) -> bytes:
+    """An interrupted copy that had its length already."""
+    kept = rng.randrange(len(data) + 1)
+    return data[:kept] + bytes(len(data) - kept)
 
 
 def _remove(rng: random.Random, data: bytes) -> bytes:
@@ -190,6 +202,7 @@ MUTATIONS: dict[str, Mutation] = {
     "bytes": _any_bytes,
     "bit": _flip_bit,
     "truncate": _truncate,
+    "zeros": _zeros,
     "remove": _remove,
     "insert": _insert,
     "repeat": _repeat,

@@ -7,11 +7,13 @@ from typing import Any
 
 import jsonschema
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from mobile_runtime import Bundle, TriagePipeline, synthetic
 from mobile_runtime.assessment import assessment_schema
-from mobile_runtime.errors import CaptureError
+from mobile_runtime.engines import Outputs
+from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.quality import ADVICE
 
 SCHEMA = jsonschema.Draft202012Validator(assessment_schema())
@@ -84,6 +86,23 @@ def test_what_prepare_did_not_make_is_refused(pipeline: TriagePipeline, prepared
         pipeline.assess_prepared(prepared)
     with pytest.raises(CaptureError, match=r"takes uint8 \[N, 144, 144, 3\] from prepare\(\), not "):
         pipeline.predict(prepared)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+@pytest.mark.parametrize("role", ["probabilities", "scores", "outlier"])
+def test_what_is_no_number_gives_no_verdict(
+    pipeline: TriagePipeline, monkeypatch: pytest.MonkeyPatch, role: str, value: float
+) -> None:
+    run = pipeline.engine.run
+
+    def broken(batch: npt.NDArray[np.uint8]) -> Outputs:
+        outputs = run(batch)
+        return {**outputs, role: np.full_like(outputs[role], value)}
+
+    monkeypatch.setattr(pipeline.engine, "run", broken)
+    prepared = pipeline.prepare(synthetic.lesion("mel", 3, 300))
+    with pytest.raises(EngineError, match=r"not numbers|not from 0 to 1|not the sum"):
+        pipeline.assess_prepared(prepared)
 
 
 @pytest.mark.parametrize("frames", [np.zeros((2, 300, 300, 3), np.uint8), "photo.jpg", b"bytes", None])

@@ -309,6 +309,43 @@ def test_grey_transparency_in_16_bits() -> None:
     np.testing.assert_array_equal(pixels[..., 1], np.where(values == key, 255, SMALL[..., 0]))
 
 
+def png(depth: int, colour: int, rows: bytes, *chunks: bytes) -> bytes:
+    """16 x 16 pixels of rows that are alike."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 16, 16, depth, colour, 0, 0, 0))
+    body = chunk(b"IDAT", zlib.compress((b"\0" + rows) * 16))
+    return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("depth", [1, 2, 4])
+def test_the_transparent_level_of_shallow_grey_is_white(depth: int) -> None:
+    for key in range(2**depth):
+        left, right = key, (key + 1) % 2**depth
+        half = 8 * depth // 8
+        row = bytes([sum(left << shift for shift in range(0, 8, depth))]) * half
+        row += bytes([sum(right << shift for shift in range(0, 8, depth))]) * half
+        pixels = decode(png(depth, 0, row, chunk(b"tRNS", struct.pack(">H", key))))
+        assert (pixels[:, :8] == 255).all()
+        assert (pixels[:, 8:] == right * 255 // (2**depth - 1)).all()
+
+
+def test_the_transparent_colour_of_16_bits_is_compared_by_its_high_bytes() -> None:
+    key, low_bytes_alike, other = (0x1122, 0x2233, 0x3344), (0x0022, 0x0033, 0x0044), (0x2200, 0x3300, 0x4400)
+    row = b"".join(struct.pack(">3H", *pixel) for pixel in (key, low_bytes_alike, other, key) * 4)
+    pixels = decode(png(16, 2, row, chunk(b"tRNS", struct.pack(">3H", *key))))
+    assert pixels[0, :4].tolist() == [[255] * 3, [0, 0, 0], [0x22, 0x33, 0x44], [255] * 3]
+
+
+def test_a_grey_profile_fits_grey_with_and_without_alpha_at_8_and_16_bits() -> None:
+    linear = colour_profiles.grey_profile(1.0)
+    profile = chunk(b"iCCP", b"grey\0\0" + zlib.compress(linear))
+    found = [
+        decode(png(depth, colour, (struct.pack(">B" if depth == 8 else ">H", 50 << depth - 8) + alpha) * 16, profile))[0, 0, 0]
+        for depth, colour, alpha in ((8, 0, b""), (16, 0, b""), (8, 4, b"\xff"), (16, 4, b"\xff\xff"))
+    ]
+    assert len(set(found)) == 1
+    assert found[0] > 100  # brighter than the 50 it would be as sRGB
+
+
 def test_dark_16_bit_pictures_stay_dark() -> None:
     assert not decode(encode(Image.fromarray(np.full((20, 20), 255, np.uint16)), "PNG")).any()
 

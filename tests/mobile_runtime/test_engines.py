@@ -174,3 +174,30 @@ def test_wrong_image_is_an_engine_error(bundle: Bundle) -> None:
         engine = open_engine(bundle, bundle.variants[name])
         with pytest.raises(EngineError, match="fails on an image"):
             engine.run(np.zeros((1, 8, 8, 3), np.float32))
+
+
+def test_an_input_of_another_size_than_the_manifests_is_refused(bundle: Bundle) -> None:
+    size = bundle.manifest.input.size
+    for name in runnable(bundle):
+        variant = bundle.variants[name]
+        kind = engines.LiteRTEngine if variant.runtime == "litert" else engines.OnnxEngine
+        with pytest.raises(EngineError, match=rf"takes uint8 \[1, {size}, {size}, 3\], the manifest says"):
+            kind(bundle.model_bytes(variant), variant, size=size + 16)
+
+
+def test_outputs_that_are_not_the_manifests_are_refused(bundle: Bundle, images: npt.NDArray[np.uint8]) -> None:
+    variant = litert_variant(bundle)
+    outputs = open_engine(bundle, variant).run(images)
+    probabilities, scores = outputs["probabilities"], outputs["scores"]
+    engines.check_outputs(bundle.manifest, variant, outputs, len(images))
+    wrong = {
+        "one class fewer": (probabilities[:, 1:], scores, "probabilities are"),
+        "one score more": (probabilities, np.repeat(scores, 2, 1), "scores are"),
+        "another order": (probabilities[:, ::-1], scores, "malignancy is not the sum"),
+        "impossible": (probabilities - 3, scores, "not from 0 to 1"),
+        "another malignancy": (probabilities, scores - 0.02, "malignancy is not the sum"),
+    }
+    for some_probabilities, some_scores, match in wrong.values():
+        changed = {**outputs, "probabilities": some_probabilities, "scores": some_scores}
+        with pytest.raises(EngineError, match=match):
+            engines.check_outputs(bundle.manifest, variant, changed, len(images))

@@ -155,6 +155,46 @@ def test_malformed_vectors_are_bundle_errors(own: Path) -> None:
         replay(Bundle.load(own))
 
 
+@pytest.mark.parametrize(
+    ("what", "match"),
+    [("prepared", "instead of"), ("upright", "instead of"), ("outputs", "instead of"), ("decisions", "one decision for each")],
+)
+def test_vectors_that_do_not_fit_their_cases_are_bundle_errors(own: Path, what: str, match: str) -> None:
+    vectors = load_vectors(Bundle.load(own))
+    name = Bundle.load(own).manifest.default_variant
+    if what == "decisions":
+
+        def shorten(document: dict[str, Any]) -> None:
+            for decisions in document["variants"][name]["decisions"].values():
+                decisions.pop()
+
+        change_vectors(own, shorten)
+    elif what == "outputs":
+        change_array(own, vectors.variants[name].recordings[0].outputs["scores"], lambda values: values[:-1])
+    elif what == "upright":
+        change_array(own, vectors.cases[0].upright, lambda values: values[..., 0])
+    else:
+        change_array(own, vectors.cases[0].prepared, lambda values: values[:-1])
+    with pytest.raises(BundleError, match=match):
+        replay(Bundle.load(own))
+
+
+def test_vectors_of_another_size_or_of_no_case_are_bundle_errors(own: Path) -> None:
+    change_vectors(own, lambda document: document.update(input_size=document["input_size"] + 16))
+    with pytest.raises(BundleError, match="pixels, the manifest's model takes"):
+        replay(Bundle.load(own))
+    change_vectors(own, lambda document: document.update(cases=[]))
+    with pytest.raises(BundleError, match="no cases"):
+        replay(Bundle.load(own))
+
+
+def test_scores_in_another_order_than_the_manifests_fail(own: Path) -> None:
+    edit_manifest(own, lambda document: document["scores"].reverse())
+    failure = replay(Bundle.load(own)).first_failure
+    assert failure is not None
+    assert "is not the sum of its classes" in failure.describe()
+
+
 def test_a_bundle_whose_default_variant_was_not_run_fails(own: Path) -> None:
     name = Bundle.load(own).manifest.default_variant
     change_vectors(own, lambda document: document["variants"].pop(name))

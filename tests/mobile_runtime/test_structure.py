@@ -1,0 +1,103 @@
+"""Structure of image files: interrupted copies that are as long as the whole, and files that would keep a decoder busy."""
+
+from __future__ import annotations
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from benchmarks.capture_scenes import encode
+from benchmarks.fuzz_mutations import bombs
+from mobile_runtime.decoding import decode
+from mobile_runtime.errors import CaptureError
+from mobile_runtime.structure import MAX_SCANS, check_structure
+from mobile_runtime.synthetic import lesion
+
+RNG = np.random.default_rng(0)
+PICTURE = np.clip(lesion("mel", 2, 240).astype(int) + RNG.normal(0, 6, (240, 240, 3)), 0, 255).astype(np.uint8)
+"""With grain, as a camera's: without it, half a picture may go on as the whole one does."""
+
+
+def heic(pixels: np.ndarray, quality: int = 85) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the heic extra is not installed")
+    stream = io.BytesIO()
+    pillow_heif.from_pillow(Image.fromarray(pixels)).save(stream, quality=quality)
+    return stream.getvalue()
+
+
+def interrupted(data: bytes, share: float) -> bytes:
+    kept = int(len(data) * share)
+    return data[:kept] + bytes(len(data) - kept)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("options", [{"quality": 50}, {"quality": 95}, {"lossless": True}], ids=str)
+def test_a_webp_of_which_the_rest_is_zeros_is_refused(options: dict[str, int], share: float) -> None:
+    data = encode(PICTURE, "WEBP", **options)
+    assert decode(data).shape == PICTURE.shape
+    with pytest.raises(CaptureError, match=r"copy or take it again|damaged or truncated"):
+        decode(interrupted(data, share))
+
+
+def test_an_animation_and_a_picture_with_metadata_are_looked_into() -> None:
+    pages = [Image.fromarray(np.roll(PICTURE, shift, 1)) for shift in (0, 9)]
+    # The first picture is in the first half of the file, and its second half is missing.
+    animation = encode(pages[0], "WEBP", save_all=True, append_images=pages[1:], quality=80)
+    begin = animation.index(b"VP8 ") + 8
+    half = int.from_bytes(animation[begin - 4 : begin], "little") // 2
+    cut = animation[: begin + half] + bytes(half) + animation[begin + 2 * half :]
+    described = encode(PICTURE, "WEBP", quality=80, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
+    for damaged in (cut, interrupted(described, 0.5)):
+        with pytest.raises(CaptureError):
+            decode(damaged)
+    assert decode(animation).shape == decode(described).shape == PICTURE.shape
+
+
+@pytest.mark.parametrize("quality", [10, 75, 100])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_plain_pictures_and_bars_below_a_picture_end_in_zeros_and_are_whole(level: int, quality: int) -> None:
+    bar = np.full((160, 240, 3), level, np.uint8)
+    for pixels in (np.full((900, 1200, 3), level, np.uint8), np.concatenate([PICTURE, bar])):
+        assert decode(encode(pixels, "WEBP", quality=quality)).shape == pixels.shape
+        assert decode(encode(pixels, "WEBP", lossless=True)).shape == pixels.shape
+
+
+@pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
+def test_a_heic_of_which_the_rest_is_zeros_is_refused(share: float) -> None:
+    data = heic(PICTURE)
+    assert decode(data).shape == PICTURE.shape
+    with pytest.raises(CaptureError, match="its rest is missing"):
+        decode(interrupted(data, share))
+
+
+def test_a_hole_in_a_heic_is_found_and_zeros_elsewhere_are_not() -> None:
+    data = heic(PICTURE)
+    begin = data.index(b"mdat") + 100
+    with pytest.raises(CaptureError, match="its rest is missing"):
+        decode(data[:begin] + bytes(40) + data[begin + 40 :])
+    assert decode(data + bytes(1000)).shape == PICTURE.shape
+    assert decode(heic(np.zeros((64, 64, 3), np.uint8))).shape == (64, 64, 3)
+
+
+def test_what_keeps_decoders_busy_is_refused_at_once() -> None:
+    for name, data in bombs().items():
+        if name in ("bomb_jpeg_scans", "bomb_jpeg_segments", "bomb_png_chunks"):
+            started = time.process_time()
+            with pytest.raises(CaptureError, match=r"over \d+ (scans|parts)"):
+                decode(data)
+            # Decoding them took 4 to 60 s.
+            assert time.process_time() - started < 2, name
+
+
+def test_progressive_pictures_of_many_scans_are_read_up_to_the_limit() -> None:
+    data = encode(PICTURE, "JPEG", progressive=True, restart_marker_blocks=1)
+    last = data.rindex(b"\xff\xda")
+    scans = data.count(b"\xff\xda")
+    more = MAX_SCANS - scans
+    assert more > 5
+    assert decode(data[:-2] + data[last:-2] * more + data[-2:]).shape == PICTURE.shape
+    with pytest.raises(CaptureError, match="scans"):
+        check_structure(data[:-2] + data[last:-2] * (more + 1) + data[-2:], "image")

@@ -19,7 +19,7 @@ from mobile_runtime.structure import check_structure, rows_of_zeros
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 100_000_000
-MAX_FULL_PIXELS = {"JPEG": 50_000_000, "MPO": 50_000_000, "HEIC": 50_000_000, "PNG": 32_000_000, "WEBP": 24_000_000}
+MAX_FULL_PIXELS = {"JPEG": 61_000_000, "MPO": 61_000_000, "HEIC": 51_000_000, "PNG": 32_000_000, "WEBP": 24_000_000}
 """Most pixels decoded in full, by format; JPEGs beyond that must allow a reduced scale. More of them would take over 2 s or, as
 WebP, over 1 GiB. Cameras write neither PNG nor WebP."""
 MAX_COSTLY_PIXELS = 16_000_000
@@ -248,7 +248,7 @@ def _draft(image: Image.Image, min_short_side: int) -> None:
         if on_grid and short // scale >= min_short_side:
             image.draft(None, (image.width // scale, image.height // scale))
             return
-    # What is over the limit in full stays refused: nobody's camera writes it, and decoding it even so would take seconds.
+    # What is over the limit in full stays refused: cameras' pictures of that size are on the grid.
     decodable = LARGE_PIXELS <= image.width * image.height <= MAX_FULL_PIXELS["JPEG"]
     if decodable and short // 2 >= _TO_SPARE * min_short_side:
         image.draft(None, (image.width // 2, image.height // 2))

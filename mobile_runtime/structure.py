@@ -23,7 +23,7 @@ MAX_ZEROS = 32
 _FLAT_BITS = 160
 """What a macroblock without detail takes at most; 134 were measured, beside much detail at the best quality."""
 EVERY_ROW = 2**14
-_MARKER = re.compile(rb"\xff+([\x02-\xcf\xd8-\xfe])")
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 _STANDALONE = {0xD8, 0xD9}
 _END, _SCAN = 0xD9, 0xDA
 _HOLE = bytes(16)

@@ -12,6 +12,8 @@ import re
 import struct
 from collections.abc import Iterator
 
+import numpy as np
+
 from mobile_runtime.errors import CaptureError
 
 MAX_SCANS = 24
@@ -25,8 +27,7 @@ _FLAT_BITS = 160
 EVERY_ROW = 2**14
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 _STANDALONE = {0xD8, 0xD9}
-_END, _SCAN = 0xD9, 0xDA
-_HOLE = bytes(16)
+_END, _SCAN, _TABLES, _SEQUENTIAL = 0xD9, 0xDA, 0xC4, {0xC0, 0xC1}
 
 
 def check_structure(data: bytes, name: str) -> None:
@@ -49,17 +50,49 @@ def check_structure(data: bytes, name: str) -> None:
 
 def _check_jpeg(data: bytes, name: str) -> None:
     scans = position = 0
+    zero_symbols: dict[int, int] = {}
+    sequential = telling = False
     for _ in range(MAX_PARTS):
         marker = _MARKER.search(data, position)
-        if marker is None or marker[1][0] == _END:
+        if telling and _has_hole(data, position, marker.start() if marker else len(data)):
+            raise CaptureError(f"{name}: a part of it is missing; copy or take it again")
+        telling = False
+        if marker is None or (kind := marker[1][0]) == _END:
             return
         position = marker.end()
-        if marker[1][0] not in _STANDALONE:
-            position += max(2, int.from_bytes(data[position : position + 2], "big"))
-        scans += marker[1][0] == _SCAN
-        if scans > MAX_SCANS:
-            raise CaptureError(f"{name}: a JPEG of over {MAX_SCANS} scans, which no camera writes; export it anew")
+        if kind in _STANDALONE:
+            continue
+        begin, position = position + 2, position + max(2, int.from_bytes(data[position : position + 2], "big"))
+        if kind in _SEQUENTIAL:
+            sequential = True
+        elif kind == _TABLES:
+            zero_symbols |= _zero_symbols(data[begin:position])
+        elif kind == _SCAN:
+            scans += 1
+            if scans > MAX_SCANS:
+                raise CaptureError(f"{name}: a JPEG of over {MAX_SCANS} scans, which no camera writes; export it anew")
+            # With such a table zeros are small coefficients, one after the other, and not blocks without any.
+            telling = sequential and zero_symbols.get(data[begin + 2] & 15, 0) != 0
     raise _too_many(name)
+
+
+def _zero_symbols(tables: bytes) -> dict[int, int]:
+    """Number of each AC table in a segment of Huffman tables -> what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2)."""
+    found = {}
+    at = 0
+    while at + 17 < len(tables):
+        count = sum(tables[at + 1 : at + 17])
+        if tables[at] >> 4 == 1 and count:
+            found[tables[at] & 15] = tables[at + 17]
+        at += 17 + count
+    return found
+
+
+def _has_hole(data: bytes, begin: int, end: int) -> bool:
+    """Whether 23 zeros follow one another, or from 16 on, depending on where."""
+    begin = min(begin, len(data))
+    words = np.frombuffer(data, np.uint64, max(0, end - begin) // 8, begin) == 0
+    return bool((words[1:] & words[:-1]).any())
 
 
 def rows_of_zeros(data: bytes, name: str) -> int:
@@ -92,7 +125,7 @@ def _rows_of_zeros(picture: bytes, lossy: bool) -> int:
 
 
 def _check_heic(data: bytes, name: str) -> None:
-    """Sixteen zeros in a row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2)."""
+    """So many zeros in a row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2)."""
     boxes = {kind: (start, stop) for kind, start, stop in _boxes(data, 0, len(data), name)}
     if b"meta" not in boxes:
         return
@@ -102,7 +135,7 @@ def _check_heic(data: bytes, name: str) -> None:
         return
     pictures = {item for item, kind in _items(data, *parts[b"iinf"], name) if kind in (b"hvc1", b"hev1")}
     for item, begin, end in _extents(data, *parts[b"iloc"], name):
-        if item in pictures and (end > len(data) or data.find(_HOLE, begin, end) >= 0):
+        if item in pictures and (end > len(data) or _has_hole(data, begin, end)):
             raise CaptureError(f"{name}: its rest is missing; copy or take it again")
 
 

@@ -82,6 +82,23 @@ def test_a_hole_in_a_heic_is_found_and_zeros_elsewhere_are_not() -> None:
     assert decode(heic(np.zeros((64, 64, 3), np.uint8))).shape == (64, 64, 3)
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_a_hole_in_a_jpeg_of_standard_tables_is_found(mode: str) -> None:
+    data = encode(Image.fromarray(PICTURE).convert(mode), "JPEG", quality=90)
+    middle = len(data) // 2
+    with pytest.raises(CaptureError, match="a part of it is missing"):
+        decode(data[:middle] + bytes(64) + data[middle + 64 :])
+
+
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}], ids=str)
+@pytest.mark.parametrize("quality", [1, 50, 100])
+def test_plain_jpegs_have_no_holes(quality: int, options: dict[str, bool]) -> None:
+    stripes = np.zeros((240, 240, 3), np.uint8)
+    stripes[:, ::2] = 255
+    for pixels in (np.full((240, 240, 3), 77, np.uint8), np.concatenate([PICTURE, np.full_like(PICTURE, 255)]), stripes):
+        assert decode(encode(pixels, "JPEG", quality=quality, **options)).shape == pixels.shape
+
+
 def test_what_keeps_decoders_busy_is_refused_at_once() -> None:
     for name, data in bombs().items():
         if name in ("bomb_jpeg_scans", "bomb_jpeg_segments", "bomb_png_chunks"):

@@ -91,7 +91,7 @@ def compare(
     reference = scored[settings.reference]
     by_lesion = truth.groups[truth.exact]
     malignant = truth.malignant[truth.decided]
-    enough = min(int(malignant.sum()), int((~malignant).sum())) >= settings.floor
+    enough = min(_kinds(truth)) >= settings.floor
     calibration = _calibration_limits(scored, truth, settings)
     result = {}
     for name, each in scored.items():
@@ -145,14 +145,15 @@ def notes_of(
     notes = []
     malignant = int(truth.malignant.sum())
     benign = int(truth.decided.sum()) - malignant
+    fewest = min(_kinds(truth))
     undecided = len(labelled) - malignant - benign
     if not malignant or not benign:
         only = "malignant" if malignant else "benign" if benign else "undecided"
         notes.append(f"Malignancy AUC is undefined: all deciding labels are {only}. The other figures stand.")
-    elif min(malignant, benign) < floor:
-        notes.append(f"Only {malignant} malignant and {benign} benign images, fewer than the floor of {floor}: no verdict.")
-    elif min(malignant, benign) < FEW:
-        notes.append(f"Only {malignant} malignant and {benign} benign images: intervals are a rough guide.")
+    elif fewest < floor:
+        notes.append(f"Only {_counts(truth)}, fewer than the floor of {floor}: no verdict.")
+    elif fewest < FEW:
+        notes.append(f"Only {_counts(truth)}: intervals are a rough guide.")
     if undecided:
         notes.append(f"{undecided} labels leave malignancy open: these images take no part in malignancy figures.")
     if inexact := len(labelled) - int(truth.exact.sum()):
@@ -176,6 +177,20 @@ def notes_of(
         if names and malignant + benign:
             notes.append(f"No calibration error before recalibration for {', '.join(names)}: {why}.")
     return notes + notes_of_gaps(labelled)
+
+
+def _kinds(truth: Truth) -> tuple[int, int]:
+    """How many groups have malignant, and how many benign images: those of one lesion tell nothing of others."""
+    malignant, groups = truth.malignant[truth.decided], truth.groups[truth.decided]
+    return len(np.unique(groups[malignant])), len(np.unique(groups[~malignant]))
+
+
+def _counts(truth: Truth) -> str:
+    malignant = truth.malignant[truth.decided]
+    images = (int(malignant.sum()), int((~malignant).sum()))
+    groups = _kinds(truth)
+    of = "" if groups == images else f" of {groups[0]} and {groups[1]} lesions or patients"
+    return f"{images[0]} malignant and {images[1]} benign images{of}"
 
 
 def _measure(scored: Scored, truth: Truth, class_labels: Sequence[str]) -> _Measures:

@@ -122,7 +122,7 @@ def read_labelled(
         image_column: column of ids: a file name, with or without extension, or a path relative to `images`.
         label_column: column of labels.
         dataset: label map in the taxonomy.
-        group_column: column of lesion or patient ids; None takes patient_id or lesion_id where there is one.
+        group_column: column of lesion or patient ids; None takes patient_id or lesion_id, row by row, where there is one.
         columns: further columns to keep, as `LabelledImage.values`.
         classes: the model's C classes, as taxonomy nodes.
         allow_missing: let rows without an image pass; they are listed in `missing`.
@@ -134,8 +134,9 @@ def read_labelled(
         TaxonomyError: the data set or labels are unknown to the taxonomy.
     """
     taxonomy = taxonomy or default_taxonomy()
-    rows, header = _read_rows(labels, [image_column, label_column, *([group_column] if group_column else []), *columns])
-    group_column = group_column or next((name for name in GROUP_COLUMNS if name in header), None)
+    rows = _read_rows(labels, [image_column, label_column, *([group_column] if group_column else []), *columns])
+    # A column without anything in it, or not in this row, says nothing of lesions that the other one may know.
+    by = [group_column] if group_column else [name for name in GROUP_COLUMNS if any(row.get(name) for row in rows)]
     ids = [row[image_column] for row in rows]
     _refuse_doubled(labels, ids, "ids occur more than once")
     nodes = _nodes_by_label(labels, dataset, [row[label_column] for row in rows], taxonomy)
@@ -162,10 +163,10 @@ def read_labelled(
         if (path := paths[image_id]) is None:
             continue
         malignant, class_index = facts[label]
-        group = (row[group_column] if group_column else "") or f"image {image_id}"
+        group = next((row[name] for name in by if row[name]), f"image {image_id}")
         values = {name: row[name] for name in columns}
         examples.append(LabelledImage(image_id, path, label, nodes[label], malignant, class_index, group, values))
-    return LabelledSet(tuple(examples), dataset, group_column, tuple(missing), tuple(unlabelled))
+    return LabelledSet(tuple(examples), dataset, by[0] if by else None, tuple(missing), tuple(unlabelled))
 
 
 def draw(labelled: LabelledSet, limit: int, rng: np.random.Generator) -> LabelledSet:
@@ -180,13 +181,15 @@ def fingerprint(labelled: LabelledSet) -> str:
     return sha256_bytes("\n".join(lines).encode())
 
 
-def _read_rows(labels: Path, columns: Sequence[str]) -> tuple[list[dict[str, str]], list[str]]:
+def _read_rows(labels: Path, columns: Sequence[str]) -> list[dict[str, str]]:
     if not labels.is_file():
         raise DataError(f"{labels}: no such label file; check --labels")
     try:
         with labels.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, restkey="", restval=None)
             header = list(reader.fieldnames or [])
+            if doubled := sorted(name for name, count in Counter(header).items() if name and count > 1):
+                raise DataError(f"{labels}: columns have the same name: {', '.join(doubled)}; rename them")
             if absent := [name for name in columns if name not in header]:
                 raise DataError(
                     f"{labels}: no column {', '.join(map(repr, absent))}; it has {', '.join(header) or 'no header'}; "
@@ -203,7 +206,7 @@ def _read_rows(labels: Path, columns: Sequence[str]) -> tuple[list[dict[str, str
         raise DataError(f"{labels}: no rows below the header; nothing to measure")
     if blank := sum(not row[columns[0]] for row in rows):
         raise DataError(f"{labels}: {blank} rows have nothing in column {columns[0]!r}; fill in or remove them")
-    return rows, header
+    return rows
 
 
 def _nodes_by_label(labels: Path, dataset: str, values: Sequence[str], taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.statistics import Z95
 
 DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
+OTHER_INTERVALS = ("auc", "npv", "ppv")
 _RULES = ("at_least", "at_most", "may_fall_by", "may_rise_by")
 
 
@@ -117,6 +118,11 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     new, old = _by_subject(results), _by_subject(baseline)
     for subject in new.keys() & old.keys():
         refuse_incomparable(new[subject], old[subject])
+    for kind in sorted({kind for kind, *_ in new} & {kind for kind, *_ in old}):
+        ours, theirs = ({place for its, place, _ in results if its == kind} for results in (new, old))
+        if not ours & theirs:
+            names = (", ".join(sorted(places)) for places in (ours, theirs))
+            raise DataError("{} of {}, the baseline's of {}; measure both alike".format(kind, *names))
     figures = {name: figure for result in results for name, figure in figures_of(result).items()}
     before = {name: figure for result in baseline for name, figure in figures_of(result).items()}
     thin = {
@@ -209,14 +215,22 @@ def _judge(
 
 
 def _fewest(limit: Limit, name: str, figure: Figure) -> int | None:
-    """How many images a perfect share would need to keep a limit on its lower end, where it keeps it but for their number.
+    """How many images a perfect share would need to keep a limit on its interval, where it keeps it but for their number.
 
-    The lower end of Wilson's interval of n out of n is n / (n + z squared). Areas under curves have other intervals.
+    The lower end of Wilson's interval of n out of n is n / (n + z squared), the upper end of 0 out of n is 1 less that. Areas
+    under curves and predictive values have other intervals.
     """
-    least = limit.at_least
-    if least is None or limit.bound != "low" or figure.n is None or "auc" in name or not 0 < least < 1 or figure.value < least:
+    if figure.n is None or any(part in name for part in OTHER_INTERVALS):
         return None
-    needed = math.ceil(least * Z95**2 / (1 - least))
+    if limit.at_least is not None and limit.bound == "low" and figure.value >= limit.at_least:
+        allowed = 1 - limit.at_least
+    elif limit.at_most is not None and limit.bound == "high" and figure.value <= limit.at_most:
+        allowed = limit.at_most
+    else:
+        return None
+    if not 0 < allowed < 1:
+        return None
+    needed = math.ceil((1 - allowed) * Z95**2 / allowed)
     return needed if figure.n < needed else None
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from benchmarks.environment import Environment
 from benchmarks.statistics import Gap, Outcome
@@ -170,6 +170,14 @@ class DriftReport(Part):
     not_run: dict[str, str]
     notes: list[str]
     environment: Environment
+
+    @model_validator(mode="after")
+    def _whole(self) -> DriftReport:
+        if self.reference not in self.variants:
+            raise ValueError(f"the reference {self.reference!r} is not among the variants")
+        if lacking := [name for name, drift in self.variants.items() if self.operating_point not in drift.operating_points]:
+            raise ValueError(f"no operating point {self.operating_point!r} of {', '.join(lacking)}")
+        return self
 
 
 class Percentiles(Part):

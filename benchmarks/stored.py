@@ -39,10 +39,10 @@ def read_result(path: Path) -> Result:
         document = json.loads(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a JSON that a benchmark wrote") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not JSON ({error}); give a JSON that a benchmark wrote") from error
     kind = document.get("kind") if isinstance(document, dict) else None
-    if kind not in REPORTS:
+    if not isinstance(kind, str) or kind not in REPORTS:
         raise DataError(f"{path}: kind {kind!r} is not one of {', '.join(REPORTS)}; measure again with this version")
     try:
         return REPORTS[kind].model_validate(document)

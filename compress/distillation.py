@@ -222,6 +222,11 @@ def distil(
         if student is None:
             return None
         network, theirs = load_checkpoint(student)
+        if theirs.split != recipe.split:
+            raise DataError(
+                f"{student}: recipe {theirs.name!r} has split {theirs.split}, recipe {recipe.name!r} has {recipe.split}: what "
+                "one trains on, the other is validated on; take the same split"
+            )
         if (theirs.classes, theirs.backbone) != (recipe.classes, recipe.backbone):
             raise DataError(
                 f"{student}: recipe {theirs.name!r} ({theirs.backbone}, {len(theirs.classes)} classes) does not fit "

@@ -25,7 +25,7 @@ from mobile_runtime import synthetic
 from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.bundle import MANIFEST, Bundle
 from mobile_runtime.console import steps
-from mobile_runtime.files import build_folder, sha256
+from mobile_runtime.files import build_folder, is_replaceable, sha256
 from mobile_runtime.manifest import ClassSpec, FileEntry, InputSpec, Manifest, ScoreSpec, Variant, manifest_schema
 from mobile_runtime.resample import resample
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
@@ -68,6 +68,16 @@ def coreml_metadata(version: str, labels: Sequence[str]) -> Metadata:
     return Metadata(description, LICENCE, version, tuple(labels))
 
 
+def check_out(out: Path) -> None:
+    """Refuse to put a bundle where something else is.
+
+    Raises:
+        ExportError: it is there.
+    """
+    if not is_replaceable(out, MANIFEST):
+        raise ExportError(f"{out}: there is something else than a bundle; give a new folder, or remove it yourself")
+
+
 def assemble(
     checkpoint: Path,
     record: ReleaseRecord,
@@ -87,15 +97,17 @@ def assemble(
         record: what was fitted for them.
         outliers: the fitted outlier score.
         int8: the static int8 graph that was made with the record.
-        out: the bundle's folder, replaced if it exists.
+        out: the bundle's folder; a bundle that is there is replaced.
         base: the float32 TFLite graph at temperature 1; None converts the weights.
         only: names of the variants to write; None writes all that the record knows.
         images: prepared images for the parity check; None draws synthetic ones.
         parity_limits: None takes `export.variants.PARITY_LIMITS`.
 
     Raises:
-        ExportError: the record belongs to other weights, an unknown variant, or a variant that differs from PyTorch.
+        ExportError: the record belongs to other weights, an unknown variant, a variant that differs from PyTorch, or `out` is
+            no bundle.
     """
+    check_out(out)
     if sha256(checkpoint) != record.provenance.checkpoint_sha256:
         raise ExportError(f"{checkpoint} is not the checkpoint that the release record was made for")
     if fingerprint(int8) != record.int8_sha256:

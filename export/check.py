@@ -7,7 +7,7 @@ reason, and the others are still checked.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,10 @@ from mobile_runtime.manifest import Variant
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Columns, read_table
 from train.metrics import truths
+from train.tables import read_frame
 
+GROUPS = ("patient_id", "lesion_id")
+"""Columns of what may have several images."""
 REFERENCES = ("float32", "float32_onnx")
 Advance = Callable[[str], None]
 
@@ -111,12 +114,15 @@ def golden_set(bundle: Bundle) -> ImageSet:
     for name in REFERENCES:
         recordings = vectors.variants[name].recordings if name in vectors.variants else []
         if recordings and recordings[0].variant == name:
-            recorded[name] = {role: read_array(bundle.path, path, listed) for role, path in recordings[0].outputs.items()}
+            paths = recordings[0].outputs
+            recorded[name] = {role: read_array(bundle.path, path, listed, len(vectors.cases)) for role, path in paths.items()}
+            if why := broken(recorded[name], len(bundle.manifest.classes)):
+                raise BundleError(f"{bundle.path}: golden outputs of {name}: {why}; get the bundle again")
     return ImageSet("golden", np.stack(prepared), recorded=recorded)
 
 
 def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, dataset: str) -> ImageSet:
-    """A folder of images, sub-folders included, and a CSV of labels.
+    """A folder of images, sub-folders included, and a CSV of labels. Without a group column, one of `GROUPS` is taken, if any.
 
     Raises:
         DataError: a column, file or image is missing; see `train.datasets.read_table`.
@@ -125,6 +131,9 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     """
     taxonomy = default_taxonomy()
     folders = [images, *sorted(path for path in images.rglob("*") if path.is_dir())]
+    if columns.group is None:
+        frame = read_frame(labels)
+        columns = replace(columns, group=next((name for name in GROUPS if name in frame and frame[name].any()), None))
     examples = read_table(labels, folders, dataset, columns, taxonomy)
     pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
     groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,7 +12,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.table import Table
 
-from export.assembly import assemble
+from export.assembly import assemble, check_out
 from export.check import Report, Row, golden_set, labelled_set
 from export.check import check as check_bundle
 from export.deployed import undo_adjustment
@@ -69,23 +70,30 @@ def bundle(
     Batch normalization is folded and weights are rounded to half precision first: in that form they are kept, and every variant
     and figure is of them.
     """
+    check_out(folder)
     network, recipe = load_checkpoint(run / "model.safetensors")
     split = load_split(run / "splits.csv", read_examples(data))
     undo_adjustment(network, recipe, split["train"], undo_share)
-    kept = save_checkpoint(fold_to_half(network), recipe, (record_to or run) / "mobile.safetensors", half=True)
-    title = ReleaseName(name, version)
-    fitted = fit_release(
-        kept,
-        split,
-        title=title,
-        calibration_images=calibration_images,
-        evaluate_coreml=evaluate_coreml,
-        undone=undo_share,
-        seed=seed,
-    )
-    save_record(fitted.record, (record_to or run) / "record.json")
-    save_outliers(fitted.outliers, (record_to or run) / "outliers.safetensors")
-    _report(assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base), as_json)
+    place = record_to or run
+    place.mkdir(parents=True, exist_ok=True)
+    # Weights and record belong together: they are moved when both are there, minutes later, and the bundle with them.
+    with tempfile.TemporaryDirectory(prefix=".record.", dir=place) as made:
+        kept = save_checkpoint(fold_to_half(network), recipe, Path(made) / "mobile.safetensors", half=True)
+        fitted = fit_release(
+            kept,
+            split,
+            title=ReleaseName(name, version),
+            calibration_images=calibration_images,
+            evaluate_coreml=evaluate_coreml,
+            undone=undo_share,
+            seed=seed,
+        )
+        save_record(fitted.record, Path(made) / "record.json")
+        save_outliers(fitted.outliers, Path(made) / "outliers.safetensors")
+        assembled = assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base)
+        for file in Path(made).iterdir():
+            file.replace(place / file.name)
+    _report(assembled, as_json)
 
 
 @app.command(epilog="Example: python -m export rebuild --out dist/bundle")
@@ -113,7 +121,9 @@ def check(
     labels: Annotated[Optional[Path], typer.Option(help="CSV with a row per image.")] = None,
     image_column: Annotated[str, typer.Option(help="CSV column of file names; extension optional.")] = "image_id",
     label_column: Annotated[str, typer.Option(help="CSV column of labels.")] = "dx",
-    group_column: Annotated[Optional[str], typer.Option(help="CSV column of lesions or patients.")] = None,
+    group_column: Annotated[
+        Optional[str], typer.Option(help="CSV column of lesions or patients; patient_id or lesion_id where there is one.")
+    ] = None,
     dataset: Annotated[str, typer.Option(help="Label map in the taxonomy.")] = "ham10000",
     variant: Annotated[
         Optional[list[str]],

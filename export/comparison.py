@@ -110,8 +110,9 @@ def compare(
         scores = [malignancy(manifest, outputs)[known] for _, outputs in (found, reference)]
         calibration = [expected_calibration_error(sick, score) for score in scores]
         ours, theirs = (auc(sick, score) for score in scores)
-        if ours is not None and theirs is not None and min(sick.sum(), (~sick).sum()) >= FEW:
-            groups = np.unique(truth.groups[known], return_inverse=True)[1].astype(np.int64)
+        groups = np.unique(truth.groups[known], return_inverse=True)[1].astype(np.int64)
+        # Images of one lesion tell nothing of others: intervals over a few lesions have hardly any width.
+        if ours is not None and theirs is not None and min(len(np.unique(groups[kind])) for kind in (sick, ~sick)) >= FEW:
             gap = paired_difference(ours, theirs, groups)
     return Figures(
         images=len(new),
@@ -164,7 +165,7 @@ def judge(figures: Figures, limits: Limits, labelled: bool) -> list[str]:
     outcome = non_inferiority(figures.auc_difference, limits.auc_loss)
     if labelled and outcome != "non-inferior":
         gap = figures.auc_difference
-        few = f"fewer than {FEW} malignant or benign images"
+        few = f"fewer than {FEW} malignant or benign images, lesions or patients"
         interval = few if gap is None else f"{gap.value:+.4f} ({gap.low:+.4f} to {gap.high:+.4f})"
         failures.append(f"malignancy AUC against float32 is {outcome} at a margin of {limits.auc_loss:g}: {interval}")
     return failures

@@ -20,7 +20,7 @@ from export.errors import ExportError
 from export.kit_constants import constants
 from export.kit_vectors import port_vectors
 from mobile_runtime.bundle import MANIFEST, Bundle
-from mobile_runtime.files import build_folder, write_json
+from mobile_runtime.files import build_folder, is_replaceable, write_json
 from mobile_runtime.golden import load_vectors
 from mobile_runtime.manifest import Runtime, Variant
 
@@ -151,10 +151,7 @@ def _choose(bundle: Bundle, platform: str, names: Sequence[str] | None) -> list[
 
 
 def _check_out(out: Path) -> None:
-    if not out.exists() and not out.is_symlink():
-        return
-    empty = out.is_dir() and not out.is_symlink() and not any(out.iterdir())
-    if not empty and (out.is_symlink() or not (out / KIT).is_file()):
+    if not is_replaceable(out, KIT):
         raise ExportError(f"{out}: there is something else than a kit; give a new folder, or remove it yourself")
 
 

@@ -29,7 +29,7 @@ from export.variants import ONNX_VARIANT, TFLITE_VARIANTS
 from mobile_runtime import synthetic
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.engines import LiteRTEngine, open_engine
-from mobile_runtime.files import build_folder
+from mobile_runtime.files import build_folder, is_replaceable
 from mobile_runtime.manifest import Variant
 
 DRAWINGS = 64
@@ -57,6 +57,8 @@ def compare_paths(
     if ONNX_VARIANT not in bundle.variants or not names:
         missing = ONNX_VARIANT if names else "TFLite"
         raise ExportError(f"{bundle.path}: no {missing} variant to compare both paths by; make one with `export rebuild`")
+    if keep is not None and not is_replaceable(keep, f"{names[0]}.tflite"):
+        raise ExportError(f"{keep}: there is something else than models kept before; give a new folder, or remove it yourself")
     source = bundle.variant(ONNX_VARIANT)
     sets, calibration = _image_sets(bundle, photographs)
     reference = open_engine(bundle, source)

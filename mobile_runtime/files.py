@@ -37,10 +37,22 @@ def build_folder(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
-            shutil.rmtree(path)
-        temporary.rename(path)
+            # Aside first, so that being killed between the two leaves one of them.
+            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            path.rename(old / path.name)
+            temporary.rename(path)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def is_replaceable(path: Path, mark: str) -> bool:
+    """Whether `build_folder` may take a path: there is nothing, an empty folder, or one with a file `mark`, so made before."""
+    if path.is_symlink():
+        return False
+    return not path.exists() or (path.is_dir() and ((path / mark).is_file() or not any(path.iterdir())))
 
 
 def cache_root() -> Path:

@@ -24,6 +24,12 @@ class Estimate(_Part):
     high: float
     n: int = Field(ge=0)
 
+    @model_validator(mode="after")
+    def _ordered(self) -> Estimate:
+        if self.low > self.high:
+            raise ValueError("the lower end is above the upper")
+        return self
+
 
 class FileEntry(_Part):
     """One file of the closed list; `path` is relative, with forward slashes."""

@@ -12,7 +12,7 @@ from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from mobile_runtime.manifest import Estimate
 
@@ -174,6 +174,12 @@ class Gap(BaseModel):
     high: float
     p_value: float | None = None
     resamples: int | None = None
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Gap:
+        if self.low > self.high:
+            raise ValueError("the lower end is above the upper")
+        return self
 
 
 def paired_difference(measure: Measure, reference: Measure, groups: Integers) -> Gap:

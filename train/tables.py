@@ -142,10 +142,10 @@ def count_labels(table: Path, column: str) -> Counter[str]:
 
 
 def read_frame(table: Path, rows: int | None = None) -> pd.DataFrame:
-    """A CSV, or a TSV where its name ends in `.tab`, with every cell a string.
+    """A CSV, or a TSV where its name ends in `.tab`, with every cell a string, without spaces around it.
 
     Raises:
-        DataError: no such file, or not a table.
+        DataError: no such file, not a table, or two columns of one name.
     """
     if not table.is_file():
         raise DataError(f"{table}: no such label file")
@@ -154,7 +154,11 @@ def read_frame(table: Path, rows: int | None = None) -> pd.DataFrame:
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # says that what follows a trailing comma is dropped
             # Short rows come as NaN even so, hence fillna; without index_col=False a trailing comma shifts every column.
             separator = "\t" if table.suffix == ".tab" else ","
-            return pd.read_csv(table, sep=separator, dtype=str, keep_default_na=False, index_col=False, nrows=rows).fillna("")
+            names = pd.read_csv(table, sep=separator, dtype=str, keep_default_na=False, header=None, nrows=1).iloc[0]
+            if (doubled := names[names.duplicated() & (names != "")]).any():  # pandas would take the first
+                raise DataError(f"{table}: columns have the same name: {', '.join(doubled)}; rename them")
+            frame = pd.read_csv(table, sep=separator, dtype=str, keep_default_na=False, index_col=False, nrows=rows).fillna("")
+            return frame.apply(lambda column: column.str.strip())
     except (ValueError, OSError) as error:
         raise DataError(f"{table}: not a readable CSV ({error})") from error
 

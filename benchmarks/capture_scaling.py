@@ -71,7 +71,7 @@ def main(
     images: Annotated[Path, typer.Option(help="Folder of photographs.")],
     limit: Annotated[int, typer.Option(min=1, help="How many to take.")] = 200,
     bundle: Annotated[Optional[Path], typer.Option(help="Bundle; the default one if left out.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the choice and of the grain.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the choice and of the grain.")] = 0,
     result: Annotated[Path, typer.Option("--out", help="JSON to write.")] = RESULT,
 ) -> None:
     """Measure the drift that scaled decoding causes, and store it."""

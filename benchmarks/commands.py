@@ -118,15 +118,18 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write stored results as one page without scripts or network, and their figures as one JSON."""
+    beside = file.with_suffix(".json")
+    if file.suffix == ".json" or beside.resolve() in {path.resolve() for path in results}:
+        raise DataError(f"{file}: its figures would go to {beside}, in the place of something else; give another --out")
     read = [read_result(path) for path in results]
     page, figures = report_page.render(read), report_page.document(read).model_dump(mode="json")
     with write_atomically(file) as temporary:
         temporary.write_text(page, encoding="utf-8")
-    write_json(file.with_suffix(".json"), figures)
+    write_json(beside, figures)
     if as_json:
         print_json(figures)
     else:
-        out.print(f"Wrote {file} and {file.with_suffix('.json')}", soft_wrap=True)
+        out.print(f"Wrote {file} and {beside}", soft_wrap=True)
 
 
 @app.command(epilog="Example: python -m benchmarks gate drift.json decisions.json --baseline old/drift.json")

@@ -197,7 +197,7 @@ def summarize(outcomes: list[Outcome], seed: int) -> dict[str, Any]:
 
 def main(
     count: Annotated[int, typer.Option(min=1, help="Number of files.")] = 20_000,
-    seed: Annotated[int, typer.Option(help="Another seed gives other files.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed gives other files.")] = 0,
     bundle: Annotated[Optional[Path], typer.Option(help="Bundle; the default one if left out.")] = None,
     result: Annotated[Path, typer.Option(help="Where the result goes.")] = RESULT,
 ) -> None:

@@ -186,7 +186,7 @@ def _read_rows(labels: Path, columns: Sequence[str]) -> list[dict[str, str]]:
         raise DataError(f"{labels}: no such label file; check --labels")
     try:
         with labels.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, restkey="", restval=None)
+            reader = csv.DictReader(stream, restkey=None, restval=None)
             header = list(reader.fieldnames or [])
             if doubled := sorted(name for name, count in Counter(header).items() if name and count > 1):
                 raise DataError(f"{labels}: columns have the same name: {', '.join(doubled)}; rename them")
@@ -197,9 +197,11 @@ def _read_rows(labels: Path, columns: Sequence[str]) -> list[dict[str, str]]:
                 )
             rows = []
             for row in reader:
-                if None in row.values() or "" in row:
+                cells = {name: value for name, value in row.items() if name != ""}  # as an index or a trailing comma has
+                if None in cells or (None in row.values() and any(value and value.strip() for value in cells.values())):
                     raise DataError(f"{labels}: line {reader.line_num} has not {len(header)} fields; mend the CSV")
-                rows.append({name: value.strip() for name, value in row.items()})
+                if None not in row.values():
+                    rows.append({name: value.strip() for name, value in cells.items()})
     except (csv.Error, UnicodeDecodeError) as error:
         raise DataError(f"{labels}: not a readable CSV in UTF-8 ({error}); export it again") from error
     if not rows:

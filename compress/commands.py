@@ -100,7 +100,7 @@ def quantize(
     recipe: Annotated[str, typer.Option(help=", ".join(RECIPES))] = "static_wi8_ai8",
     images: Annotated[Optional[Path], typer.Option(help="Folder of training images for static recipes.")] = None,
     limit: Annotated[int, typer.Option(min=MIN_IMAGES, help="How many images to use.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draw.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Quantize a float32 graph after training; the ids of the calibration images are written beside the result."""
@@ -143,7 +143,7 @@ def show_sensitivity(
     rounding: Annotated[bool, typer.Option(help="Round weights by their effect first, as releases do.")] = True,
     target: Annotated[Optional[Path], typer.Option("--mixed", help="Write the graph with the fewest layers in float.")] = None,
     bound: Annotated[float, typer.Option(min=0, help="Loss of malignancy AUC that --mixed may have.")] = 0.002,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draws.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Show what quantizing each layer to int8 costs, and how far two disjoint calibration sets are apart."""

@@ -53,7 +53,7 @@ def prune(
         Optional[int],
         typer.Option(min=32, max=1024, help="Pixels a side that the pruned network looks at; as before if left out."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draws.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Take the least important channels off a fitted network; distil the result, it has lost accuracy.
@@ -161,7 +161,7 @@ def pareto(
     rounds: Annotated[int, typer.Option(min=1, help=f"Blocks of {BLOCK} inferences to time for each graph, in turns.")] = 40,
     target: Annotated[Optional[Path], typer.Option("--out", help="JSON file to write.")] = None,
     chart: Annotated[Optional[Path], typer.Option(help="Picture to write, .svg or .png.")] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the draws.")] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Compare networks of several sizes: work, file sizes, malignancy AUC and time, float32 beside int8."""

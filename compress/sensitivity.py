@@ -77,7 +77,8 @@ def draw_workbench(split: Split, part: str, dataset: str, size: int, limit: int 
     A `limit` of None takes all of them.
 
     Raises:
-        DataError: no such part, no such images, or a calibration set that is too small or shares lesions with the rest.
+        DataError: no such part, no such images, images of one kind only, or a calibration set that is too small or shares
+            lesions with the rest.
     """
     if part not in ("val", "test"):
         raise DataError(f"part {part!r} cannot be measured; take val or test")
@@ -86,6 +87,8 @@ def draw_workbench(split: Split, part: str, dataset: str, size: int, limit: int 
     rows = np.random.default_rng(seed).permutation(known)[:limit]
     if not len(rows):
         raise DataError(f"the {part} split has no images of {dataset!r} whose label decides malignancy")
+    if len(np.unique(truth[rows])) < 2:
+        raise DataError(f"the {len(rows)} images of {dataset!r} drawn from the {part} split are of one kind only; draw more")
     measured = [split[part][i] for i in rows]
     chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], seed=seed)
     pixels = open_cache([*chosen, *measured])

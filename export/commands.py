@@ -52,7 +52,7 @@ def bundle(
     name: Annotated[str, typer.Option(help="Name of the bundle.")] = ReleaseName().name,
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = ReleaseName().version,
     calibration_images: Annotated[int, typer.Option(min=32, help="Images that fix activation ranges.")] = 256,
-    seed: Annotated[int, typer.Option(help="Seed of the calibration draw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the calibration draw.")] = 0,
     undo_share: Annotated[
         float,
         typer.Option("--undo-adjustment", min=0, max=1, help="Share of the recipe's logit adjustment that is taken back."),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -152,14 +153,18 @@ def broken(outputs: Outputs, classes: int) -> str | None:
 def judge(figures: Figures, limits: Limits, labelled: bool) -> list[str]:
     """Every limit that is missed, in words.
 
-    The largest error is judged on images without labels only: the more images, the larger it gets. Labelled images must give
-    the agreement, and show that the AUC is not lower by more than the margin: too few images to show it is a failure.
+    The largest error is judged on images without labels only: the more images, the larger it gets. Of those, which are few, one
+    decision more may differ than the agreement leaves. Labelled images must give the agreement, and show that the AUC is not
+    lower by more than the margin: too few images to show it is a failure.
     """
     failures = []
     if not labelled and not figures.largest <= limits.largest:
         failures.append(f"largest probability error {figures.largest:.2g}, limit {limits.largest:g}")
     if not figures.mean <= limits.mean:
         failures.append(f"mean probability error {figures.mean:.2g}, limit {limits.mean:g}")
+    differing = round(figures.images * (1 - figures.decisions))
+    if not labelled and differing > math.ceil(figures.images * (1 - limits.agreement)) + 1:
+        failures.append(f"another decision on {differing} of {figures.images} images, limit {limits.agreement:.1%} the same")
     if labelled and figures.decisions < limits.agreement:
         failures.append(f"same decision on {figures.decisions:.1%} of images, limit {limits.agreement:.1%}")
     outcome = non_inferiority(figures.auc_difference, limits.auc_loss)

@@ -115,6 +115,19 @@ def test_too_few_images_give_no_verdict() -> None:
     assert "No calibration error before recalibration for float32, int8: their temperature is 1" in notes
 
 
+def test_many_images_of_a_few_lesions_give_no_verdict() -> None:
+    """Intervals over one malignant and one benign lesion have no width, whatever the images show."""
+    scored = {name: Scored(fakes.variant(name), "fake", fakes.prediction(REFERENCE * 5)) for name in ("float32", "int8")}
+    labels = DX * 5
+    lesions = labelled(labels, ["sick" if label in ("mel", "bcc", "akiec") else "well" for label in labels])
+    found = drift.compare(scored, lesions, LABELS, Settings("float32", "balanced", resamples=100))
+    assert found["int8"].verdict is not None and found["int8"].verdict.outcome == "undetermined"
+    notes = drift.notes_of(lesions, LABELS, found)
+    assert "Only 20 malignant and 20 benign images of 1 and 1 lesions or patients, fewer than the floor of 10" in notes[0]
+    apart = drift.compare(scored, labelled(labels), LABELS, Settings("float32", "balanced", resamples=100))
+    assert apart["int8"].verdict is not None and apart["int8"].verdict.outcome == "non-inferior"
+
+
 def test_calibration_error_before_the_temperature() -> None:
     # Over-confident logits, softened by T = 2: undoing it gives the error of the logits as they were.
     logits = np.random.default_rng(0).normal(0, 3, (8, len(LABELS)))

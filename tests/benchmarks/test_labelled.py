@@ -72,6 +72,23 @@ def test_groups_come_from_the_widest_column(
     assert len(set(numbers.tolist())) == (2 if column == "lesion_id" else 3)
 
 
+def test_a_blank_group_column_does_not_hide_the_other(photos: Path, tmp_path: Path) -> None:
+    rows = "a,mel,L1,{0}\nb,nv,L1,{0}\nc,nv,L2,\nd,nv,L2,\n"
+    for patient, column, groups in (("", "lesion_id", 2), ("P1", "patient_id", 2)):
+        found = read_labelled(photos, table(tmp_path, "image_id,dx,lesion_id,patient_id\n" + rows.format(patient)))
+        assert found.group_column == column
+        assert len(set(Truth.of(found).groups.tolist())) == groups
+
+
+@pytest.mark.parametrize(
+    "text",
+    [",image_id,dx\n0,a,mel\n1,b,nv\n", "image_id,dx,\na,mel,\nb,nv,\n", "image_id,dx\na,mel\n   \nb,nv\n\n"],
+    ids=["an index", "trailing commas", "blank lines"],
+)
+def test_unnamed_columns_and_blank_lines_say_nothing(photos: Path, tmp_path: Path, text: str) -> None:
+    assert [image.label for image in read_labelled(photos, table(tmp_path, text)).images] == ["mel", "nv"]
+
+
 def test_truth_keeps_open_labels_apart() -> None:
     facts = [(True, 0, "x"), (False, 1, "x"), (None, None, "y")]
     images = [LabelledImage(str(i), Path(), "", (), m, c, g) for i, (m, c, g) in enumerate(facts)]
@@ -113,6 +130,7 @@ def test_no_row_with_an_image_is_an_error_even_when_missing_is_allowed(photos: P
         ("image_id,dx\n", "no rows"),
         ("id,dx\na,mel\n", "no column 'image_id'; it has id, dx; name yours with --image-column"),
         ("image_id,label\na,mel\n", "no column 'dx'"),
+        ("image_id,dx,dx\na,mel,nv\n", "columns have the same name: dx; rename them"),
         ("image_id,dx\na,mel\na,nv\n", "1 ids occur more than once: a"),
         ("image_id,dx\na,mel\na.jpg,mel\n", "1 images are named by two ids: a.jpg"),
         ("image_id,dx\na,mel,x\n", "line 2 has not 2 fields"),

@@ -93,6 +93,47 @@ def test_a_share_of_too_few_images_cannot_be_judged(
     assert ("cannot be judged" in ended.output) is (outcome == "too few")
 
 
+def test_a_share_of_none_of_too_few_images_cannot_be_judged_either() -> None:
+    limit = {"figure": "gates.*.false_retakes", "bound": "high", "at_most": 0.1}
+    for value, high, images, outcome in ((0.0, 0.3244, 8, "too few"), (0.0, 0.09, 40, "kept"), (0.2, 0.5, 8, "failed")):
+        document = stored_results.gates()
+        document["false_retakes"] = {"value": value, "low": 0.0, "high": high, "n": images}
+        assert judged(limit, document).checks[0].outcome == outcome
+
+
+def test_a_predictive_value_is_no_share_of_its_images() -> None:
+    document = stored_results.decisions()
+    for outcomes in document["outcomes"].values():
+        outcomes["npv"] = {"value": 0.9913, "low": 0.9794, "high": 0.9966, "n": 100}
+    limit = {"figure": "decisions.*.npv", "bound": "low", "at_least": 0.98}
+    assert judged(limit, document).checks[0].outcome == "failed"
+
+
+def test_a_baseline_of_other_data_is_refused() -> None:
+    other = stored_results.drift("old")
+    other["dataset"]["name"] = "isic2017"
+    with pytest.raises(DataError, match="drift of ham10000, the baseline's of isic2017"):
+        judged({"figure": "drift.*", "may_fall_by": 1}, stored_results.drift(), baseline=[other])
+
+
+@pytest.mark.parametrize("damage", ["kind", "deep", "no point", "no reference", "interval"])
+def test_damaged_results_are_refused_in_words(damage: str, tmp_path: Path) -> None:
+    document = stored_results.drift()
+    if damage == "kind":
+        document["kind"] = ["drift"]
+    elif damage == "no point":
+        document["variants"]["int8"]["operating_points"] = {}
+    elif damage == "no reference":
+        document["reference"] = "float64"
+    elif damage == "interval":
+        document["variants"]["int8"]["differences"]["auc_malignancy_bootstrap"] |= {"low": 0.5, "high": -0.5}
+    path = tmp_path / "drift.json"
+    path.write_text("[" * 100_000 if damage == "deep" else json.dumps(document), encoding="utf-8")
+    for command in ("gate", "report"):
+        ended = runner.invoke(app, [command, str(path)])
+        assert isinstance(ended.exception, DataError), ended.exception
+
+
 def test_an_area_under_a_curve_of_few_images_is_judged_by_its_interval() -> None:
     limit = {"figure": "drift.*.int8.auc_malignancy", "bound": "low", "at_least": 0.999}
     assert judged(limit, stored_results.drift(auc=0.9995)).checks[0].outcome == "failed"

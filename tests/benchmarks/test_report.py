@@ -114,3 +114,14 @@ def test_what_is_not_a_result_is_named(text: str, said: str, tmp_path: Path) -> 
         read_result(file)
     with pytest.raises(DataError, match="cannot be read"):
         read_result(tmp_path / "none.json")
+
+
+@pytest.mark.parametrize("out", ["drift.html", "page.json"])
+def test_a_page_is_not_written_over_its_input_or_its_figures(tmp_path: Path, out: str) -> None:
+    file = tmp_path / "drift.json"
+    file.write_text(json.dumps(MAKERS["drift"]()), encoding="utf-8")
+    before = file.read_bytes()
+    found = runner.invoke(app, ["report", str(file), "--out", str(tmp_path / out)])
+    assert isinstance(found.exception, DataError)
+    assert [path.name for path in tmp_path.iterdir()] == ["drift.json"]
+    assert file.read_bytes() == before

@@ -242,6 +242,14 @@ def test_a_start_of_another_network_is_refused_with_both_named(tiny_run: Trained
         distil(plan(), read_examples(tiny_run.data), tmp_path / "run", [tiny_run.checkpoint], student=path)
 
 
+def test_a_start_from_another_split_is_refused(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    network, recipe = load_checkpoint(tiny_run.checkpoint)
+    other = recipe.model_copy(update={"name": "elsewhere", "split": recipe.split.model_copy(update={"seed": 1})})
+    path = save_checkpoint(network, other, tmp_path / "elsewhere.safetensors")
+    with pytest.raises(DataError, match=r"'elsewhere' has split .*'student' has .*take the same split"):
+        distil(plan(), read_examples(tiny_run.data), tmp_path / "run", [tiny_run.checkpoint], student=path)
+
+
 def test_the_shipped_recipe_is_the_phones_network() -> None:
     recipe = read_recipe("student", StudentRecipe, RECIPES)
     mobile = load_recipe("mobile")

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from export.commands import app
+from export.errors import ExportError
 from mobile_runtime import Bundle, CaptureError, Decision, TriagePipeline, synthetic
 
 pytestmark = pytest.mark.slow
@@ -110,6 +112,15 @@ def test_rebuild_without_images_gives_the_same_models(tiny_bundle: Path, tiny_re
     assert found.exit_code == 0, found.output
     for name in ("static_wi8_ai8.tflite", "float32.tflite", "static_wi8_ai8.onnx"):
         assert (tmp_path / "again" / "models" / name).read_bytes() == (tiny_bundle / "models" / name).read_bytes()
+
+
+def test_a_bundle_is_not_put_where_something_else_is(tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    (tmp_path / "photo.jpg").write_bytes(b"mine")
+    words = ["rebuild", "--release", str(tiny_release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path)]
+    found = CliRunner().invoke(app, words)
+    assert isinstance(found.exception, ExportError), found.exception
+    assert "something else than a bundle" in str(found.exception)
+    assert [file.name for file in tmp_path.iterdir()] == ["photo.jpg"]
 
 
 def test_export_stops_at_a_variant_that_is_off(tiny_run: object, tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:

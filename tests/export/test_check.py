@@ -183,6 +183,34 @@ def test_what_cannot_be_checked_at_all_is_an_error(own: Path, tmp_path: Path, sy
     assert document["problem"] is not None
 
 
+def test_thresholds_that_decide_otherwise_fail_on_golden_images(own: Path) -> None:
+    def raise_thresholds(document: dict[str, Any]) -> None:
+        for point in document["variants"]["float16"]["operating_points"].values():
+            point["threshold"] = 0.999
+
+    edit(own, raise_thresholds)
+    status, _, failures = report(own, *only("float16"))
+    assert status == 1
+    assert any("another decision on" in failure for failure in failures["float16"])
+
+
+def test_an_image_named_twice_is_refused(tiny_bundle: Path, synthetic_data: Path, tmp_path: Path) -> None:
+    image = min(synthetic_data.rglob("*.jpg"))
+    (tmp_path / "labels.csv").write_text(f"image_id,dx\n{image.stem},mel\n{image.name},nv\n", encoding="utf-8")
+    found = run(tiny_bundle, "--images", str(image.parent), "--labels", str(tmp_path / "labels.csv"))
+    assert isinstance(found.exception, DataError)
+    assert f"several rows name {image.name}" in str(found.exception)
+
+
+@pytest.mark.parametrize("change", [lambda values: values[:-1], lambda values: values * np.nan], ids=["short", "nan"])
+def test_damaged_recordings_are_an_error_and_no_traceback(own: Path, change: Callable[[Any], Any]) -> None:
+    path = load_vectors(Bundle.load(own)).variants["float32"].recordings[0].outputs["probabilities"]
+    np.save(own / path, change(np.load(own / path)))
+    edit(own, lambda document: None)
+    found = run(own, *only("float32"), "--json")
+    assert isinstance(found.exception, BundleError), found.exception
+
+
 def test_damaged_golden_images_fail_though_labelled_ones_pass(own: Path, synthetic_data: Path) -> None:
     np.save(own / "golden" / "png.prepared.npy", np.zeros((3, 3, 3), np.uint8))
     words = ["--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv")]

@@ -89,6 +89,9 @@ def test_a_few_images_of_a_kind_show_no_difference(manifest: Manifest, variant: 
     found = compare(manifest, "rule_out", *pair, truth)
     assert found.auc_difference is None
     assert "fewer than 10 malignant or benign images" in judge(found, LIMITS, labelled=True)[0]
+    lesions = Truth(np.array([1] * 20 + [0] * 40, np.float32), np.repeat(np.arange(12), 5))
+    pair = (variant, outputs(manifest, scores[:9] + [0.8] * 51)), (variant, outputs(manifest, scores[:9] + [0.8] * 51))
+    assert compare(manifest, "rule_out", *pair, lesions).auc_difference is None
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,8 @@ def test_a_few_images_of_a_kind_show_no_difference(manifest: Manifest, variant: 
         ({"mean": 0.02}, True, "mean probability error 0.02, limit 0.01"),
         ({"mean": float("nan")}, False, "mean probability error nan"),
         ({"decisions": 0.94}, True, "same decision on 94.0% of images, limit 95.0%"),
-        ({"decisions": 0.5}, False, None),
+        ({"decisions": 0.8}, False, None),
+        ({"decisions": 0.5}, False, "another decision on 5 of 10 images, limit 95.0% the same"),
         ({"auc_difference": Gap(value=-0.1, low=-0.2, high=-0.05)}, True, "is inferior at a margin of 0.005"),
         ({"auc_difference": Gap(value=0.0, low=-0.01, high=0.01)}, True, "is inconclusive"),
         ({"auc_difference": Gap(value=-0.002, low=-0.004, high=0.0)}, True, None),

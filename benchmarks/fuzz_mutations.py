@@ -54,13 +54,8 @@ def bombs() -> dict[str, bytes]:
     colour = (190, 140, 120)
     square = Image.new("RGBA", (5656, 5656), (*colour, 99))
     smaller = square.resize((4000, 4000))
-    progressive = _encode(Image.new("L", (4096, 4096), 100), "JPEG", progressive=True)
-    last_scan = progressive.rfind(b"\xff\xda")
     tiny = _plain_png(64, 64)
-    return {
-        "bomb_jpeg_scans": progressive[:-2] + progressive[last_scan:-2] * 5000 + progressive[-2:],
-        "bomb_jpeg_segments": progressive[:2] + b"\xff\xe9\0\2" * 1_000_000 + progressive[2:],
-        "bomb_png_chunks": tiny[:33] + _chunk(b"teXt", b"") * 300_000 + tiny[33:],
+    return busy_work() | {
         "bomb_png_rgba": _encode(square, "PNG", compress_level=1, exif=_exif()),
         "bomb_png_rgb": _encode(square.convert("RGB"), "PNG", compress_level=1, **costly),
         "bomb_png_costly": _encode(smaller, "PNG", compress_level=1, **costly),
@@ -80,6 +75,18 @@ def bombs() -> dict[str, bytes]:
         "bomb_webp": _encode(square.resize((4898, 4898)), "WEBP", quality=1, method=0, exif=_exif()),
         "bomb_webp_costly": _encode(smaller, "WEBP", quality=1, method=0, **costly),
         "bomb_webp_over": _encode(Image.new("RGB", (16_383, 2_000), colour), "WEBP", quality=1, method=0),
+    }
+
+
+def busy_work() -> dict[str, bytes]:
+    """Files of few pixels, or few bytes, and of very many parts."""
+    progressive = _encode(Image.new("L", (4096, 4096), 100), "JPEG", progressive=True)
+    last_scan = progressive.rfind(b"\xff\xda")
+    tiny = _plain_png(64, 64)
+    return {
+        "bomb_jpeg_scans": progressive[:-2] + progressive[last_scan:-2] * 5000 + progressive[-2:],
+        "bomb_jpeg_segments": progressive[:2] + b"\xff\xe9\0\2" * 1_000_000 + progressive[2:],
+        "bomb_png_chunks": tiny[:33] + _chunk(b"teXt", b"") * 300_000 + tiny[33:],
     }
 
 

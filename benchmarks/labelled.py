@@ -163,7 +163,8 @@ def read_labelled(
         if (path := paths[image_id]) is None:
             continue
         malignant, class_index = facts[label]
-        group = next((row[name] for name in by if row[name]), f"image {image_id}")
+        # A lesion and a patient of one number are not the same.
+        group = next((row[name] if name == by[0] else f"{name} {row[name]}" for name in by if row[name]), f"image {image_id}")
         values = {name: row[name] for name in columns}
         examples.append(LabelledImage(image_id, path, label, nodes[label], malignant, class_index, group, values))
     return LabelledSet(tuple(examples), dataset, by[0] if by else None, tuple(missing), tuple(unlabelled))

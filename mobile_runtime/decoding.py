@@ -21,7 +21,7 @@ MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 100_000_000
 MAX_FULL_PIXELS = {"JPEG": 61_000_000, "MPO": 61_000_000, "HEIC": 51_000_000, "PNG": 32_000_000, "WEBP": 24_000_000}
 """Most pixels decoded in full, by format; JPEGs beyond that must allow a reduced scale. More of them would take over 2 s or, as
-WebP, over 1 GiB. Cameras write neither PNG nor WebP."""
+WebP, over 1 GiB; HEIC takes longer, but phones write that many. Cameras write neither PNG nor WebP."""
 MAX_COSTLY_PIXELS = 16_000_000
 """The same for pictures with both alpha and a profile: converting their colours takes longest."""
 

@@ -78,6 +78,8 @@ def test_a_blank_group_column_does_not_hide_the_other(photos: Path, tmp_path: Pa
         found = read_labelled(photos, table(tmp_path, "image_id,dx,lesion_id,patient_id\n" + rows.format(patient)))
         assert found.group_column == column
         assert len(set(Truth.of(found).groups.tolist())) == groups
+    same_number = read_labelled(photos, table(tmp_path, "image_id,dx,lesion_id,patient_id\na,mel,7,\nb,nv,1,7\n"))
+    assert len(set(Truth.of(same_number).groups.tolist())) == 2
 
 
 @pytest.mark.parametrize(

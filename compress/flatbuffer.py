@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from typing import Any
 
@@ -131,7 +132,8 @@ def with_quantized_input(model: bytes) -> bytes:
 
     The graph as converted runs CAST, SUB 128, MUL 1/127.5, QUANTIZE, where several orientations of the picture are averaged
     after mirroring and stacking its bytes. A uint8 tensor of scale 1/127.5 and zero point 128 means just those values, so one
-    QUANTIZE from uint8 to int8 takes their place, bit for bit.
+    QUANTIZE from uint8 to int8 takes their place, bit for bit. It comes before the mirroring, so that all that XNNPACK can run
+    lies in one piece.
 
     Raises:
         GraphError: the graph does not begin in that way.
@@ -149,13 +151,32 @@ def with_quantized_input(model: bytes) -> bytes:
     scale = float(entry.scale[0])
     if abs(scale * 127.5 - 1) > 1e-5 or int(entry.zeroPoint[0]) != 0:
         raise GraphError(f"the first activation has scale {scale} and zero point {entry.zeroPoint[0]}, not 1/127.5 and 0")
-    for index in pixels:
-        parameters = schema.QuantizationParametersT()
-        parameters.scale, parameters.zeroPoint = [scale], [128]
-        graph.tensors[index].quantization = parameters
-    chain[3].inputs = [chain[0].inputs[0]]
-    graph.operators = [*moves, chain[3], *graph.operators[first + 4 :]]
+    parameters = schema.QuantizationParametersT()
+    parameters.scale, parameters.zeroPoint = [scale], [128]
+    graph.tensors[pixels[0]].quantization = parameters
+    quantize = chain[3]
+    if moves:
+        _quantize_first(graph, moves, quantize)
+    quantize.inputs = [pixels[0]]
+    graph.operators = [quantize, *moves, *graph.operators[first + 4 :]]
     return write(swept(tree))
+
+
+def _quantize_first(graph: Any, moves: list[Any], quantize: Any) -> None:
+    """Let a QUANTIZE that comes after `moves` of the input's bytes come before them."""
+    source = int(graph.inputs[0])
+    ahead = len(graph.tensors)
+    graph.tensors.append(copy.deepcopy(graph.tensors[source]))
+    graph.tensors[ahead].name = b"pixels_int8"
+    moved = int(quantize.outputs[0])
+    for index in [ahead, *(int(index) for op in moves for index in op.outputs)]:
+        graph.tensors[index].type = graph.tensors[moved].type
+        graph.tensors[index].quantization = copy.deepcopy(graph.tensors[moved].quantization)
+    renamed = {source: ahead, int(moves[-1].outputs[0]): moved}
+    for op in moves:
+        op.inputs = [renamed.get(int(index), int(index)) for index in op.inputs]
+        op.outputs = [renamed.get(int(index), int(index)) for index in op.outputs]
+    quantize.outputs = [ahead]
 
 
 def swept(tree: Any) -> Any:

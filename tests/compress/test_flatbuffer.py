@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, cast
+
 import numpy as np
 import pytest
+import torch
 from ai_edge_litert import schema_py_generated as schema
+from torch import nn
 
 import compress.quantization
 from compress.flatbuffer import (
@@ -17,9 +21,16 @@ from compress.flatbuffer import (
     write,
 )
 from compress.quantization import quantize
+from compress.ranges import collect_ranges
+from export.graphs import delegation
+from export.tflite import write_tflite
 from mobile_runtime.errors import SkintriageError
 from tests.compress.conftest import SmallGraph
 from tests.compress.graphs import output_of, run, tensors_of
+from train.network import turned
+
+if TYPE_CHECKING:
+    from export.deployed import DeployedNetwork
 
 HEAD = 8  # the fully connected layer before the softmax
 
@@ -147,6 +158,40 @@ def test_a_quantized_input_changes_no_output(small: SmallGraph, float_chain: byt
     assert before.keys() == after.keys() == {"probabilities", "scores"}
     for name, values in before.items():
         np.testing.assert_array_equal(after[name], values)
+
+
+@pytest.mark.parametrize("orientations", [2, 8])
+def test_a_quantized_input_is_turned_after_it(small: SmallGraph, monkeypatch: pytest.MonkeyPatch, orientations: int) -> None:
+    class Turning(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.features, self.head = small.network.features, small.network.head
+            self.register_buffer("aggregation", torch.eye(7)[:, :2])
+
+        def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+            views = (turned(pixels.permute(0, 3, 1, 2), orientations).float() - 128) / 127.5
+            embeddings = self.features(views).reshape(orientations, -1, 16).mean(0)
+            probabilities = torch.softmax(self.head(embeddings), dim=1)
+            return {"probabilities": probabilities, "scores": probabilities @ self.aggregation}
+
+    model = write_tflite(cast("DeployedNetwork", Turning()), small.images.shape[1])
+    with monkeypatch.context() as patch:
+        patch.setattr(compress.quantization, "with_quantized_input", lambda model: model)
+        bytewise = quantize(model, "static_wi8_ai8", collect_ranges(model, small.images))
+    edited = with_quantized_input(bytewise)
+
+    names = operator_names(edited)
+    assert names[0] == "QUANTIZE"
+    assert set(names[1 : names.index("PAD")]) <= {"REVERSE_V2", "CONCATENATION", "TRANSPOSE"}
+    assert names.count("CONCATENATION") == np.log2(orientations)
+    for plain_kernels in (False, True):
+        before, after = run(bytewise, small.images, plain_kernels), run(edited, small.images, plain_kernels)
+        for name, values in before.items():
+            np.testing.assert_array_equal(after[name], values)
+    if orientations == 2:  # more views are stacked in several steps, with a reversal between
+        found = delegation(edited)
+        assert found is not None
+        assert (found.partitions, found.outside) == (1, {"QUANTIZE": 1, "REVERSE_V2": 1})
 
 
 def test_the_edit_sweeps_up_after_itself(float_chain: bytes) -> None:

@@ -177,6 +177,7 @@ def fit(
         )
         if init not in ("scratch", "hub"):
             initialize(network, Path(init))
+    network.orientations = recipe.orientations  # a given one may have had another recipe; this one is stored with it
     if saved is None and is_folded(network):
         few = train[:: -(-len(train) // STATISTICS)]
         views = prepared_images(few, open_cache(examples, cache), recipe.input_size)

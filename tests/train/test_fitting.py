@@ -234,6 +234,14 @@ def test_training_starts_from_the_given_weights(quick_recipe: Recipe, few_exampl
         quick_fit(quick_recipe, few_examples, tmp_path / "none", init=str(tmp_path / "absent.safetensors"))
 
 
+def test_a_given_network_is_judged_in_the_orientations_that_it_is_stored_with(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path
+) -> None:
+    network = LesionNetwork(quick_recipe.backbone, len(quick_recipe.classes), orientations=2)
+    quick_fit(quick_recipe.model_copy(update={"epochs": 1}), few_examples, tmp_path / "run", network=network)
+    assert network.orientations == load_checkpoint(tmp_path / "run/model.safetensors")[0].orientations == 1
+
+
 def test_training_starts_from_a_released_network_as_from_any_other(
     quick_recipe: Recipe, tiny_run: TrainedRun, few_examples: list[Example], tmp_path: Path
 ) -> None:

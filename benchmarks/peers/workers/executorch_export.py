@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch_graph import load_network
+from torch_graph import load_network, with_floats_first
 
 
 def export(model: Path, scores: str, frames: Path, folder: Path) -> None:
@@ -22,7 +22,7 @@ def export(model: Path, scores: str, frames: Path, folder: Path) -> None:
 
     torch.set_num_threads(1)
     images = [torch.from_numpy(image)[None] for image in np.load(frames)]
-    exported = torch.export.export(load_network(model, scores), (images[0],))
+    exported = torch.export.export(with_floats_first(load_network(model, scores)), (images[0],))
     _lower(exported, folder / "float32.pte")
     quantizer = XNNPACKQuantizer().set_global(get_symmetric_quantization_config(is_per_channel=True))
     prepared = prepare_pt2e(exported.module(), quantizer)

@@ -86,6 +86,19 @@ def load_network(path: Path, first: str) -> fx.GraphModule:
     return fx.GraphModule(root, graph).eval()
 
 
+def with_floats_first(network: fx.GraphModule) -> fx.GraphModule:
+    """The same network, changed in place, with its bytes turned to floats before anything else.
+
+    Where views of a picture are stacked, a quantizer would observe the stacked bytes, which PyTorch cannot count.
+    """
+    pixels = next(node for node in network.graph.nodes if node.op == "placeholder")
+    with network.graph.inserting_after(pixels):
+        floats = network.graph.call_method("float", (pixels,))
+    pixels.replace_all_uses_with(floats, delete_user_cb=lambda user: user is not floats)
+    network.recompile()
+    return network
+
+
 def _plain(function: Callable[..., Any]) -> Build:
     return lambda graph, inputs, _: graph.call_function(function, tuple(inputs))
 

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from benchmarks.peers.workers.torch_graph import UnknownUseError, load_network  # noqa: E402
+from benchmarks.peers.workers.torch_graph import UnknownUseError, load_network, with_floats_first  # noqa: E402
 
 RNG = np.random.default_rng(0)
 
@@ -98,6 +98,19 @@ def test_the_network_can_be_exported(tmp_path: Path) -> None:
     pixels = torch.zeros((1, 16, 16, 3), dtype=torch.uint8)
     exported = torch.export.export(network, (pixels,)).module()
     assert torch.equal(exported(pixels)[0], network(pixels)[0])
+
+
+def test_floats_first_leaves_no_other_use_of_the_bytes(tmp_path: Path) -> None:
+    stacked = [
+        helper.make_node("Concat", ["pixels", "pixels"], ["both"], axis=0),
+        helper.make_node("Cast", ["both"], ["cast"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["cast", "space"], ["out"], keepdims=0),
+    ]
+    path = write(tmp_path / "net.onnx", stacked, {"space": np.array([1, 2], np.int64)}, ["out"])
+    pixels = torch.from_numpy(RNG.integers(0, 256, (1, 16, 16, 3), dtype=np.uint8))
+    plain, floated = load_network(path, "out"), with_floats_first(load_network(path, "out"))
+    torch.testing.assert_close(floated(pixels), plain(pixels))
+    assert [node.target for node in floated.graph.nodes if "pixels" in map(str, node.args)] == ["float"]
 
 
 @pytest.mark.parametrize(

@@ -108,7 +108,7 @@ def decisions_section(report: DecisionsReport) -> Section:
             )
             for name, group in [(name, grouping.groups[name]) for name in dict.fromkeys([*named_first, *grouping.groups])]
         ]
-        gaps = [grouping.gaps[name] for name in ("sensitivity", "specificity", "auc_malignancy")]
+        gaps = [grouping.gaps.get(name) for name in ("sensitivity", "specificity", "auc_malignancy")]
         cells = [change_cell(gap.difference) if gap else (wording.NONE, "") for gap in gaps]
         worst = [
             (value, f"{small}; worst: {gap.worst}" if gap else small) for (value, small), gap in zip(cells, gaps, strict=True)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import Field
+
 from benchmarks.environment import Environment
 from benchmarks.results import DatasetFacts, Part
 from benchmarks.statistics import Gap
@@ -138,9 +140,9 @@ class DecisionsReport(Part):
     dataset: DatasetFacts
     verdicts: dict[str, dict[str, int]]
     outcomes: dict[Literal["set_aside", "referred"], Outcomes] | None
-    decision_curve: list[NetBenefit]
+    decision_curve: list[NetBenefit] = Field(min_length=1)
     coverage: dict[str, list[CoveragePoint]]
-    diagnoses: dict[str, Diagnosis]
+    diagnoses: dict[str, Diagnosis] = Field(min_length=1)
     subgroups: dict[str, Subgrouping]
     notes: list[str]
     environment: Environment

@@ -22,7 +22,7 @@ class StageReplay(Part):
             wrong decisions for `decision`; None where something had another shape or kind.
     """
 
-    checks: int
+    checks: int = Field(ge=1)
     met: int
     largest: float | None
 
@@ -36,7 +36,7 @@ class GoldenReplay(Part):
     """
 
     passed: bool
-    stages: dict[Stage, StageReplay]
+    stages: dict[Stage, StageReplay] = Field(min_length=1)
     failures: list[str]
     not_run: dict[str, str] = Field(default_factory=dict)
 
@@ -55,7 +55,7 @@ class BitComparison(Part):
     kernels: str
     images: int
     bit_equal_images: int
-    values: int
+    values: int = Field(ge=1)
     bit_equal_values: int
     largest_differences: dict[str, float]
 
@@ -110,7 +110,7 @@ class PageScores(Part):
             decodes otherwise is part of it.
     """
 
-    pictures: int
+    pictures: int = Field(ge=1)
     scored: int
     same_decision: int
     largest_score_difference: float

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from benchmarks.environment import Environment
 from benchmarks.statistics import Gap, Outcome
@@ -183,7 +183,7 @@ class DriftReport(Part):
 class Percentiles(Part):
     """Times of repeated runs in milliseconds."""
 
-    p50: float
+    p50: float = Field(gt=0)
     p90: float
     p99: float
     minimum: float
@@ -272,7 +272,7 @@ class LatencyReport(Part):
     bundle: str
     image: ImageFacts
     sampling: Sampling
-    runs: list[LatencyRun]
+    runs: list[LatencyRun] = Field(min_length=1)
     not_run: dict[str, str]
     notes: list[str]
     environment: Environment

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import model_validator
+
 from benchmarks.environment import Environment
 from benchmarks.results import DatasetFacts, Part
 from benchmarks.statistics import Gap
@@ -33,6 +35,12 @@ class Corrupted(Part):
     about: str
     strengths: list[float]
     severities: list[Condition]
+
+    @model_validator(mode="after")
+    def _one_strength_each(self) -> Corrupted:
+        if not self.strengths or len(self.strengths) != len(self.severities):
+            raise ValueError(f"{len(self.strengths)} strengths for {len(self.severities)} severities")
+        return self
 
 
 class GoldenCheck(Part):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator
+from contextlib import suppress
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -96,6 +98,30 @@ def test_every_figure_has_what_it_rests_on(kind: str) -> None:
     for name, figure in figures.items():
         assert name.startswith(f"{kind}.") and (figure.n is not None or name.endswith(("size_mb", "caught_by_golden")))
         assert figure.low is None or figure.low <= figure.value
+
+
+def emptied(part: Any) -> Iterator[Any]:
+    """Copies of a document, each with one of its lists, objects or numbers empty or zero."""
+    if isinstance(part, dict | list):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part[:1]):
+            for other in emptied(value):
+                copy: Any = part.copy()
+                copy[key] = other
+                yield copy
+        yield type(part)()
+    elif isinstance(part, int | float) and not isinstance(part, bool):
+        yield 0
+
+
+@pytest.mark.parametrize("kind", MAKERS)
+def test_a_result_with_a_part_emptied_is_shown_or_refused_in_words(kind: str, tmp_path: Path) -> None:
+    file = tmp_path / "r.json"
+    shown = 0
+    for document in emptied(MAKERS[kind]()):
+        file.write_text(json.dumps(document), encoding="utf-8")
+        with suppress(DataError):
+            shown += bool(render([read_result(file)]))
+    assert shown
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +16,7 @@ from typer.testing import CliRunner
 from export.commands import app
 from export.errors import ExportError
 from mobile_runtime import Bundle, CaptureError, Decision, TriagePipeline, synthetic
+from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -121,6 +126,18 @@ def test_a_bundle_is_not_put_where_something_else_is(tiny_release: Path, tiny_bu
     assert isinstance(found.exception, ExportError), found.exception
     assert "something else than a bundle" in str(found.exception)
     assert [file.name for file in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+def test_an_export_that_is_ended_leaves_nothing(tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    words = ["rebuild", "--release", str(tiny_release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "bundle")]
+    command = [sys.executable, "-m", "export", *words]
+    with subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None and not list(tmp_path.iterdir()):
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=120) == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_export_stops_at_a_variant_that_is_off(tiny_run: object, tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:

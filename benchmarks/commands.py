@@ -118,6 +118,8 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write stored results as one page without scripts or network, and their figures as one JSON."""
+    if file.is_dir():
+        raise DataError(f"{file}: a folder; give the HTML file to write")
     beside = file.with_suffix(".json")
     if file.suffix == ".json" or beside.resolve() in {path.resolve() for path in results}:
         raise DataError(f"{file}: its figures would go to {beside}, in the place of something else; give another --out")

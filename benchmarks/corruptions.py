@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from benchmarks.capture_scenes import encode
 from mobile_runtime.capture import acquire
+from mobile_runtime.quality import luma
 
 Pixels = npt.NDArray[np.uint8]
 SEVERITIES = (1, 2, 3, 4, 5)
@@ -44,6 +45,12 @@ def flatten(image: Pixels, share: float) -> Pixels:
     """Keep a share of the contrast around the mean colour."""
     mean = image.mean(axis=(0, 1), keepdims=True)
     return _levels(mean + (image - mean) * share)
+
+
+def fade(image: Pixels, share: float) -> Pixels:
+    """Lose a share of the colour: 1 leaves greys of the same luma."""
+    grey = luma(image)[..., None]
+    return _levels(image + (grey - image) * share)
 
 
 def blend(image: Pixels, mask: npt.NDArray[np.floating], colour: npt.ArrayLike) -> Pixels:
@@ -173,6 +180,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "brightness": Corruption("under- or overexposed; factor - 1", (0.1, 0.2, 0.35, 0.5, 0.75), _light),
     "contrast": Corruption("haze; contrast left", (0.85, 0.7, 0.55, 0.4, 0.25), _contrast),
     "white_balance": Corruption("too warm or too cold; factor - 1", (0.04, 0.08, 0.13, 0.2, 0.3), _white_balance),
+    "fading": Corruption("pale colours; share lost", (0.1, 0.25, 0.5, 0.75, 1), lambda x, s, _: fade(x, s)),
     "hair": Corruption("hairs; number", (3, 7, 13, 22, 35), _hair),
     "ruler_marks": Corruption("ruler at one edge; length, share of the side", (0.04, 0.07, 0.11, 0.16, 0.22), _ruler),
     "ink_marks": Corruption("surgeon's marks around; radius, share of the side", (0.02, 0.035, 0.05, 0.07, 0.1), _ink),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from benchmarks.environment import Environment
 from benchmarks.results import DatasetFacts, Part
@@ -140,9 +140,15 @@ class DecisionsReport(Part):
     dataset: DatasetFacts
     verdicts: dict[str, dict[str, int]]
     outcomes: dict[Literal["set_aside", "referred"], Outcomes] | None
-    decision_curve: list[NetBenefit] = Field(min_length=1)
+    decision_curve: list[NetBenefit]
     coverage: dict[str, list[CoveragePoint]]
     diagnoses: dict[str, Diagnosis] = Field(min_length=1)
     subgroups: dict[str, Subgrouping]
     notes: list[str]
     environment: Environment
+
+    @model_validator(mode="after")
+    def _whole(self) -> DecisionsReport:
+        if self.outcomes is not None and not self.decision_curve:
+            raise ValueError("outcomes without a decision curve")
+        return self

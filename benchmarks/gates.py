@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 from benchmarks import not_skin
-from benchmarks.corruptions import SEVERITIES, Pixels, blend, blur, expose, flatten, lighten, warp
+from benchmarks.corruptions import SEVERITIES, Pixels, blend, blur, expose, fade, flatten, lighten, warp
 from benchmarks.decision_results import CoveragePoint
 from benchmarks.decisions import coverage_curve
 from benchmarks.gates_results import Flips
@@ -48,6 +48,7 @@ FAULTS: dict[str, Callable[[Pixels, float, np.random.Generator], Pixels]] = {
     "clipped": lambda image, level, _: expose(image, 1 + 2.2 * level),
     "glare": _glare,
     "no lesion": lambda image, level, _: flatten(image, 1 - 0.97 * level),
+    "no colour": lambda image, level, _: fade(image, level),
 }
 """Degradations of a prepared image [S, S, 3]; level 0..1."""
 
@@ -136,7 +137,7 @@ def measure_gates(
     images = labelled.images
     prepared = [pipeline.prepare(square) for square in squares]
     limits = pipeline.manifest.quality
-    reasons = [judge(image, limits).reasons for image in prepared]
+    reasons = [judge(image, limits, len(square)).reasons for image, square in zip(prepared, squares, strict=True)]
     clean = sum(not found for found in reasons)
     caught = {
         name: [
@@ -149,7 +150,7 @@ def measure_gates(
         for name, fault in FAULTS.items()
     }
     advance(len(images))
-    verdicts = [pipeline.assess_prepared(image) for image in prepared]
+    verdicts = [pipeline.assess_prepared(image, len(square)) for image, square in zip(prepared, squares, strict=True)]
     abstained = sum(v.decision is Decision.ABSTAIN for v in verdicts)
     strange, refused = _not_skin(pipeline, drawings)
     return {

@@ -16,8 +16,9 @@ from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
-GROUP_COLUMNS = ("patient_id", "lesion_id")
-"""Columns that say which images belong together, the widest first: images of one patient are not independent either."""
+GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
+"""Columns that say which images belong together, the widest first: images of one patient are not independent either. `group`
+is what `python -m train data select` writes."""
 _SHOWN = 5
 
 
@@ -122,7 +123,7 @@ def read_labelled(
         image_column: column of ids: a file name, with or without extension, or a path relative to `images`.
         label_column: column of labels.
         dataset: label map in the taxonomy.
-        group_column: column of lesion or patient ids; None takes patient_id or lesion_id, row by row, where there is one.
+        group_column: column of lesion or patient ids; None takes patient_id, lesion_id or group, row by row, if there.
         columns: further columns to keep, as `LabelledImage.values`.
         classes: the model's C classes, as taxonomy nodes.
         allow_missing: let rows without an image pass; they are listed in `missing`.

@@ -39,7 +39,9 @@ LabelColumnOption = Annotated[str, typer.Option("--label-column", help="CSV colu
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Label map in the taxonomy.")]
 GroupColumnOption = Annotated[
     Optional[str],
-    typer.Option("--group-column", help="CSV column of lesions or patients; patient_id or lesion_id if left out and there."),
+    typer.Option(
+        "--group-column", help="CSV column of lesions or patients; patient_id, lesion_id or group if left out and there."
+    ),
 ]
 AllowMissingOption = Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an image.")]
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.", min=0)]

@@ -136,7 +136,7 @@ def robustness(figures: Mapping[str, Figure], variant: str) -> str:
         [f"malignancy AUC change under {name.replace('_', ' ')}, severity 3 of 5", _interval(third[name])] for name in worst
     ]
     rows.append(["mistakes in a port's pipeline that the golden vectors catch", f"{sum(caught):.0f} of {len(caught)}"])
-    return table(["robustness on HAM10000: the three worst of 14 kinds of damage", ""], rows)
+    return table([f"robustness on HAM10000: the three worst of {len(third)} kinds of damage", ""], rows)
 
 
 def speed(figures: Mapping[str, Figure], variant: str) -> str:

@@ -115,6 +115,8 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     """
     if len(bundles := sorted({result.bundle for result in results})) != 1:
         raise DataError(f"results of different bundles: {', '.join(bundles)}; judge one bundle at a time")
+    if bundles[0] in {result.bundle for result in baseline}:
+        raise DataError(f"the baseline is of the same bundle, {bundles[0]}; give the results of the release before")
     new, old = _by_subject(results), _by_subject(baseline)
     for subject in new.keys() & old.keys():
         refuse_incomparable(new[subject], old[subject])
@@ -134,6 +136,7 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     }
     checks = [check for limit in limits.limits for check in _judge(limit, figures, before, bool(baseline), thin)]
     checks += [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
+    checks += [check for result in results if isinstance(result, OnImages) for check in _all_read(result)]
     return GateReport(bundle=bundles[0], ship=not {"failed", "too few"} & {check.outcome for check in checks}, checks=checks)
 
 
@@ -181,6 +184,15 @@ def _default_measured(report: DriftReport) -> list[Check]:
     return [
         Check(figure=f"drift.{report.dataset.name}.{name}", outcome="failed", said=f"{name}, the default, not measured: {why}")
     ]
+
+
+def _all_read(result: OnImages) -> list[Check]:
+    """A failed check where images could not be read: their scores might have been the worse ones."""
+    if not (unread := result.dataset.unreadable):
+        return []
+    name = f"{result.kind}.{result.dataset.name}"
+    said = f"{name}: {len(unread)} images could not be read, first {unread[0].image}; mend them or take their rows out"
+    return [Check(figure=name, outcome="failed", said=said)]
 
 
 def _judge(

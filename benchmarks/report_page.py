@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
@@ -11,6 +12,7 @@ from benchmarks.pages import template
 from benchmarks.report_sections import section_of
 from benchmarks.results import DatasetFacts, Part
 from benchmarks.stored import Result
+from mobile_runtime.errors import DataError
 
 
 class ReportSource(Part):
@@ -32,7 +34,11 @@ class ReportDocument(Part):
 
 
 def document(results: Sequence[Result]) -> ReportDocument:
-    """The report for machines."""
+    """The report for machines.
+
+    Raises:
+        DataError: two results have figures of one name.
+    """
     sources = [
         ReportSource(
             kind=result.kind,
@@ -42,7 +48,13 @@ def document(results: Sequence[Result]) -> ReportDocument:
         )
         for result in results
     ]
-    return ReportDocument(sources=sources, figures={n: f for result in results for n, f in figures_of(result).items()})
+    named = [(name, figure) for result in results for name, figure in figures_of(result).items()]
+    if doubled := [name for name, count in Counter(name for name, _ in named).items() if count > 1]:
+        raise DataError(
+            f"{len(doubled)} figures are in several of the results, first {doubled[0]}; report one bundle, and each of its "
+            "measurements once"
+        )
+    return ReportDocument(sources=sources, figures=dict(named))
 
 
 def render(results: Sequence[Result]) -> str:

@@ -21,7 +21,7 @@ from train.fitting import fit
 from train.network import LesionNetwork, compile_backbone
 from train.objective import marginal_loss, mixture
 from train.recipe import Recipe
-from train.splits import Split
+from train.splits import Split, refuse_seen, split_examples
 
 RECIPES = Path(__file__).parent / "recipes"
 NOTE = "distillation.json"
@@ -210,9 +210,13 @@ def distil(
         "student", and "control" if asked for -> path of its `model.safetensors`.
 
     Raises:
-        DataError: as `load_teachers` and `fit`, a start that has other classes, or a folder begun with other teachers.
+        DataError: as `load_teachers` and `fit`, a start that has other classes, a folder begun with other teachers, or a
+            network whose `splits.csv` says that it was trained on what is for validation or test here.
     """
     ensemble = load_teachers(teachers, recipe)
+    split = split or split_examples(examples, recipe.split)
+    for checkpoint in [*teachers, *([student] if student else [])]:
+        refuse_seen(checkpoint, split)
     if compiled:
         for one in ensemble:
             compile_backbone(one)

@@ -29,7 +29,7 @@ from train.loading import prepared_images
 from train.network import LesionNetwork
 from train.objective import Objective
 from train.recipe import Recipe
-from train.splits import Split
+from train.splits import Split, refuse_seen
 
 
 class QatRecipe(StudentRecipe):
@@ -115,10 +115,13 @@ def finetune(
         Path of `model.safetensors`, weights on the int8 grid.
 
     Raises:
-        DataError: as `load_teachers` and `fit`, a network without known int8 arithmetic, or a folder begun with others.
+        DataError: as `load_teachers` and `fit`, a network without known int8 arithmetic, a folder begun with others, or
+            teachers that were trained on what is for validation or test here.
     """
     network, theirs = load_checkpoint(start)
     plan = adapt(recipe, theirs)
+    for checkpoint in teachers or [start]:
+        refuse_seen(checkpoint, split)
     chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], plan.calibration_images, plan.seed)
     images = prepared_images(chosen, open_cache(examples, cache), plan.input_size)
     torch.manual_seed(plan.seed)  # the projections' first weights

@@ -27,10 +27,8 @@ from mobile_runtime.manifest import Variant
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Columns, read_table
 from train.metrics import truths
-from train.tables import read_frame
+from train.tables import GROUP_COLUMNS, read_frame
 
-GROUPS = ("patient_id", "lesion_id")
-"""Columns of what may have several images."""
 REFERENCES = ("float32", "float32_onnx")
 Advance = Callable[[str], None]
 
@@ -123,7 +121,7 @@ def golden_set(bundle: Bundle) -> ImageSet:
 
 
 def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, dataset: str) -> ImageSet:
-    """A folder of images, sub-folders included, and a CSV of labels. Without a group column, one of `GROUPS` is taken, if any.
+    """A folder of images, sub-folders included, and a CSV of labels. Without a group column, one of `GROUP_COLUMNS` counts.
 
     Raises:
         DataError: a column, file or image is missing, or an image is named twice; see `train.datasets.read_table`.
@@ -134,7 +132,7 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     folders = [images, *sorted(path for path in images.rglob("*") if path.is_dir())]
     if columns.group is None:
         frame = read_frame(labels)
-        columns = replace(columns, group=next((name for name in GROUPS if name in frame and frame[name].any()), None))
+        columns = replace(columns, group=next((name for name in GROUP_COLUMNS if name in frame and frame[name].any()), None))
     examples = read_table(labels, folders, dataset, columns, taxonomy)
     if doubled := [path.name for path, count in Counter(example.path for example in examples).items() if count > 1]:
         raise DataError(f"{labels}: several rows name {', '.join(doubled[:5])}; keep one row each")

@@ -122,7 +122,8 @@ def check(
     image_column: Annotated[str, typer.Option(help="CSV column of file names; extension optional.")] = "image_id",
     label_column: Annotated[str, typer.Option(help="CSV column of labels.")] = "dx",
     group_column: Annotated[
-        Optional[str], typer.Option(help="CSV column of lesions or patients; patient_id or lesion_id where there is one.")
+        Optional[str],
+        typer.Option(help="CSV column of lesions or patients; patient_id, lesion_id or group where there is one."),
     ] = None,
     dataset: Annotated[str, typer.Option(help="Label map in the taxonomy.")] = "ham10000",
     variant: Annotated[

@@ -94,7 +94,7 @@ def _scale(
 
 def _wrapped(pen: ImageDraw.ImageDraw, text: str, font: ImageFont.ImageFont | ImageFont.FreeTypeFont, width: int) -> list[str]:
     lines, line = [], ""
-    for word in text.split(" "):
+    for word in text.split():
         longer = f"{line} {word}".strip()
         if line and pen.textlength(longer, font=font) > width:
             lines.append(line)

@@ -105,7 +105,7 @@ def _of_file(file: Path, name: str) -> Iterator[Item]:
 def _stamped(name: str, file: Path) -> Item:
     try:
         stat = file.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: a zero in the name
         return Item(name, os.path.abspath(file), None, None)
     return Item(name, os.path.abspath(file), stat.st_size, stat.st_mtime_ns)
 
@@ -115,8 +115,14 @@ def _of_shard(file: Path, name: str) -> Iterator[Item]:
         changed = file.stat().st_mtime_ns
         with tarfile.open(file, "r:") as shard:
             for member in shard:
-                hidden = Path(member.name).name.startswith(".")
-                if member.isreg() and not hidden and member.name.lower().endswith(EXTENSIONS):
+                if Path(member.name).name.startswith(".") or not member.name.lower().endswith(EXTENSIONS):
+                    continue
+                if member.islnk() or member.issym():
+                    raise DataError(
+                        f"{file}: {member.name} is a link to {member.linkname}; pack the files themselves "
+                        "(tar --dereference --hard-dereference)"
+                    )
+                if member.isreg():
                     yield Item(f"{name}/{member.name}", os.path.abspath(file), member.size, changed, member.offset_data)
     except (OSError, tarfile.TarError) as error:
         raise DataError(f"{file}: not a whole uncompressed tar file ({error}); unpack or copy it again") from error

@@ -55,6 +55,7 @@ def columns(pipeline: TriagePipeline) -> Any:
             *(("malignancy", single), ("cancer", single), ("outlier", single)),
             *((f"p_{spec.label}", single) for spec in pipeline.manifest.classes),
             *(("sharpness", double), ("brightness", double), ("clipped", double), ("glare", double), ("contrast", double)),
+            ("colour", double),
             *(("region_px", pa.int32()), ("reasons", pa.list_(text))),
             *(("operating_point", text), ("threshold", double), ("variant", text), ("engine", text), ("bundle", text)),
         ]
@@ -64,12 +65,18 @@ def columns(pipeline: TriagePipeline) -> Any:
 def row_of(item: Item, pipeline: TriagePipeline) -> dict[str, Any]:
     """The result of one image: a verdict, or why there is none."""
     code, undecodable, _ = ERROR_CODES
+    named = _as_text(item.image)
     try:
         data = item.read()
         code = undecodable
-        return {"image": item.image, **_verdict(pipeline.assess(data))}
+        return {"image": named, **_verdict(pipeline.assess(data))}
     except CaptureError as error:
-        return {"image": item.image, "error_code": code, "error": str(error)}
+        return {"image": named, "error_code": code, "error": _as_text(str(error))}
+
+
+def _as_text(name: str) -> str:
+    """A file name may hold bytes that are no text; Parquet has text alone, so they become escapes."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def _verdict(assessment: Assessment) -> dict[str, Any]:
@@ -128,7 +135,7 @@ class Worker:
             for index, item in enumerate(items_from(task["items"])):
                 if deaths[index] >= DEATHS:
                     error = f"{deaths[index]} processes died over it; look at it by itself"
-                    rows.append({"image": item.image, "error_code": ERROR_CODES[2], "error": error})
+                    rows.append({"image": _as_text(item.image), "error_code": ERROR_CODES[2], "error": error})
                     continue
                 note.write(f"{index} ")
                 note.flush()

@@ -96,7 +96,7 @@ class Bundle:
         Raises:
             BundleError: there is no such variant.
         """
-        chosen = name or self.manifest.default_variant
+        chosen = self.manifest.default_variant if name is None else name
         if chosen not in self.variants:
             more = "; `make bundle` writes the others to dist/bundle" if self.path == DEFAULT_BUNDLE else ""
             raise BundleError(f"{self.path}: no variant {chosen!r}; there are {', '.join(self.variants)}{more}")

@@ -76,9 +76,9 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
 
     Frames that must be retaken or are outliers do not count; when fewer than half are left the burst is what most of the
     others are. The score is the median, which one bad frame cannot move far. Where it is below the threshold, but more than
-    a quarter of the frames are not, or one of these reaches `ALARM`, the burst is to be retaken: that frame may be the one that
-    shows the lesion well, and such frames must never add up to a reassurance. A median at or above the threshold is referred
-    whatever the rest say.
+    a quarter of the frames that count are not, or any frame with a score, be it an outlier, reaches `ALARM`, the burst is to be
+    retaken: that frame may be the one that shows the lesion well, and such frames must never add up to a reassurance. A median
+    at or above the threshold is referred whatever the rest say.
     """
     scored = [f for f in frames if is_usable(f)]
     if len(scored) < MIN_USABLE_SHARE * len(frames) or not scored:
@@ -94,7 +94,8 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     if middle >= threshold:
         verdict = Decision.REFER
     else:
-        agreed = 1 - agreement <= MAX_DISSENT and values.max() < max(threshold, ALARM)
+        loudest = max(f.malignancy for f in frames if f.malignancy is not None)  # of frames that abstain, too
+        agreed = 1 - agreement <= MAX_DISSENT and loudest < max(threshold, ALARM)
         verdict = Decision.LOW_CONCERN if agreed else Decision.RETAKE
     retake = verdict is Decision.RETAKE
     agreeing = round(agreement * len(scored))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 import webbrowser
@@ -21,7 +22,7 @@ from mobile_runtime.bundle import SIGNATURE, Bundle
 from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.display import agreement, forget, print_replay, show
-from mobile_runtime.errors import CaptureError
+from mobile_runtime.errors import BundleError, CaptureError
 from mobile_runtime.files import sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
 from mobile_runtime.pipeline import TriagePipeline
@@ -107,6 +108,7 @@ def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool)
     err.print(escape(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C"), soft_wrap=True)
     for photo, stamp in arrivals(watched, folder):
         document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
+        verdict_path(photo, folder).unlink(missing_ok=True)  # of an earlier photograph of this name
         try:
             document |= _assess_one(pipeline, photo, photo.name, folder, photo.name, quiet=as_json).to_dict()
         except CaptureError as error:
@@ -116,8 +118,7 @@ def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool)
             document["error"] = str(error)
         write_json(verdict_path(photo, folder), document)
         if as_json:
-            line = json.dumps(document, sort_keys=True, ensure_ascii=False, allow_nan=False)
-            sys.stdout.write(line.encode("utf-8", "backslashreplace").decode("utf-8") + "\n")
+            sys.stdout.write(json.dumps(document, sort_keys=True, allow_nan=False) + "\n")
             sys.stdout.flush()
 
 
@@ -126,7 +127,7 @@ def demo(
     image: Annotated[Optional[Path], typer.Option(help="Your own photograph instead of synthetic lesions.")] = None,
     folder: Annotated[Path, typer.Option("--out", help="Where the annotated pictures go.")] = Path("demo"),
     bundle: BundleOption = None,
-    seed: Annotated[int, typer.Option(help="Seed of the synthetic lesions.")] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the synthetic lesions.")] = 5,
     as_json: JsonOption = False,
 ) -> None:
     """Show the runtime at work on synthetic lesions, drawn here and labelled as such, or on your own photograph."""
@@ -186,7 +187,9 @@ def verify(
     The exit status is 2 when the bundle is not intact and 1 when a golden vector is not met, or the
     default variant was not run (Core ML's needs a Mac).
     """
-    loaded = Bundle.load(folder or bundle, key=key)
+    if folder is not None and bundle is not None:
+        raise BundleError(f"two bundles are named, {folder!r} and {bundle!r}; give one")
+    loaded = Bundle.load(bundle if folder is None else folder, key=key)
     for variant in loaded.variants.values():
         if variant.runtime != "coreml":
             loaded.model_bytes(variant)
@@ -244,8 +247,13 @@ def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | N
 def _assess_one(
     pipeline: TriagePipeline, image: ImageInput, title: str, folder: Path | None, stem: str, quiet: bool
 ) -> Assessment:
-    forget(folder, stem)
-    captured = normalize(image, pipeline.input_size)
-    assessment = pipeline.assess_prepared(captured.image, captured.region_px)
-    show(pipeline, assessment, captured.image, title, folder, stem, quiet)
+    try:
+        forget(folder, stem)
+        captured = normalize(image, pipeline.input_size)
+        assessment = pipeline.assess_prepared(captured.image, captured.region_px)
+        show(pipeline, assessment, captured.image, title, folder, stem, quiet)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+        raise CaptureError(f"{title}: there is no room behind this name for .verdict.png; shorten it") from None
     return assessment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -25,9 +26,8 @@ EXTRAS = {"train": "train", "compress": "export", "export": "export", "benchmark
 
 def print_json(document: Any) -> None:
     """Write JSON to standard output and nothing else."""
-    text = json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
-    # A file name may hold bytes that are no text; as escapes they do not end the whole answer.
-    sys.stdout.write(text.encode("utf-8", "backslashreplace").decode("utf-8"))
+    # ASCII: a file name may hold what the terminal's encoding, or any, has no character for.
+    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n")
 
 
 def print_error(message: object) -> None:
@@ -84,6 +84,9 @@ def run(package: str, arguments: list[str] | None = None, prog_name: str | None 
 
 def guard(command: Any) -> None:
     """Call a command and turn typed errors into one line and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a file name must not end a batch
     try:
         command()
     except SkintriageError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import io
+import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -218,11 +219,15 @@ def _ends_unwritten(image: Image.Image) -> bool:
 
 
 def _is_cut_webp(image: Image.Image, data: bytes, name: str) -> bool:
-    rows = rows_of_zeros(data, name)
-    if rows == 0:
+    rows, anywhere = rows_of_zeros(data, name)
+    if rows == anywhere == 0:
         return False
-    bottom = image.crop((0, max(0, image.height - rows), image.width, image.height)).convert("RGB")
-    return bool(np.ptp(np.asarray(bottom), (0, 1)).max() > _FLAT)
+    pixels = np.asarray(image.convert("RGB"))
+    if rows and np.ptp(pixels[-rows:], (0, 1)).max() > _FLAT:
+        return True
+    flat = np.ptp(pixels, 1).max(1) <= _FLAT
+    longest = max((sum(1 for _ in run) for same, run in itertools.groupby(flat) if same), default=0)
+    return longest < anywhere
 
 
 def _open_heic(data: bytes, name: str) -> Image.Image:

@@ -13,11 +13,15 @@ from pathlib import Path
 from typing import Any
 
 
+def _beside(path: Path) -> str:
+    return f".{path.name[:32]}."  # a name of nearly the greatest length has no room for more
+
+
 @contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well it replaces `path`, else it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=_beside(path), dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -32,13 +36,13 @@ def write_atomically(path: Path) -> Iterator[Path]:
 def build_folder(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside `path`; when the block ends well it replaces `path`, else it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+    temporary = Path(tempfile.mkdtemp(prefix=_beside(path), dir=path.parent))
     try:
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
             # Aside first, so that being killed between the two leaves one of them.
-            old = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
+            old = Path(tempfile.mkdtemp(prefix=_beside(path), dir=path.parent))
             path.rename(old / path.name)
             temporary.rename(path)
             shutil.rmtree(old, ignore_errors=True)

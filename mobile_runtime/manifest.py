@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 OPERATING_POINTS = ("rule_out", "balanced", "rule_in")
 Runtime = Literal["litert", "onnx", "coreml"]
 
@@ -84,6 +84,7 @@ class QualityLimits(_Part):
     clipped_max: float
     glare_max: float
     contrast_min: float
+    colour_min: float
     region_px_min: int
     dataset: str
     false_retakes: Estimate | None = None

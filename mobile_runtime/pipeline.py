@@ -61,7 +61,7 @@ class TriagePipeline:
         self.bundle = bundle if isinstance(bundle, Bundle) else Bundle.load(bundle)
         self.manifest = self.bundle.manifest
         self.variant = self.bundle.variant(variant)
-        self.operating_point = operating_point or self.manifest.default_operating_point
+        self.operating_point = self.manifest.default_operating_point if operating_point is None else operating_point
         self.point = decision.operating_point(self.variant, self.operating_point)
         self.engine = open_engine(self.bundle, self.variant, threads)
 

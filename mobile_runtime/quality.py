@@ -20,6 +20,7 @@ ADVICE = {
     "glare": "There is glare on the skin. Tilt the phone, or turn the flash off.",
     "blurred": "The picture is not sharp. Hold still, tap to focus on the spot, and take it again.",
     "uniform": "No spot can be made out. Bring the spot to the middle of the frame.",
+    "colourless": "The picture has hardly any colour. Turn black-and-white modes and filters off, and take it again.",
 }
 """Reason code -> advice to show. Codes are stable."""
 
@@ -40,6 +41,8 @@ class Quality:
         clipped: share of pixels whose three channels are all >= 250, 0..1.
         glare: share of pixels that are near white and at least 48 levels above the mean luma, 0..1.
         contrast: standard deviation of the mean luma of 8 x 8 blocks, 0..1.
+        colour: mean difference of a pixel's highest and lowest channel, 0..1; 0 is a grey picture, of which a model that judges
+            colours must not say anything.
         region_px: side of the square that was resampled, in pixels of the source; None if unknown.
         reasons: codes of `ADVICE` for each limit that is not kept; empty for a good image.
     """
@@ -49,6 +52,7 @@ class Quality:
     clipped: float
     glare: float
     contrast: float
+    colour: float
     region_px: int | None = None
     reasons: tuple[str, ...] = ()
 
@@ -95,6 +99,7 @@ def measure(image: npt.NDArray[np.uint8]) -> Quality:
         clipped=int((low >= _WHITE).sum()) / y.size,
         glare=int(bright.sum()) / y.size,
         contrast=_deviation(blocks) / (255.0 * _BLOCK * _BLOCK),
+        colour=int((high - low).sum()) / (255.0 * y.size),
     )
 
 
@@ -115,5 +120,6 @@ def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | 
         "glare": figures.glare > limits.glare_max,
         "blurred": figures.sharpness < limits.sharpness_min,
         "uniform": figures.contrast < limits.contrast_min,
+        "colourless": figures.colour < limits.colour_min,
     }
     return replace(figures, region_px=region_px, reasons=tuple(code for code, found in faults.items() if found))

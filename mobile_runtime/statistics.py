@@ -48,14 +48,15 @@ class Measure:
         """The value with its normal 95 % interval, clipped to 0..1.
 
         At 0 or 1 the variance is zero and would claim certainty: Wilson's interval for `support` trials stands in.
-        With fewer than two examples of a class nothing is known about the variance and the interval is 0..1.
+        With fewer than two examples of a class, or scores that are all alike, nothing is known about the variance and the
+        interval is 0..1.
         """
         low, high = 0.0, 1.0
         if self.support >= 2 and self.value in (0.0, 1.0):
             bound = wilson(round(self.value * self.support), self.support)
             assert bound is not None
             low, high = bound.low, bound.high
-        elif self.support >= 2:
+        elif self.support >= 2 and self.influence.any():
             half = Z95 * math.sqrt(self.variance(groups))
             low, high = max(0.0, self.value - half), min(1.0, self.value + half)
         return Estimate(value=self.value, low=low, high=high, n=len(self.influence))
@@ -105,7 +106,11 @@ def mean_of(measures: Sequence[Measure]) -> Measure:
 
 
 def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
-    """Mean of the recalls of the classes present ("accuracy" in Esteva et al. 2017); both arrays are int [N]."""
+    """Mean of the recalls of the classes present ("accuracy" in Esteva et al. 2017); both arrays are int [N].
+
+    A recall of 0 or 1 shows no spread and would claim certainty, most wrongly where examples are few: the far end of Wilson's
+    interval stands in.
+    """
     classes = np.unique(truth)
     if not len(classes):
         return None
@@ -115,6 +120,9 @@ def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
         count = int(members.sum())
         recall = float((predicted[members] == index).mean())
         influence = np.where(members, ((predicted == index) - recall) / math.sqrt(max(1, count * (count - 1))), 0.0)
+        if recall in (0.0, 1.0):
+            low, high = wilson_bounds(recall, count)
+            influence = np.where(members, (high - low) / Z95 / math.sqrt(count), 0.0)
         recalls.append(Measure(recall, influence, count))
     return mean_of(recalls)
 

@@ -25,6 +25,7 @@ MAX_ZEROS = 32
 _FLAT_BITS = 160
 """What a macroblock without detail takes at most; 134 were measured, beside much detail at the best quality."""
 EVERY_ROW = 2**14
+_ZEROS = re.compile(rb"\0{%d,}" % (MAX_ZEROS + 1))
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 _STANDALONE = {0xD8, 0xD9}
 _END, _SCAN, _TABLES, _SEQUENTIAL = 0xD9, 0xDA, 0xC4, {0xC0, 0xC1}
@@ -57,6 +58,8 @@ def _check_jpeg(data: bytes, name: str) -> None:
         if telling and _has_hole(data, position, marker.start() if marker else len(data)):
             raise CaptureError(f"{name}: a part of it is missing; copy or take it again")
         telling = False
+        if marker is None and scans:
+            raise CaptureError(f"{name}: its end is missing; copy or take it again")
         if marker is None or (kind := marker[1][0]) == _END:
             return
         position = marker.end()
@@ -95,11 +98,15 @@ def _has_hole(data: bytes, begin: int, end: int) -> bool:
     return bool((words[1:] & words[:-1]).any())
 
 
-def rows_of_zeros(data: bytes, name: str) -> int:
-    """How many rows at the bottom of a WebP picture are of one colour if the zeros it ends in are its own; 0 for hardly any.
+def rows_of_zeros(data: bytes, name: str) -> tuple[int, int]:
+    """How many rows of a WebP picture are of one colour if its zeros are its own.
 
     Encoders write such zeros for macroblocks that have nothing but their prediction. Cut short, a picture goes on as the
     predictions have it, in streaks, or anyhow where they are cut, too.
+
+    Returns:
+        Rows at the bottom, for the zeros that it ends in, and rows next to each other anywhere, for the longest run of zeros
+        before, in a lossy one; 0 for hardly any.
     """
     with contextlib.suppress(struct.error, IndexError):
         end = 8 + int.from_bytes(data[4:8], "little")
@@ -109,12 +116,18 @@ def rows_of_zeros(data: bytes, name: str) -> int:
                 kind, start, stop = next((part for part in inner if part[0].startswith(b"VP8")), (b"", 0, 0))
             if kind in (b"VP8 ", b"VP8L"):
                 return _rows_of_zeros(data[start:stop], lossy=kind == b"VP8 ")
-    return 0
+    return 0, 0
 
 
-def _rows_of_zeros(picture: bytes, lossy: bool) -> int:
+def _rows_of_zeros(picture: bytes, lossy: bool) -> tuple[int, int]:
     kept = len(picture.rstrip(b"\0"))
-    zeros = len(picture) - kept
+    holes = [run.span() for run in _ZEROS.finditer(picture, 0, kept)] if lossy else []
+    begin, end = max(holes, key=lambda span: span[1] - span[0], default=(0, 0))
+    return _rows(picture, kept, len(picture), lossy), _rows(picture, begin, end, lossy)
+
+
+def _rows(picture: bytes, kept: int, end: int, lossy: bool) -> int:
+    zeros = end - kept
     if zeros <= MAX_ZEROS:
         return 0
     # RFC 6386, section 9.1: 19 bits from the sixth on are the length of the predictions, which begin ten bytes in.

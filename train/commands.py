@@ -21,6 +21,7 @@ from train.processes import is_first, plan_processes
 from train.recipe import load_recipe
 from train.report_commands import evaluate, explain
 from train.splits import load_split
+from train.tables import GROUP_COLUMNS, read_frame
 from train.tree_commands import show_partition, taxonomy
 from train.weights import convert_weights
 
@@ -39,6 +40,9 @@ def _examples(
 ) -> list[Example]:
     if labels is None:
         return read_examples(data)
+    if group is None:
+        frame = read_frame(labels)
+        group = next((name for name in GROUP_COLUMNS if name in frame and frame[name].any()), None)
     return read_table(labels, images or [data], dataset, Columns(image, label, group or None))
 
 
@@ -133,7 +137,12 @@ def fit(
     images: Annotated[Optional[list[Path]], typer.Option(help="Image folder of --labels; may be repeated.")] = None,
     image_column: str = "image_id",
     label_column: str = "dx",
-    group_column: Annotated[Optional[str], typer.Option(help="Lesion or patient; each image its own if left out.")] = None,
+    group_column: Annotated[
+        Optional[str],
+        typer.Option(
+            help='Lesion or patient; patient_id, lesion_id or group if left out and there, "" for each image its own.'
+        ),
+    ] = None,
     dataset: Annotated[str, typer.Option(help="Label map of the taxonomy.")] = "ham10000",
     as_json: JsonOption = False,
 ) -> None:

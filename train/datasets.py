@@ -11,7 +11,7 @@ from pathlib import Path
 from mobile_runtime.errors import DataError
 from mobile_runtime.synthetic import write_dataset
 from train.layouts import ISIC_ARCHIVE, read_layout
-from train.tables import EXTENSIONS, Columns, Example, count_labels, read_table
+from train.tables import EXTENSIONS, Columns, Example, bare, count_labels, read_table
 
 __all__ = ["EXTENSIONS", "Columns", "Example", "count_labels", "read_examples", "read_table", "write_synthetic"]
 
@@ -41,7 +41,7 @@ def _refuse_overlap(root: Path, examples: list[Example]) -> None:
     seen: dict[str, str] = {}
     doubled = []
     for example in examples:
-        own = f"ISIC {example.image_id.removesuffix('_downsampled')}" if example.dataset in ISIC_ARCHIVE else example.key
+        own = f"ISIC {bare(example.image_id).removesuffix('_downsampled')}" if example.dataset in ISIC_ARCHIVE else example.key
         if own in seen:
             doubled.append((seen[own], example.key))
         seen.setdefault(own, example.key)

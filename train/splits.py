@@ -77,19 +77,40 @@ def save_split(split: Split, path: Path) -> None:
             writer.writerows([e.dataset, e.image_id, e.group, e.label, name] for e in examples)
 
 
+def refuse_seen(checkpoint: Path, split: Split) -> None:
+    """Refuse a network that was trained on images of the validation or test part, where its run's `splits.csv` lies beside it.
+
+    Raises:
+        DataError: naming the first of them, or the file is no split file.
+    """
+    beside = checkpoint.parent / "splits.csv"
+    if not beside.is_file():
+        return
+    trained = {key for key, name in _read_homes(beside) if name == "train"}
+    if seen := [e.key for name in ("val", "test") for e in split[name] if e.key in trained]:
+        raise DataError(
+            f"{checkpoint}: was trained on {len(seen)} images that are for validation or test here, first {seen[0]}; take the "
+            "same split (--split)"
+        )
+
+
+def _read_homes(path: Path) -> list[tuple[str, str]]:
+    try:
+        with path.open(newline="", encoding="utf-8") as stream:
+            return [(f"{row['dataset']}:{row['image_id']}", row["split"]) for row in csv.DictReader(stream)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: not a readable split file ({error})") from error
+    except KeyError as error:
+        raise DataError(f"{path}: no column {error}; make the file with `python -m train data split`") from error
+
+
 def load_split(path: Path, examples: Sequence[Example]) -> Split:
     """Cut examples as a saved split says.
 
     Raises:
         DataError: no such file, not a split file, or it names images that are not there, or the other way round.
     """
-    try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            rows = [(f"{row['dataset']}:{row['image_id']}", row["split"]) for row in csv.DictReader(stream)]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: not a readable split file ({error})") from error
-    except KeyError as error:
-        raise DataError(f"{path}: no column {error}; make the file with `python -m train data split`") from error
+    rows = _read_homes(path)
     homes = dict(rows)
     if unknown := sorted({name or "" for name in homes.values()} - set(SPLITS)):
         raise DataError(f"{path}: {unknown[0]!r} is not one of {', '.join(SPLITS)}")

@@ -14,6 +14,8 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
+GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
+"""Columns that say which images belong together, the widest first; `group` is what `python -m train data select` writes."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,9 @@ def make_examples(
     ids = frame[columns.image]
     refuse_doubled(table, ids)
     # An id with a dot may be a file name or a stem; the file name, being the more exact, wins.
-    found = {i: files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
+    named = {i: files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
+    # Of an id with folders, these count too: another folder's image of that name is another image.
+    found = {i: [path for path in paths if Path(i).parent.parts == _above(path, i)] for i, paths in named.items()}
     if missing := [i for i, paths in found.items() if not paths]:
         raise DataError(
             f"{table}: {len(missing)} of {len(ids)} images are not in the folder, first {missing[:3]}; "
@@ -104,18 +108,31 @@ def make_examples(
     if unclear := [i for i, paths in found.items() if len(paths) > 1]:
         first = ", ".join(map(str, found[unclear[0]]))
         raise DataError(f"{table}: {len(unclear)} ids fit several files, first {unclear[0]!r}: {first}; keep one of them")
+    if doubled := [path.name for path, count in Counter(found[i][0] for i in ids).items() if count > 1]:
+        raise DataError(f"{table}: {len(doubled)} images are named by two ids, first {doubled[:3]}; keep one row each")
     examples = []
     for row in frame.to_dict("records"):
-        image_id, label = row.pop(columns.image), row.pop(columns.label)
+        image_id, label = row[columns.image], row[columns.label]
         # Without this, all lesions that have no number would be one.
-        group = (row.pop(columns.group) if columns.group else "") or image_id
+        group = (row[columns.group] if columns.group else "") or image_id
         meant = [node for part in label.split(" | ") for node in taxonomy.nodes_of(dataset, part)]
-        attributes = {name: value for name, value in row.items() if value}
+        attributes = {name: value for name, value in row.items() if value and name not in vars(columns).values()}
         nodes = tuple(dict.fromkeys(meant))
         examples.append(Example(image_id, found[image_id][0], dataset, label, nodes, f"{dataset}:{group}", attributes))
     if not examples:
         raise DataError(f"{table}: no rows")
     return examples
+
+
+def bare(image_id: str) -> str:
+    """An id without the extension that it may have."""
+    return str(Path(image_id).with_suffix("")) if Path(image_id).suffix.lower() in EXTENSIONS else image_id
+
+
+def _above(path: Path, image_id: str) -> tuple[str, ...]:
+    """As many of the folders above a file as an id names."""
+    depth = len(Path(image_id).parent.parts)
+    return path.parts[-1 - depth : -1]
 
 
 def require_columns(table: Path, frame: pd.DataFrame, *names: str) -> None:

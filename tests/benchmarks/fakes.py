@@ -83,6 +83,7 @@ def write_bundle(folder: Path, variants: list[Variant]) -> Path:
             clipped_max=1,
             glare_max=1,
             contrast_min=0,
+            colour_min=0,
             region_px_min=0,
             dataset="none",
         ),

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import corruptions
 from benchmarks.corruptions import CORRUPTIONS
+from mobile_runtime.quality import luma
 from mobile_runtime.synthetic import lesion
 
 PICTURE = lesion("mel", 3, 96)
@@ -44,6 +45,13 @@ def test_a_shift_moves_the_middle_and_a_zoom_keeps_it() -> None:
     y, x = np.unravel_index(int(moved[..., 0].argmax()), (101, 101))
     assert (x, y) == (60, 45)
     assert corruptions.warp(dot, scale=1.5)[50, 50].tolist() == [255, 255, 255]
+
+
+def test_without_colour_the_luma_stays() -> None:
+    found = corruptions.fade(PICTURE, 1)
+    assert np.array_equal(found, np.repeat(luma(PICTURE)[..., None], 3, axis=2))
+    pale = corruptions.fade(PICTURE, 0.5)
+    assert 0 < np.ptp(pale, axis=2).mean() < np.ptp(PICTURE, axis=2).mean()
 
 
 def test_flattening_keeps_the_mean_colour() -> None:

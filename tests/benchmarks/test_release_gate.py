@@ -65,7 +65,7 @@ def test_a_required_figure_that_is_missing_fails() -> None:
     passed = judged({**limit, "required": False}, stored_results.drift())
     assert passed.ship and passed.checks[0].outcome == "not judged"
     worse = {"figure": "latency.*.inference_p50_ms", "may_rise_by": 0.5}
-    assert not judged(worse, stored_results.latency(), baseline=[stored_results.drift()]).ship
+    assert not judged(worse, stored_results.latency(), baseline=[stored_results.drift("old")]).ship
     slow = judged(worse, stored_results.latency(p50=3), baseline=[stored_results.latency("old")])
     assert not slow.ship and "may rise by 0.5 from 2" in slow.checks[0].said
 
@@ -225,6 +225,20 @@ def test_a_malformed_limits_file_is_refused(text: str, said: str, tmp_path: Path
     assert said in str(caught.value) and len(str(caught.value).splitlines()) == 1
     with pytest.raises(DataError, match="cannot be read"):
         release_gate.read_limits(tmp_path / "none.yaml")
+
+
+def test_images_that_could_not_be_read_do_not_ship() -> None:
+    document = stored_results.drift()
+    document["dataset"]["unreadable"] = [{"image": "a", "reason": "truncated"}]
+    found = judged({"figure": "drift.*.auc_difference", "at_least": -1}, document)
+    assert not found.ship
+    assert found.checks[-1].said.startswith("drift.ham10000: 1 images could not be read, first a")
+
+
+def test_a_build_is_no_baseline_of_its_own() -> None:
+    limit = {"figure": "drift.*.int8.auc_malignancy", "may_fall_by": 0.01}
+    with pytest.raises(DataError, match="the baseline is of the same bundle"):
+        judged(limit, stored_results.drift("new"), baseline=[stored_results.drift("new")])
 
 
 def test_the_command_says_what_fails_and_how_it_ends(tmp_path: Path) -> None:

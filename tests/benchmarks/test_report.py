@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from benchmarks import report_page
 from benchmarks.commands import app
 from benchmarks.figure_list import figures_of
 from benchmarks.report_page import ReportDocument, render
@@ -142,7 +143,13 @@ def test_what_is_not_a_result_is_named(text: str, said: str, tmp_path: Path) -> 
         read_result(tmp_path / "none.json")
 
 
-@pytest.mark.parametrize("out", ["drift.html", "page.json"])
+def test_figures_of_two_bundles_do_not_take_each_others_place() -> None:
+    two = [REPORTS["drift"].model_validate({**MAKERS["drift"](), "bundle": bundle}) for bundle in ("a", "b")]
+    with pytest.raises(DataError, match="figures are in several of the results"):
+        report_page.document(two)
+
+
+@pytest.mark.parametrize("out", ["drift.html", "page.json", ""])
 def test_a_page_is_not_written_over_its_input_or_its_figures(tmp_path: Path, out: str) -> None:
     file = tmp_path / "drift.json"
     file.write_text(json.dumps(MAKERS["drift"]()), encoding="utf-8")

@@ -19,6 +19,7 @@ from train.datasets import read_examples
 from train.network import LesionNetwork, turned
 from train.objective import marginal_loss, mixture
 from train.recipe import load_recipe, read_recipe
+from train.splits import load_split
 
 
 def plan(**changes: object) -> StudentRecipe:
@@ -248,6 +249,13 @@ def test_a_start_from_another_split_is_refused(tiny_run: TrainedRun, tmp_path: P
     path = save_checkpoint(network, other, tmp_path / "elsewhere.safetensors")
     with pytest.raises(DataError, match=r"'elsewhere' has split .*'student' has .*take the same split"):
         distil(plan(), read_examples(tiny_run.data), tmp_path / "run", [tiny_run.checkpoint], student=path)
+
+
+def test_a_teacher_that_has_seen_what_is_for_validation_is_refused(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    split = load_split(tiny_run.checkpoint.parent / "splits.csv", read_examples(tiny_run.data))
+    moved = {"train": split["val"], "val": split["train"], "test": split["test"]}
+    with pytest.raises(DataError, match=r"was trained on .* for validation or test here"):
+        distil(plan(), read_examples(tiny_run.data), tmp_path / "run", [tiny_run.checkpoint], split=moved)
 
 
 def test_the_shipped_recipe_is_the_phones_network() -> None:

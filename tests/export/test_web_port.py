@@ -20,7 +20,7 @@ from mobile_runtime.files import write_json
 from mobile_runtime.quality import measure
 
 WEB = Path(__file__).parents[2] / "mobile_runtime" / "web"
-FIGURES = ("sharpness", "brightness", "clipped", "glare", "contrast")
+FIGURES = ("sharpness", "brightness", "clipped", "glare", "contrast", "colour")
 
 
 def test_the_copy_of_the_constants_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,16 +77,29 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "twice.csv").write_text("path\na.png\nb.png\na.png\n")
     (tmp_path / "other.csv").write_text("file\na.png\n")
+    linked = tmp_path / "linked.tar"
+    os.link(photo(tmp_path / "a.png"), tmp_path / "b.png")
+    with tarfile.open(linked, "w") as stream:
+        for name in ("a.png", "b.png"):
+            stream.add(tmp_path / name, name)
     packed = shard(tmp_path / "packed.tar", photo(tmp_path / "x.png"), kind="w:gz")
     for source, reason in (
         (tmp_path / "nowhere", "no such archive; give a folder, a .csv of paths or a .tar shard"),
         (tmp_path / "empty", "no images"),
         (tmp_path / "twice.csv", r"1 images are named more than once, first 'a\.png'"),
         (tmp_path / "other.csv", "no column 'path'; there are file"),
+        (linked, r"b\.png is a link to a\.png; pack the files themselves"),
         (packed, "not a whole uncompressed tar file"),
     ):
         with pytest.raises(DataError, match=reason):
             list_items(source)
+
+
+def test_a_name_that_no_file_can_have_is_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
+    (tmp_path / "list.csv").write_text("path\na\0.png\n")
+    (item,) = list_items(tmp_path / "list.csv")
+    with pytest.raises(CaptureError):
+        item.read()
 
 
 def test_parts_hold_each_image_once(tmp_path: Path) -> None:

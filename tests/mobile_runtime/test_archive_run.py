@@ -89,6 +89,19 @@ def test_a_worker_writes_what_the_pipeline_says(parquet: Any, archive: Path, sam
         summarize(plan, out)
 
 
+def test_names_that_are_no_text_are_written_with_escapes(parquet: Any, sample_bundle: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    whole, empty = (os.fsdecode(name) for name in (b"m\xfcller.png", b"n\xfcller.png"))
+    Image.fromarray(synthetic.lesion("nv", 1, 120)).save(folder / whole)
+    (folder / empty).write_bytes(b"")
+    plan, job = prepared(folder, sample_bundle, tmp_path / "out")
+    Worker(job)({"part": 0, "items": item_text(plan.items_of(0))})
+    rows = parquet.read_table(part_path(tmp_path / "out", 0)).to_pylist()
+    assert [row["image"] for row in rows] == [r"m\udcfcller.png", r"n\udcfcller.png"]
+    assert r"n\udcfcller.png" in rows[1]["error"]
+
+
 def test_an_image_that_kills_its_workers_is_left_out(parquet: Any, archive: Path, sample_bundle: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     plan, job = prepared(archive, sample_bundle, out)
@@ -103,7 +116,7 @@ def test_an_image_that_kills_its_workers_is_left_out(parquet: Any, archive: Path
 
 def test_a_worker_refuses_another_bundle(sample_bundle: Path, tmp_path: Path) -> None:
     with pytest.raises(BundleError, match="the plan is for other-1"):
-        Worker(Job(str(sample_bundle), "other-1", "", "", str(tmp_path), ""))
+        Worker(Job(str(sample_bundle), "other-1", "static_wi8_ai8", "rule_out", str(tmp_path), ""))
 
 
 # ---- the command, on a cluster

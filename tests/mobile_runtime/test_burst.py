@@ -55,6 +55,11 @@ def test_one_frame_that_alone_is_an_alarm_is_not_reassuring() -> None:
     assert found.to_dict()["advice"][1].startswith("4 of 5 pictures were below")
 
 
+def test_an_alarm_counts_though_its_frame_is_an_outlier() -> None:
+    assert combine([frame(0.02), frame(0.5, Decision.ABSTAIN)]).decision is Decision.RETAKE
+    assert combine([frame(0.02), frame(0.49, Decision.ABSTAIN)]).decision is Decision.LOW_CONCERN
+
+
 def test_a_median_above_is_referred_despite_dissent() -> None:
     assert combine([frame(v) for v in (0.3, 0.5, 0.9, 0.1, 0.1)]).decision is Decision.REFER
 

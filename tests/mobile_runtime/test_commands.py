@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,7 +14,8 @@ from typer.testing import CliRunner
 
 from mobile_runtime import synthetic
 from mobile_runtime.commands import app
-from mobile_runtime.errors import CaptureError
+from mobile_runtime.errors import BundleError, CaptureError
+from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
 
@@ -93,6 +97,22 @@ def test_pictures_of_the_same_name_do_not_take_each_others_place(tiny_bundle: Pa
     assert CliRunner().invoke(app, words).exit_code == 0  # nothing is written, nothing is lost
 
 
+@pytest.mark.parametrize(
+    "name", ["two lines\nof a name.jpg", "\u76ae" * 78 + ".jpg", "a" * 251 + ".jpg", os.fsdecode(b"m\xfcller.jpg")]
+)
+def test_an_unusual_name_does_not_end_the_batch(tiny_bundle: Path, photo: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(photo.read_bytes())
+    words = [sys.executable, "-m", "mobile_runtime", "assess", str(tmp_path / name), str(photo), "--bundle", str(tiny_bundle)]
+    words += ["--out", str(tmp_path / "verdicts")]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
+    for more in ([], ["--json"]):
+        found = subprocess.run([*words, *more], capture_output=True, env=environment, check=False)
+        assert found.returncode in (0, 1), found.stderr
+        assert (tmp_path / "verdicts" / "photo.jpg.verdict.png").is_file()
+        assert b"Traceback" not in found.stderr
+    assert [document["image"] for document in json.loads(found.stdout)] == [str(tmp_path / name), str(photo)]
+
+
 def test_help_has_an_example() -> None:
     for verb in ("assess", "assess-archive", "demo", "info", "verify", "serve"):
         found = CliRunner().invoke(app, [verb, "--help"])
@@ -130,3 +150,15 @@ def test_assess_says_what_it_needs(words: list[str]) -> None:
     done = CliRunner().invoke(app, ["assess", *words])
     assert type(done.exception).__name__ == "CaptureError"
     assert "--watch" in str(done.exception)
+
+
+@pytest.mark.parametrize(
+    "words", [["verify", ""], ["verify", "half", "--bundle", "full"], ["assess", "x.jpg", "--variant", ""]]
+)
+def test_an_empty_or_second_name_does_not_mean_the_default(words: list[str]) -> None:
+    with pytest.raises(BundleError):
+        CliRunner().invoke(app, words, catch_exceptions=False)
+
+
+def test_a_negative_seed_is_refused() -> None:
+    assert CliRunner().invoke(app, ["demo", "--seed", "-1"]).exit_code == 2

@@ -20,6 +20,7 @@ LIMITS = QualityLimits(
     clipped_max=0.05,
     glare_max=0.03,
     contrast_min=0.03,
+    colour_min=0.03,
     region_px_min=48,
     dataset="made up",
 )
@@ -46,6 +47,7 @@ def test_each_fault_is_named(clean: np.ndarray) -> None:
         "glare": glare,
         "blurred": cv2.GaussianBlur(clean, (0, 0), 8),
         "uniform": np.full_like(clean, 150),
+        "colourless": np.repeat(luma(clean)[..., None], 3, axis=2).astype(np.uint8),
     }
     for reason, image in cases.items():
         assert reason in judge(image, LIMITS).reasons, reason
@@ -68,5 +70,6 @@ def test_figures_are_finite_and_match_plain_formulas(image: np.ndarray) -> None:
     blocks = [y[i : i + 8, j : j + 8].mean() for i in (0, 8) for j in (0, 8)]
     # Integer sums against float means: the square root keeps half the digits of a variance near zero.
     assert found.contrast == pytest.approx(np.std(blocks) / 255, abs=1e-7)
+    assert found.colour == pytest.approx((image.max(2).astype(int) - image.min(2)).mean() / 255)
     assert 0 <= found.glare <= 1
     assert np.isfinite(found.sharpness)

@@ -42,6 +42,15 @@ def test_a_webp_of_which_the_rest_is_zeros_is_refused(options: dict[str, int], s
         decode(interrupted(data, share))
 
 
+@pytest.mark.parametrize("size", [64, 1024])
+@pytest.mark.parametrize("begin", [0.1, 0.5, 0.8])
+def test_a_hole_in_a_lossy_webp_is_found(begin: float, size: int) -> None:
+    data = encode(PICTURE, "WEBP", quality=80)
+    at = int(len(data) * begin)
+    with pytest.raises(CaptureError, match=r"copy or take it again|damaged or truncated"):
+        decode(data[:at] + bytes(size) + data[at + size :])
+
+
 def test_an_animation_and_a_picture_with_metadata_are_looked_into() -> None:
     pages = [Image.fromarray(np.roll(PICTURE, shift, 1)) for shift in (0, 9)]
     # The first picture is in the first half of the file, and its second half is missing.
@@ -60,7 +69,10 @@ def test_an_animation_and_a_picture_with_metadata_are_looked_into() -> None:
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_plain_pictures_and_bars_below_a_picture_end_in_zeros_and_are_whole(level: int, quality: int) -> None:
     bar = np.full((160, 240, 3), level, np.uint8)
-    for pixels in (np.full((900, 1200, 3), level, np.uint8), np.concatenate([PICTURE, bar])):
+    beside = np.full((240, 900, 3), level, np.uint8)
+    beside[:, 300:540] = PICTURE
+    between = np.concatenate([PICTURE, bar, PICTURE])
+    for pixels in (np.full((900, 1200, 3), level, np.uint8), np.concatenate([PICTURE, bar]), between, beside):
         assert decode(encode(pixels, "WEBP", quality=quality)).shape == pixels.shape
         assert decode(encode(pixels, "WEBP", lossless=True)).shape == pixels.shape
 
@@ -88,6 +100,13 @@ def test_a_hole_in_a_jpeg_of_standard_tables_is_found(mode: str) -> None:
     middle = len(data) // 2
     with pytest.raises(CaptureError, match="a part of it is missing"):
         decode(data[:middle] + bytes(64) + data[middle + 64 :])
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}], ids=str)
+def test_a_jpeg_of_which_the_rest_is_zeros_is_refused(options: dict[str, bool], share: float) -> None:
+    with pytest.raises(CaptureError, match=r"its end is missing|a part of it is missing|damaged or truncated"):
+        decode(interrupted(encode(PICTURE, "JPEG", quality=75, **options), share))
 
 
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}], ids=str)

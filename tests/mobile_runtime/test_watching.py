@@ -121,10 +121,13 @@ def test_a_photograph_that_cannot_be_read_now_comes_again(
     (folder / "zbroken.png").write_bytes((folder / "nv.png").read_bytes()[:-200])
     time_ = Time()
     monkeypatch.setattr(commands, "arrivals", lambda watched, to: islice(watch(watched, to, time_), 3))
+    out.mkdir()
+    write_json(verdict_path(folder / "nv.png", out), {"decision": "low_concern", "file": {}})  # of an earlier photograph
     real, failures = decoding.read_bytes, [OSError(errno.EIO, "Input/output error")]
 
     def read(path: str | Path) -> bytes:
         if failures and Path(path).name == "nv.png":
+            assert not verdict_path(Path(path), out).exists()
             raise CaptureError(f"{path}: cannot be read") from failures.pop()
         return real(path)
 

@@ -109,6 +109,13 @@ def test_a_fit_on_labels_of_ones_own(quick_file: Path, tmp_path: Path, capfd: py
     status, out, err = call(capfd, *words, "--out", tmp_path / "run")
     assert status == 0, err
     assert Path(json.loads(out)["checkpoint"]).is_file()
+    named = write(tmp_path / "named.csv", "file,verdict,lesion_id", *rows)
+    status, _, err = call(
+        capfd, *words[:4], named, *columns[:4], *columns[6:], *words[-5:], "--out", tmp_path / "grouped"
+    )  # fmt: skip
+    assert status == 0, err
+    homes = [line.split(",") for line in (tmp_path / "grouped" / "splits.csv").read_text().splitlines()[1:]]
+    assert len({group for _, _, group, _, _ in homes}) == 24 // 2
     status, _, err = call(capfd, *words, "--images", tmp_path / "gone", "--out", tmp_path / "other")
     assert (status, len(err.splitlines())) == (2, 1)
     assert "gone: no such image folder" in err

@@ -115,6 +115,8 @@ def table_with(tmp_path: Path, *lines: str, images: Sequence[str] = ("a.jpg", "b
         (["lesion_id,image_id,diagnosis", "1,a,nv"], "no column dx; it has lesion_id, image_id, diagnosis"),
         (["image,diagnosis", "a,nv"], "no column image_id, dx, lesion_id"),
         (["lesion_id,image_id,dx", "1,a,nv", "2,x,nv", "3,y,nv"], "2 of 3 images are not in the folder, first .'x', 'y'"),
+        (["lesion_id,image_id,dx", "1,a,nv", "2,a.jpg,mel"], "1 images are named by two ids, first .'a.jpg'"),
+        (["lesion_id,image_id,dx", "1,other/a.jpg,nv"], "1 of 1 images are not in the folder, first .'other/a.jpg'"),
         (["lesion_id,image_id,dx"], "no rows"),
         ([], "not a readable CSV"),
         (["dx,lesion_id,image_id", "nv,1,a", "nv"], "1 of 2 images are not in the folder, first .''"),
@@ -138,6 +140,13 @@ def test_attributes_are_strings_even_in_short_rows(tmp_path: Path) -> None:
 def test_a_trailing_comma_shifts_no_column(tmp_path: Path) -> None:
     (example,) = table_with(tmp_path, "image_id,dx,lesion_id", "a,nv,1,")
     assert (example.image_id, example.label) == ("a", "nv")
+
+
+def test_an_id_with_its_folder_and_a_group_that_is_the_image(tmp_path: Path) -> None:
+    folder = draw(tmp_path / "images", "a.jpg")
+    table = write(tmp_path / "labels.csv", "image_id,dx,age", "images/a.jpg,nv,50")
+    (example,) = read_table(table, [folder], "ham10000", Columns(group="image_id"))
+    assert (example.group, example.attributes) == ("ham10000:images/a.jpg", {"age": "50"})
 
 
 def test_numbers_stay_as_they_are_written(tmp_path: Path) -> None:
@@ -172,6 +181,14 @@ def test_the_same_images_in_two_folders_are_refused(tmp_path: Path) -> None:
     release(tmp_path / "ham")
     release(tmp_path / "ham_copy")
     with pytest.raises(DataError, match=r"3 images are in two of its folders, first .'ham10000:ISIC_1'"):
+        read_examples(tmp_path)
+
+
+def test_the_same_images_under_ids_with_and_without_extension_are_refused(tmp_path: Path) -> None:
+    release(tmp_path / "ham")
+    draw(tmp_path / "other" / "images", "ISIC_1.jpg")
+    write(tmp_path / "other" / "metadata.csv", "image_id,melanoma", "ISIC_1.jpg,0")
+    with pytest.raises(DataError, match="1 images are in two of its folders"):
         read_examples(tmp_path)
 
 

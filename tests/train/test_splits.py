@@ -15,7 +15,7 @@ from mobile_runtime.errors import DataError
 from tests.train.factories import example
 from train.datasets import Example
 from train.recipe import SplitPlan
-from train.splits import SPLITS, check_split, load_split, save_split, split_examples
+from train.splits import SPLITS, check_split, load_split, refuse_seen, save_split, split_examples
 
 LABELS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 PLAN = SplitPlan(folds=5, test_folds=1, val_folds=1)
@@ -105,6 +105,17 @@ def test_a_saved_split_comes_back(examples: list[Example]) -> None:
         path = Path(folder) / "splits.csv"
         save_split(split, path)
         assert load_split(path, examples[::-1]) == split
+
+
+def test_a_network_that_has_seen_what_is_for_validation_is_refused(tmp_path: Path) -> None:
+    examples = varied()
+    split = split_examples(examples, PLAN)
+    refuse_seen(tmp_path / "model.safetensors", split)  # nothing says what it was trained on
+    save_split(split, tmp_path / "splits.csv")
+    refuse_seen(tmp_path / "model.safetensors", split)
+    moved = {"train": split["val"], "val": split["train"], "test": split["test"]}
+    with pytest.raises(DataError, match=rf"was trained on {len(split['train'])} images that are for validation or test here"):
+        refuse_seen(tmp_path / "model.safetensors", moved)
 
 
 def test_a_split_of_other_images_is_refused(tmp_path: Path) -> None:

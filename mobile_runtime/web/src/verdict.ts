@@ -37,6 +37,7 @@ function allowed(limits: QualityLimits): [keyof Quality & keyof typeof texts.det
     ["clipped", most(limits.clipped_max)],
     ["glare", most(limits.glare_max)],
     ["contrast", least(limits.contrast_min)],
+    ["colour", least(limits.colour_min)],
     ["region_px", least(limits.region_px_min)],
   ];
 }

@@ -43,7 +43,7 @@ export const isUsable = (frame: Assessment): boolean => frame.malignancy !== nul
 
 /**
  * Combine the verdicts on frames of one lesion: they never add up to a reassurance where more than a quarter disagree
- * or one of those alone is an alarm.
+ * or one frame with a score, used or not, is an alarm.
  *
  * @throws CaptureError there is no frame.
  */
@@ -62,7 +62,8 @@ export function combine(frames: Assessment[]): BurstAssessment {
   const middle = median(values);
   const agreeing = values.filter((value) => value >= threshold === middle >= threshold).length;
   const agreement = agreeing / values.length;
-  const agrees = 1 - agreement <= constants.max_dissent && Math.max(...values) < Math.max(threshold, constants.alarm);
+  const loudest = Math.max(...known(frames.map(({ malignancy }) => malignancy)));
+  const agrees = 1 - agreement <= constants.max_dissent && loudest < Math.max(threshold, constants.alarm);
   const decision: Decision = middle >= threshold ? "refer" : agrees ? "low_concern" : "retake";
   const retake = decision === "retake";
   const labels = retake ? [] : Object.keys(first.probabilities);

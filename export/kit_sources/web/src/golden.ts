@@ -188,7 +188,7 @@ function replayBurst({ variant, operating_point: point, frames, verdict }: Port[
   const array = (values: number[] | undefined): Float32Array => Float32Array.from(values ?? []);
   const { assessment, usable, spread, agreement, remark } = combine(
     frames.map(({ reasons, outputs: { probabilities, scores, outlier } }) => {
-      const quality = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, region_px: null, reasons };
+      const quality = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, region_px: null, reasons };
       const outputs = { probabilities: array(probabilities), scores: array(scores), outlier: outlier ? array(outlier) : null };
       return pipeline.assessment(quality, reasons.length ? null : outputs, point);
     }),

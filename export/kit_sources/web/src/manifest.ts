@@ -25,6 +25,7 @@ export interface QualityLimits {
   clipped_max: number;
   glare_max: number;
   contrast_min: number;
+  colour_min: number;
   region_px_min: number;
 }
 
@@ -65,7 +66,8 @@ export interface Manifest {
 
 const INPUT = { dtype: "uint8", layout: "NHWC", colour: "RGB", resample: "pillow-bilinear-antialias" } as const;
 const LIMITS: (keyof QualityLimits)[] = [
-  "sharpness_min", "brightness_min", "brightness_max", "clipped_max", "glare_max", "contrast_min", "region_px_min",
+  "sharpness_min", "brightness_min", "brightness_max", "clipped_max", "glare_max", "contrast_min", "colour_min",
+  "region_px_min",
 ];
 
 /**

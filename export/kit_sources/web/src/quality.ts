@@ -10,6 +10,7 @@ export interface Quality {
   clipped: number;
   glare: number;
   contrast: number;
+  colour: number;
   region_px: number | null;
   reasons: Reason[];
 }
@@ -69,11 +70,14 @@ export function measure(image: Uint8Array, size: number): Quality {
 
   let clipped = 0;
   let glare = 0;
+  let colours = 0;
   for (let i = 0; i < n; i++) {
     const [red, green, blue] = [image[3 * i]!, image[3 * i + 1]!, image[3 * i + 2]!];
     const low = Math.min(red, green, blue);
+    const tint = Math.max(red, green, blue) - low;
+    colours += tint;
     if (low >= constants.white) clipped++;
-    const nearWhite = low >= constants.glare_floor && Math.max(red, green, blue) - low <= constants.glare_tint;
+    const nearWhite = low >= constants.glare_floor && tint <= constants.glare_tint;
     if (nearWhite && luma[i]! * n >= total + constants.glare_step * n) glare++;
   }
   return {
@@ -82,6 +86,7 @@ export function measure(image: Uint8Array, size: number): Quality {
     clipped: clipped / n,
     glare: glare / n,
     contrast: deviation(blockSums(luma, size, block).sums) / (255 * block * block),
+    colour: colours / (255 * n),
     region_px: null,
     reasons: [],
   };
@@ -98,6 +103,7 @@ export function judge(image: Uint8Array, size: number, limits: QualityLimits, re
     glare: figures.glare > limits.glare_max,
     blurred: figures.sharpness < limits.sharpness_min,
     uniform: figures.contrast < limits.contrast_min,
+    colourless: figures.colour < limits.colour_min,
   };
   const reasons = (Object.keys(faults) as Reason[]).filter((reason) => faults[reason]);
   return { ...figures, region_px: regionPx, reasons };

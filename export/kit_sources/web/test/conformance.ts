@@ -19,7 +19,7 @@ interface ExtraCase {
   prepared: string;
   box: Box | null;
   region_px: number;
-  quality: Record<"sharpness" | "brightness" | "clipped" | "glare" | "contrast", number>;
+  quality: Record<"sharpness" | "brightness" | "clipped" | "glare" | "contrast" | "colour", number>;
 }
 
 function replayExtra(folder: string): Check[] {

@@ -56,7 +56,8 @@ public struct BurstAssessment {
         if middle >= threshold {
             verdict = .refer
         } else {
-            let agreed = 1 - agreement <= Constants.maxDissent && values.allSatisfy { $0 < max(threshold, Constants.alarm) }
+            let quiet = frames.compactMap { $0.malignancy }.allSatisfy { $0 < max(threshold, Constants.alarm) }
+            let agreed = 1 - agreement <= Constants.maxDissent && quiet
             verdict = agreed ? .lowConcern : .retake
         }
         let retake = verdict == .retake

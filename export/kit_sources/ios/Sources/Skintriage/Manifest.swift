@@ -29,7 +29,7 @@ public struct Manifest: Decodable {
 
     /// Outside these an image is to be retaken.
     public struct QualityLimits: Decodable {
-        public let sharpnessMin, brightnessMin, brightnessMax, clippedMax, glareMax, contrastMin: Double
+        public let sharpnessMin, brightnessMin, brightnessMax, clippedMax, glareMax, contrastMin, colourMin: Double
         public let regionPxMin: Int
 
         enum CodingKeys: String, CodingKey {
@@ -39,6 +39,7 @@ public struct Manifest: Decodable {
             case clippedMax = "clipped_max"
             case glareMax = "glare_max"
             case contrastMin = "contrast_min"
+            case colourMin = "colour_min"
             case regionPxMin = "region_px_min"
         }
     }

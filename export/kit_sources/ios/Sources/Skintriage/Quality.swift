@@ -7,6 +7,7 @@ public enum Reason: String, CaseIterable {
     case glare
     case blurred
     case uniform
+    case colourless
 
     /// The sentence to show.
     public var advice: String { Constants.advice[rawValue] ?? rawValue }
@@ -14,7 +15,7 @@ public enum Reason: String, CaseIterable {
 
 /// Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean.
 public struct Quality {
-    public let sharpness, brightness, clipped, glare, contrast: Double
+    public let sharpness, brightness, clipped, glare, contrast, colour: Double
     /// Nil if unknown.
     public let regionPx: Int?
     /// Every limit that is not kept; empty for a good image.
@@ -33,10 +34,11 @@ public struct Quality {
             total += luma[i]
             white += min(red, green, blue) >= Constants.white ? 1 : 0
         }
-        var bright = 0
+        var (bright, colours) = (0, 0)
         for i in 0..<n {
             let channels = image.rgb[(3 * i)..<(3 * i + 3)].map { Int($0) }
             let (low, high) = (channels.min()!, channels.max()!)
+            colours += high - low
             let above = luma[i] * n >= total + Constants.glareStep * n
             bright += low >= Constants.glareFloor && high - low <= Constants.glareTint && above ? 1 : 0
         }
@@ -47,6 +49,7 @@ public struct Quality {
         let glare = Double(bright) / Double(n)
         let blocks = blockSums(luma, side: side, block: Constants.block)
         let contrast = deviation(blocks) / (255.0 * Double(Constants.block * Constants.block))
+        let colour = Double(colours) / (255.0 * Double(n))
         let faults: [(Reason, Bool)] = [
             (.tooSmall, regionPx.map { $0 < limits.regionPxMin } ?? false),
             (.tooDark, brightness < limits.brightnessMin),
@@ -55,10 +58,11 @@ public struct Quality {
             (.glare, glare > limits.glareMax),
             (.blurred, sharpness < limits.sharpnessMin),
             (.uniform, contrast < limits.contrastMin),
+            (.colourless, colour < limits.colourMin),
         ]
         return Quality(
             sharpness: sharpness, brightness: brightness, clipped: clipped, glare: glare, contrast: contrast,
-            regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
+            colour: colour, regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
         )
     }
 

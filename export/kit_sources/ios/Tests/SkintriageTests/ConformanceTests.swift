@@ -171,7 +171,7 @@ final class ConformanceTests: XCTestCase {
             let triage = try Triage(bundle: bundle, variant: variant, engine: engine, operatingPoint: point)
             let frames: [Assessment] = try list(fields["frames"]).map { frame in
                 let quality = Quality(
-                    sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, regionPx: nil, reasons: reasons(frame)
+                    sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, regionPx: nil, reasons: reasons(frame)
                 )
                 let outputs = (frame["outputs"] as! [String: [Double]]).mapValues { $0.map { Float($0) } }
                 return try triage.assessment(quality, outputs: quality.reasons.isEmpty ? outputs : nil)
@@ -217,7 +217,7 @@ final class ConformanceTests: XCTestCase {
         let expected = fields["quality"] as! Fields
         let found = [
             "sharpness": quality.sharpness, "brightness": quality.brightness, "clipped": quality.clipped,
-            "glare": quality.glare, "contrast": quality.contrast,
+            "glare": quality.glare, "contrast": quality.contrast, "colour": quality.colour,
         ]
         let near = found.allSatisfy { abs($1 - (expected[$0] as! Double)) <= tolerance }
         check("\(what): \(found), \(quality.reasons)", near && quality.reasons == reasons(fields))

@@ -119,7 +119,8 @@ public final class Conformance {
                 && near(quality.brightness, expected.get("brightness"), tolerance)
                 && near(quality.clipped, expected.get("clipped"), tolerance)
                 && near(quality.glare, expected.get("glare"), tolerance)
-                && near(quality.contrast, expected.get("contrast"), tolerance);
+                && near(quality.contrast, expected.get("contrast"), tolerance)
+                && near(quality.colour, expected.get("colour"), tolerance);
         String found = ": found sharpness " + quality.sharpness + ", brightness " + quality.brightness + ", clipped "
                 + quality.clipped + ", glare " + quality.glare + ", contrast " + quality.contrast + ", " + quality.reasons;
         check(stage, name + found, figures && quality.reasons.equals(reasons(fields)));

@@ -62,8 +62,11 @@ public final class BurstAssessment {
             agreeing += (value >= threshold) == (middle >= threshold) ? 1 : 0;
         }
         double agreement = (double) agreeing / values.size();
-        boolean agreed = 1 - agreement <= Constants.MAX_DISSENT
-                && Collections.max(values) < Math.max(threshold, Constants.ALARM);
+        boolean agreed = 1 - agreement <= Constants.MAX_DISSENT;
+        for (Assessment frame : frames) {
+            boolean quiet = frame.malignancy == null || frame.malignancy < Math.max(threshold, Constants.ALARM);
+            agreed = agreed && quiet;
+        }
         Decision verdict = middle >= threshold ? Decision.REFER : agreed ? Decision.LOW_CONCERN : Decision.RETAKE;
         boolean retake = verdict == Decision.RETAKE;
         Map<String, Double> medians = new LinkedHashMap<>();

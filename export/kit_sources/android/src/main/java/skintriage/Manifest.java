@@ -44,6 +44,7 @@ public final class Manifest {
         public final double clippedMax;
         public final double glareMax;
         public final double contrastMin;
+        public final double colourMin;
         public final int regionPxMin;
 
         QualityLimits(Map<String, Object> fields) {
@@ -53,6 +54,7 @@ public final class Manifest {
             clippedMax = Json.number(fields.get("clipped_max"));
             glareMax = Json.number(fields.get("glare_max"));
             contrastMin = Json.number(fields.get("contrast_min"));
+            colourMin = Json.number(fields.get("colour_min"));
             regionPxMin = Json.integer(fields.get("region_px_min"));
         }
     }

@@ -11,18 +11,20 @@ public final class Quality {
     public final double clipped;
     public final double glare;
     public final double contrast;
+    public final double colour;
     /** Null if unknown. */
     public final Integer regionPx;
     /** Every limit that is not kept; empty for a good image. */
     public final List<Reason> reasons;
 
-    Quality(double sharpness, double brightness, double clipped, double glare, double contrast, Integer regionPx,
-            List<Reason> reasons) {
+    Quality(double sharpness, double brightness, double clipped, double glare, double contrast, double colour,
+            Integer regionPx, List<Reason> reasons) {
         this.sharpness = sharpness;
         this.brightness = brightness;
         this.clipped = clipped;
         this.glare = glare;
         this.contrast = contrast;
+        this.colour = colour;
         this.regionPx = regionPx;
         this.reasons = Collections.unmodifiableList(reasons);
     }
@@ -40,11 +42,13 @@ public final class Quality {
             white += low(image.rgb, 3 * i) >= Constants.WHITE ? 1 : 0;
         }
         long bright = 0;
+        long colours = 0;
         for (int i = 0; i < n; i++) {
             int low = low(image.rgb, 3 * i);
-            boolean tinted = high(image.rgb, 3 * i) - low > Constants.GLARE_TINT;
+            int tint = high(image.rgb, 3 * i) - low;
+            colours += tint;
             boolean above = luma[i] * n >= total + (long) Constants.GLARE_STEP * n;
-            bright += low >= Constants.GLARE_FLOOR && !tinted && above ? 1 : 0;
+            bright += low >= Constants.GLARE_FLOOR && tint <= Constants.GLARE_TINT && above ? 1 : 0;
         }
         double detail = Math.sqrt(laplacian(blockSums(luma, side, 2), side / 2));
         double sharpness = detail / (deviation(luma) + Constants.NOISE);
@@ -53,6 +57,7 @@ public final class Quality {
         double glare = (double) bright / n;
         double contrast =
                 deviation(blockSums(luma, side, Constants.BLOCK)) / (255.0 * Constants.BLOCK * Constants.BLOCK);
+        double colour = colours / (255.0 * n);
         List<Reason> reasons = new ArrayList<>();
         add(reasons, Reason.TOO_SMALL, regionPx != null && regionPx < limits.regionPxMin);
         add(reasons, Reason.TOO_DARK, brightness < limits.brightnessMin);
@@ -61,7 +66,8 @@ public final class Quality {
         add(reasons, Reason.GLARE, glare > limits.glareMax);
         add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin);
         add(reasons, Reason.UNIFORM, contrast < limits.contrastMin);
-        return new Quality(sharpness, brightness, clipped, glare, contrast, regionPx, reasons);
+        add(reasons, Reason.COLOURLESS, colour < limits.colourMin);
+        return new Quality(sharpness, brightness, clipped, glare, contrast, colour, regionPx, reasons);
     }
 
     private static void add(List<Reason> reasons, Reason reason, boolean found) {

@@ -8,7 +8,8 @@ public enum Reason {
     CLIPPED,
     GLARE,
     BLURRED,
-    UNIFORM;
+    UNIFORM,
+    COLOURLESS;
 
     /** The stable code that Python writes. */
     public String code() {

@@ -116,11 +116,11 @@ def finetune(
 
     Raises:
         DataError: as `load_teachers` and `fit`, a network without known int8 arithmetic, a folder begun with others, or
-            teachers that were trained on what is for validation or test here.
+            networks that were trained on what is for validation or test here.
     """
     network, theirs = load_checkpoint(start)
     plan = adapt(recipe, theirs)
-    for checkpoint in teachers or [start]:
+    for checkpoint in [start, *teachers]:
         refuse_seen(checkpoint, split)
     chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], plan.calibration_images, plan.seed)
     images = prepared_images(chosen, open_cache(examples, cache), plan.input_size)

@@ -6,7 +6,6 @@ reason, and the others are still checked.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,13 +20,13 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.capture import prepare
 from mobile_runtime.decision import operating_point
 from mobile_runtime.engines import Engine, open_engine
-from mobile_runtime.errors import BundleError, DataError, EngineError
+from mobile_runtime.errors import BundleError, EngineError
 from mobile_runtime.golden import load_vectors, read_array
 from mobile_runtime.manifest import Variant
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Columns, read_table
 from train.metrics import truths
-from train.tables import GROUP_COLUMNS, read_frame
+from train.tables import group_column
 
 REFERENCES = ("float32", "float32_onnx")
 Advance = Callable[[str], None]
@@ -121,7 +120,7 @@ def golden_set(bundle: Bundle) -> ImageSet:
 
 
 def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, dataset: str) -> ImageSet:
-    """A folder of images, sub-folders included, and a CSV of labels. Without a group column, one of `GROUP_COLUMNS` counts.
+    """A folder of images, sub-folders included, and a CSV of labels. Without a group column, that of `group_column` counts.
 
     Raises:
         DataError: a column, file or image is missing, or an image is named twice; see `train.datasets.read_table`.
@@ -131,11 +130,8 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     taxonomy = default_taxonomy()
     folders = [images, *sorted(path for path in images.rglob("*") if path.is_dir())]
     if columns.group is None:
-        frame = read_frame(labels)
-        columns = replace(columns, group=next((name for name in GROUP_COLUMNS if name in frame and frame[name].any()), None))
+        columns = replace(columns, group=group_column(labels))
     examples = read_table(labels, folders, dataset, columns, taxonomy)
-    if doubled := [path.name for path, count in Counter(example.path for example in examples).items() if count > 1]:
-        raise DataError(f"{labels}: several rows name {', '.join(doubled[:5])}; keep one row each")
     pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
     groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
     return ImageSet(dataset, pixels, Truth(truths(examples, "malignancy", taxonomy), groups))

@@ -18,7 +18,7 @@ ALARM = 0.5
 """Malignancy at which a single frame that would be referred, being more likely malignant than not, forbids a reassurance."""
 DISAGREE = "The pictures disagree with each other, so there is no score. Take them again."
 DISAGREEMENT = (
-    "{agreeing} of {usable} pictures were below the threshold for referral, the others were not. "
+    "{agreeing} of {usable} pictures that can be used were below the threshold for referral, another picture was not. "
     "If new pictures disagree as well, have a clinician look at the lesion."
 )
 

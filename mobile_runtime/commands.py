@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import sys
 import webbrowser
@@ -21,7 +20,7 @@ from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
 from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, out, print_error, print_json
-from mobile_runtime.display import agreement, forget, print_replay, show
+from mobile_runtime.display import agreement, check_stem, forget, print_replay, show
 from mobile_runtime.errors import BundleError, CaptureError
 from mobile_runtime.files import sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
@@ -106,7 +105,15 @@ def _refuse_namesakes(images: list[Path]) -> None:
 
 def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool) -> None:
     err.print(escape(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C"), soft_wrap=True)
+    refused: set[Path] = set()
     for photo, stamp in arrivals(watched, folder):
+        try:
+            check_stem(photo.name)
+        except CaptureError as error:  # nor could a verdict be written
+            if photo not in refused:
+                print_error(error)
+            refused.add(photo)
+            continue
         document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
         verdict_path(photo, folder).unlink(missing_ok=True)  # of an earlier photograph of this name
         try:
@@ -247,13 +254,10 @@ def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | N
 def _assess_one(
     pipeline: TriagePipeline, image: ImageInput, title: str, folder: Path | None, stem: str, quiet: bool
 ) -> Assessment:
-    try:
-        forget(folder, stem)
-        captured = normalize(image, pipeline.input_size)
-        assessment = pipeline.assess_prepared(captured.image, captured.region_px)
-        show(pipeline, assessment, captured.image, title, folder, stem, quiet)
-    except OSError as error:
-        if error.errno != errno.ENAMETOOLONG:
-            raise
-        raise CaptureError(f"{title}: there is no room behind this name for .verdict.png; shorten it") from None
+    if folder is not None:
+        check_stem(stem)
+    forget(folder, stem)
+    captured = normalize(image, pipeline.input_size)
+    assessment = pipeline.assess_prepared(captured.image, captured.region_px)
+    show(pipeline, assessment, captured.image, title, folder, stem, quiet)
     return assessment

@@ -1,8 +1,8 @@
 """What decoders let pass: files cut short that still open, and files made so as to keep a decoder busy.
 
-A copy that was interrupted often has its full length already and zeros where the rest should be. libwebp and libheif paint
-something there without an error, and a verdict would rest on half a lesion. (JPEG and PNG are seen to in `decoding`, and so is
-WebP, with `rows_of_zeros`.)
+A copy that was interrupted often has its full length already and zeros where the rest should be. libwebp, libheif
+and, now and then, libjpeg paint something there without an error, and a verdict would rest on half a lesion. (PNG and cut JPEGs
+are seen to in `decoding`, and so is WebP, with `rows_of_zeros`.)
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ MAX_SCANS = 24
 MAX_PARTS = 65_536
 """Segments, chunks or items of a file."""
 MAX_ZEROS = 32
-"""Bytes at the end of a WebP picture; a whole one is seldom over 7."""
+"""Bytes one after the other in a WebP picture, at its end or before; whole photographs have seldom over 7."""
 _FLAT_BITS = 160
 """What a macroblock without detail takes at most; 134 were measured, beside much detail at the best quality."""
 EVERY_ROW = 2**14
@@ -35,7 +35,7 @@ def check_structure(data: bytes, name: str) -> None:
     """Refuse what a decoder would paint over or work on for ever. What is no image at all is left to the decoders.
 
     Raises:
-        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, or a HEIC file whose rest is missing.
+        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a JPEG or HEIC file with a hole, or a JPEG without an end.
     """
     try:
         if data.startswith(b"\xff\xd8"):
@@ -106,7 +106,7 @@ def rows_of_zeros(data: bytes, name: str) -> tuple[int, int]:
 
     Returns:
         Rows at the bottom, for the zeros that it ends in, and rows next to each other anywhere, for the longest run of zeros
-        before, in a lossy one; 0 for hardly any.
+        before, in a lossy one; 0 for hardly any. Plain areas that do not reach from side to side make shorter runs.
     """
     with contextlib.suppress(struct.error, IndexError):
         end = 8 + int.from_bytes(data[4:8], "little")
@@ -120,21 +120,19 @@ def rows_of_zeros(data: bytes, name: str) -> tuple[int, int]:
 
 
 def _rows_of_zeros(picture: bytes, lossy: bool) -> tuple[int, int]:
+    # RFC 6386, section 9.1: 19 bits from the sixth on are the length of the predictions, which begin ten bytes in.
+    predictions = 10 + (int.from_bytes(picture[:3], "little") >> 5) if lossy else len(picture)
+    across = (int.from_bytes(picture[6:8], "little") % 2**14 + 15) // 16
     kept = len(picture.rstrip(b"\0"))
     holes = [run.span() for run in _ZEROS.finditer(picture, 0, kept)] if lossy else []
-    begin, end = max(holes, key=lambda span: span[1] - span[0], default=(0, 0))
-    return _rows(picture, kept, len(picture), lossy), _rows(picture, begin, end, lossy)
+    longest = max(holes, key=lambda span: span[1] - span[0], default=(kept, kept))
 
+    def rows(begin: int, end: int) -> int:
+        if end - begin <= MAX_ZEROS:
+            return 0
+        return EVERY_ROW if begin < predictions else max(1, 16 * ((end - begin) * 8 // (_FLAT_BITS * across) - 1))
 
-def _rows(picture: bytes, kept: int, end: int, lossy: bool) -> int:
-    zeros = end - kept
-    if zeros <= MAX_ZEROS:
-        return 0
-    # RFC 6386, section 9.1: 19 bits from the sixth on are the length of the predictions, which begin ten bytes in.
-    if not lossy or kept < 10 + (int.from_bytes(picture[:3], "little") >> 5):
-        return EVERY_ROW
-    across = (int.from_bytes(picture[6:8], "little") % 2**14 + 15) // 16
-    return max(1, 16 * (zeros * 8 // (_FLAT_BITS * across) - 1))
+    return rows(kept, len(picture)), rows(*longest)
 
 
 def _check_heic(data: bytes, name: str) -> None:

@@ -21,7 +21,7 @@ from train.processes import is_first, plan_processes
 from train.recipe import load_recipe
 from train.report_commands import evaluate, explain
 from train.splits import load_split
-from train.tables import GROUP_COLUMNS, read_frame
+from train.tables import group_column as find_group_column
 from train.tree_commands import show_partition, taxonomy
 from train.weights import convert_weights
 
@@ -41,8 +41,7 @@ def _examples(
     if labels is None:
         return read_examples(data)
     if group is None:
-        frame = read_frame(labels)
-        group = next((name for name in GROUP_COLUMNS if name in frame and frame[name].any()), None)
+        group = find_group_column(labels)
     return read_table(labels, images or [data], dataset, Columns(image, label, group or None))
 
 

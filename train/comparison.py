@@ -17,6 +17,7 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
 from train.crossvalidation import crossvalidate
 from train.datasets import Example
+from train.network import LesionNetwork
 from train.recipe import Recipe
 
 UNCHANGED = "as it is"
@@ -97,6 +98,8 @@ def compare(
     plans = {UNCHANGED: recipe} | {choice: changed(recipe, choice) for choice in choices}
     if len({plan.model_dump_json() for plan in plans.values()}) < len(choices) + 1:
         raise DataError("two choices are the same, or one changes nothing; name each once")
+    for backbone in {plan.backbone for plan in plans.values()}:
+        LesionNetwork(backbone, 2)  # what cannot be made is said before hours of training
     documents = {
         name: crossvalidate(plan, examples, out / _folder(name), folds=folds, judged=judged, init=init, workers=workers)
         for name, plan in plans.items()

@@ -102,7 +102,7 @@ def select(
     with write_atomically(folder) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["image_id", "label", "group", *known])
-        stems = Counter(example.path.stem for example in chosen)
+        stems = Counter(e.path.stem for e in examples if e.dataset == dataset)
         ids = [e.path.stem if stems[e.path.stem] == 1 else e.image_id for e in chosen]  # that of two folders, with the folder
         writer.writerows([i, e.label, e.group, *row] for i, e, *row in zip(ids, chosen, *known.values(), strict=True))
     out.print(f"wrote {folder}: {len(chosen)} {part} images of {dataset}")

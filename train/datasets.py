@@ -41,7 +41,8 @@ def _refuse_overlap(root: Path, examples: list[Example]) -> None:
     seen: dict[str, str] = {}
     doubled = []
     for example in examples:
-        own = f"ISIC {bare(example.image_id).removesuffix('_downsampled')}" if example.dataset in ISIC_ARCHIVE else example.key
+        name = Path(bare(example.image_id)).name.removesuffix("_downsampled")
+        own = f"ISIC {name}" if example.dataset in ISIC_ARCHIVE else example.key
         if own in seen:
             doubled.append((seen[own], example.key))
         seen.setdefault(own, example.key)

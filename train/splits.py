@@ -78,7 +78,9 @@ def save_split(split: Split, path: Path) -> None:
 
 
 def refuse_seen(checkpoint: Path, split: Split) -> None:
-    """Refuse a network that was trained on images of the validation or test part, where its run's `splits.csv` lies beside it.
+    """Refuse a network that was trained on lesions or patients of the validation or test part.
+
+    Its run's `splits.csv` says so; where none lies beside it, nothing is known and nothing refused.
 
     Raises:
         DataError: naming the first of them, or the file is no split file.
@@ -86,18 +88,18 @@ def refuse_seen(checkpoint: Path, split: Split) -> None:
     beside = checkpoint.parent / "splits.csv"
     if not beside.is_file():
         return
-    trained = {key for key, name in _read_homes(beside) if name == "train"}
-    if seen := [e.key for name in ("val", "test") for e in split[name] if e.key in trained]:
+    trained = {row["group"] for row in _read_rows(beside, "group", "split") if row["split"] == "train"}
+    if seen := [e.key for name in ("val", "test") for e in split[name] if e.group in trained]:
         raise DataError(
-            f"{checkpoint}: was trained on {len(seen)} images that are for validation or test here, first {seen[0]}; take the "
-            "same split (--split)"
+            f"{checkpoint}: was trained on lesions or patients of whom {len(seen)} images are for validation or test here, "
+            f"first {seen[0]}; take the same split (--split)"
         )
 
 
-def _read_homes(path: Path) -> list[tuple[str, str]]:
+def _read_rows(path: Path, *columns: str) -> list[dict[str, str]]:
     try:
         with path.open(newline="", encoding="utf-8") as stream:
-            return [(f"{row['dataset']}:{row['image_id']}", row["split"]) for row in csv.DictReader(stream)]
+            return [{name: row[name] for name in columns} for row in csv.DictReader(stream)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a readable split file ({error})") from error
     except KeyError as error:
@@ -110,8 +112,8 @@ def load_split(path: Path, examples: Sequence[Example]) -> Split:
     Raises:
         DataError: no such file, not a split file, or it names images that are not there, or the other way round.
     """
-    rows = _read_homes(path)
-    homes = dict(rows)
+    rows = _read_rows(path, "dataset", "image_id", "split")
+    homes = {f"{row['dataset']}:{row['image_id']}": row["split"] for row in rows}
     if unknown := sorted({name or "" for name in homes.values()} - set(SPLITS)):
         raise DataError(f"{path}: {unknown[0]!r} is not one of {', '.join(SPLITS)}")
     if len(homes) < len(rows):

@@ -98,8 +98,7 @@ def make_examples(
     refuse_doubled(table, ids)
     # An id with a dot may be a file name or a stem; the file name, being the more exact, wins.
     named = {i: files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
-    # Of an id with folders, these count too: another folder's image of that name is another image.
-    found = {i: [path for path in paths if Path(i).parent.parts == _above(path, i)] for i, paths in named.items()}
+    found = {i: [path for path in paths if _is_named(path, i, table.parent)] for i, paths in named.items()}
     if missing := [i for i, paths in found.items() if not paths]:
         raise DataError(
             f"{table}: {len(missing)} of {len(ids)} images are not in the folder, first {missing[:3]}; "
@@ -129,10 +128,13 @@ def bare(image_id: str) -> str:
     return str(Path(image_id).with_suffix("")) if Path(image_id).suffix.lower() in EXTENSIONS else image_id
 
 
-def _above(path: Path, image_id: str) -> tuple[str, ...]:
-    """As many of the folders above a file as an id names."""
-    depth = len(Path(image_id).parent.parts)
-    return path.parts[-1 - depth : -1]
+def _is_named(path: Path, image_id: str, beside: Path) -> bool:
+    """Whether the folders of an id, if any, are those of a file: another folder's image of that name is another image."""
+    folder = Path(image_id).parent
+    if not folder.parts:
+        return True
+    above = path.resolve().parent
+    return above.parts[-len(folder.parts) :] == folder.parts or above in ((beside / folder).resolve(), folder.resolve())
 
 
 def require_columns(table: Path, frame: pd.DataFrame, *names: str) -> None:
@@ -156,6 +158,21 @@ def count_labels(table: Path, column: str) -> Counter[str]:
     frame = read_frame(table)
     require_columns(table, frame, column)
     return Counter(frame[column])
+
+
+def group_column(table: Path) -> str | None:
+    """The first of `GROUP_COLUMNS` that a CSV has with anything in it.
+
+    Raises:
+        DataError: as `read_frame`, or it is blank in places and another might know.
+    """
+    frame = read_frame(table)
+    known = [name for name in GROUP_COLUMNS if name in frame and frame[name].any()]
+    if known[1:] and (blank := int((frame[known[0]] == "").sum())):
+        raise DataError(
+            f"{table}: {blank} rows have no {known[0]}, and there is {known[1]}, too; name the one to go by (--group-column)"
+        )
+    return next(iter(known), None)
 
 
 def read_frame(table: Path, rows: int | None = None) -> pd.DataFrame:

@@ -199,7 +199,7 @@ def test_an_image_named_twice_is_refused(tiny_bundle: Path, synthetic_data: Path
     (tmp_path / "labels.csv").write_text(f"image_id,dx\n{image.stem},mel\n{image.name},nv\n", encoding="utf-8")
     found = run(tiny_bundle, "--images", str(image.parent), "--labels", str(tmp_path / "labels.csv"))
     assert isinstance(found.exception, DataError)
-    assert f"several rows name {image.name}" in str(found.exception)
+    assert f"1 images are named by two ids, first ['{image.name}']" in str(found.exception)
 
 
 @pytest.mark.parametrize("change", [lambda values: values[:-1], lambda values: values * np.nan], ids=["short", "nan"])

@@ -46,13 +46,15 @@ def test_disagreement_below_the_threshold_is_not_reassuring() -> None:
     assert found.decision is Decision.RETAKE
     assert found.malignancy is None
     advice = found.to_dict()["advice"]
-    assert "disagree" in advice[0] and advice[1].startswith("3 of 5 pictures were below")  # not that the pictures are poor
+    assert "disagree" in advice[0] and advice[1].startswith(
+        "3 of 5 pictures that can be used were below"
+    )  # not that the pictures are poor
 
 
 def test_one_frame_that_alone_is_an_alarm_is_not_reassuring() -> None:
     found = combine([frame(v) for v in (0.05, 0.06, 0.04, 0.05, 0.5)])
     assert found.decision is Decision.RETAKE
-    assert found.to_dict()["advice"][1].startswith("4 of 5 pictures were below")
+    assert found.to_dict()["advice"][1].startswith("4 of 5 pictures that can be used were below")
 
 
 def test_an_alarm_counts_though_its_frame_is_an_outlier() -> None:

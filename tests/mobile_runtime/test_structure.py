@@ -51,6 +51,21 @@ def test_a_hole_in_a_lossy_webp_is_found(begin: float, size: int) -> None:
         decode(data[:at] + bytes(size) + data[at + size :])
 
 
+@pytest.mark.parametrize("quality", [75, 95, 100])
+@pytest.mark.parametrize("level", [0, 255])
+def test_detail_beside_dark_corners_or_patches_is_whole(level: int, quality: int) -> None:
+    rng = np.random.default_rng(1)
+    noisy = rng.integers(0, 256, (480, 640, 3)).astype(np.uint8)
+    y, x = np.mgrid[:480, :640]
+    corners = np.where(np.hypot(y - 240, x - 320)[..., None] > 300, level, noisy).astype(np.uint8)
+    patch = noisy.copy()
+    patch[200:264, 300:380] = level
+    large = np.asarray(Image.fromarray(PICTURE).resize((640, 480), Image.Resampling.BICUBIC))
+    dark = np.where(np.hypot(y - 240, x - 320)[..., None] > 260, level, large).astype(np.uint8)
+    for pixels in (corners, patch, dark):
+        assert decode(encode(pixels, "WEBP", quality=quality)).shape == pixels.shape
+
+
 def test_an_animation_and_a_picture_with_metadata_are_looked_into() -> None:
     pages = [Image.fromarray(np.roll(PICTURE, shift, 1)) for shift in (0, 9)]
     # The first picture is in the first half of the file, and its second half is missing.

@@ -92,6 +92,7 @@ def test_the_command_gives_each_photo_a_json_and_a_picture(tmp_path: Path) -> No
     folder.mkdir()
     Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / "nv.png")
     (folder / "broken.jpg").write_bytes(b"not a picture")
+    (folder / ("a" * 251 + ".jpg")).write_bytes(b"no room for a verdict beside it")
     words = [sys.executable, "-m", "mobile_runtime", "assess", "--watch", str(folder), "--out", str(out), "--json"]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment)

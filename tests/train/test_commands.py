@@ -109,6 +109,7 @@ def test_a_fit_on_labels_of_ones_own(quick_file: Path, tmp_path: Path, capfd: py
     status, out, err = call(capfd, *words, "--out", tmp_path / "run")
     assert status == 0, err
     assert Path(json.loads(out)["checkpoint"]).is_file()
+    rows = [f"{i},{'MEL' if i % 2 else 'NEV'},L{i // 4 * 2 + i % 2}" for i in range(24)]
     named = write(tmp_path / "named.csv", "file,verdict,lesion_id", *rows)
     status, _, err = call(
         capfd, *words[:4], named, *columns[:4], *columns[6:], *words[-5:], "--out", tmp_path / "grouped"

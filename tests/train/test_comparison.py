@@ -44,6 +44,14 @@ def test_a_choice_that_cannot_be_is_named(choice: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_a_backbone_that_is_none_is_said_before_training(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path
+) -> None:
+    with pytest.raises(DataError, match="nosuch"):
+        compare(quick_recipe, ["backbone=nosuch"], few_examples, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_interval_takes_account_of_overlapping_training_sets() -> None:
     found = difference([0.9, 0.8, 0.85], [0.88, 0.79, 0.82], folds=9)
     # Gaps .02, .01, .03: mean .02, variance 1e-4; one tested fold to seven that train.

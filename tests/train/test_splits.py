@@ -114,7 +114,7 @@ def test_a_network_that_has_seen_what_is_for_validation_is_refused(tmp_path: Pat
     save_split(split, tmp_path / "splits.csv")
     refuse_seen(tmp_path / "model.safetensors", split)
     moved = {"train": split["val"], "val": split["train"], "test": split["test"]}
-    with pytest.raises(DataError, match=rf"was trained on {len(split['train'])} images that are for validation or test here"):
+    with pytest.raises(DataError, match=rf"of whom {len(split['train'])} images are for validation or test here"):
         refuse_seen(tmp_path / "model.safetensors", moved)
 
 

@@ -122,7 +122,8 @@ public final class Conformance {
                 && near(quality.contrast, expected.get("contrast"), tolerance)
                 && near(quality.colour, expected.get("colour"), tolerance);
         String found = ": found sharpness " + quality.sharpness + ", brightness " + quality.brightness + ", clipped "
-                + quality.clipped + ", glare " + quality.glare + ", contrast " + quality.contrast + ", " + quality.reasons;
+                + quality.clipped + ", glare " + quality.glare + ", contrast " + quality.contrast + ", colour "
+                + quality.colour + ", " + quality.reasons;
         check(stage, name + found, figures && quality.reasons.equals(reasons(fields)));
     }
 
@@ -244,7 +245,7 @@ public final class Conformance {
         List<Assessment> frames = new ArrayList<>();
         for (Object item : Json.list(fields.get("frames"))) {
             Map<String, Object> frame = Json.object(item);
-            Quality quality = new Quality(0, 0, 0, 0, 0, null, reasons(frame));
+            Quality quality = new Quality(0, 0, 0, 0, 0, 0, null, reasons(frame));
             Map<String, float[]> outputs = new LinkedHashMap<>();
             for (Map.Entry<String, Object> role : Json.object(frame.get("outputs")).entrySet()) {
                 List<Object> values = Json.list(role.getValue());

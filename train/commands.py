@@ -20,7 +20,7 @@ from train.options import CompileOption, DataOption, JsonOption, RecipeOption
 from train.processes import is_first, plan_processes
 from train.recipe import load_recipe
 from train.report_commands import evaluate, explain
-from train.splits import load_split
+from train.splits import load_split, without_test
 from train.tables import group_column as find_group_column
 from train.tree_commands import show_partition, taxonomy
 from train.weights import convert_weights
@@ -45,7 +45,15 @@ def _examples(
     return read_table(labels, images or [data], dataset, Columns(image, label, group or None))
 
 
+def _fold_examples(data: Path, split: Path | None) -> list[Example]:
+    examples = read_examples(data)
+    return without_test(examples, split) if split else examples
+
+
 FoldsOption = Annotated[int, typer.Option(min=3, help="Into how many folds the data are cut.")]
+HeldOutOption = Annotated[
+    Optional[Path], typer.Option("--split", help="A splits.csv made before; its test part is in none of the folds.")
+]
 JudgedOption = Annotated[Optional[int], typer.Option(min=2, help="Train for the first so many of them only.")]
 InitOption = Annotated[str, typer.Option(help="scratch, hub, or a safetensors file.")]
 WorkersOption = Annotated[int, typer.Option(min=0, help="Loader processes.")]
@@ -57,6 +65,7 @@ def crossvalidate(
     recipe: RecipeOption = "mobile",
     folds: FoldsOption = 9,
     judged: JudgedOption = None,
+    split: HeldOutOption = None,
     folder: Annotated[Optional[Path], typer.Option("--out", help="Folder of the folds; runs/RECIPE-folds if left out.")] = None,
     init: InitOption = "scratch",
     workers: WorkersOption = 1,
@@ -68,7 +77,7 @@ def crossvalidate(
     """
     plan = load_recipe(recipe)
     target = folder or Path("runs") / f"{plan.name}-folds"
-    document = run_folds(plan, read_examples(data), target, folds=folds, judged=judged, init=init, workers=workers)
+    document = run_folds(plan, _fold_examples(data, split), target, folds=folds, judged=judged, init=init, workers=workers)
     if as_json:
         print_json(document)
         return
@@ -88,6 +97,7 @@ def compare(
     recipe: RecipeOption = "mobile",
     folds: FoldsOption = 9,
     judged: JudgedOption = None,
+    split: HeldOutOption = None,
     folder: Annotated[
         Optional[Path], typer.Option("--out", help="Folder of the folds; runs/RECIPE-choices if left out.")
     ] = None,
@@ -102,7 +112,8 @@ def compare(
     """
     plan = load_recipe(recipe)
     target = folder or Path("runs") / f"{plan.name}-choices"
-    document = run_choices(plan, choice, read_examples(data), target, folds=folds, judged=judged, init=init, workers=workers)
+    examples = _fold_examples(data, split)
+    document = run_choices(plan, choice, examples, target, folds=folds, judged=judged, init=init, workers=workers)
     if as_json:
         print_json(document)
         return

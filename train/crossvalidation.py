@@ -36,10 +36,15 @@ def fold_splits(examples: Sequence[Example], folds: int, seed: int) -> Iterator[
 
 
 def figures_of(report: Evaluation) -> dict[str, float]:
-    """The figures that are averaged over folds; those that a fold cannot have are left out."""
+    """The figures that are averaged over folds; those that a fold cannot have are left out.
+
+    With several data sets, each has its malignancy AUC, too: theirs together also says how well they are told apart.
+    """
     found = {f"balanced_accuracy_{name}": level.balanced_accuracy for name, level in report.levels.items()}
     found["auc_malignancy"] = report.auc_malignancy
     found |= {f"auc_{name}": task.auc for name, task in report.tasks.items()}
+    if len(report.datasets) > 1:
+        found |= {f"auc_malignancy_{part.value}": part.auc for part in report.subgroups if part.attribute == "data set"}
     return {name: estimate.value for name, estimate in found.items() if estimate}
 
 

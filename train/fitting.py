@@ -164,10 +164,10 @@ def fit(
     parts = split or split_examples(examples, recipe.split)
     last = out / "last.ckpt"
     saved = _read_last(last, recipe, parts) if resume and last.is_file() else None
-    train = parts["train"]
-    log_prior = class_log_prior(train, recipe, taxonomy)
+    train = [example for example in parts["train"] if recipe.repeats.get(example.dataset, 1)]
     if len(train) < recipe.batch_size:
         raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
+    log_prior = class_log_prior(train, recipe, taxonomy)
     if recipe.batch_size % processes.count:
         raise DataError(f"{processes.count} processes cannot share a batch of {recipe.batch_size} images equally; start others")
 

@@ -89,7 +89,7 @@ class Recipe(_Strict):
         mixup: alpha of Zhang et al. 2018 (mixup: beyond empirical risk minimization); 0 mixes nothing.
         ema_decay: decay of the moving average of the weights that is kept; 0 keeps the last weights.
         logit_adjustment: tau of Menon et al. 2021 (Long-tail learning via logit adjustment, eq. 10); 0 is plain likelihood.
-        repeats: data set -> how often each of its training images is seen per epoch.
+        repeats: data set -> how often each of its training images is seen per epoch, 1 if not named; 0 trains without them.
         orientations: how many orientations of a picture the network averages, on the phone, too: 2 doubles its time.
         fixed_views: how many different random views of each image there are; 0 draws fresh ones in every epoch.
     """
@@ -117,7 +117,7 @@ class Recipe(_Strict):
     label_smoothing: float = Field(0.05, ge=0, lt=1)
     logit_adjustment: float = Field(0.5, ge=0)
     drop_rate: float = Field(0.2, ge=0, lt=1)
-    repeats: dict[str, Annotated[int, Field(ge=1, le=64)]] = {}
+    repeats: dict[str, Annotated[int, Field(ge=0, le=64)]] = {}
     orientations: Literal[1, 2, 4, 8] = 1
     fixed_views: int = Field(0, ge=0, le=64)
     augmentation: Augmentation = Augmentation()

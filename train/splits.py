@@ -68,6 +68,16 @@ def check_split(split: Split) -> None:
         raise DataError(f"{len(straddling)} lesions or patients are in two splits, first {straddling[:3]}; regroup them")
 
 
+def without_test(examples: Sequence[Example], path: Path) -> list[Example]:
+    """The examples that are not in the test part of a saved split, in their order: to choose by, before the test part is used.
+
+    Raises:
+        DataError: as `load_split`.
+    """
+    tested = {example.key for example in load_split(path, examples)["test"]}
+    return [example for example in examples if example.key not in tested]
+
+
 def save_split(split: Split, path: Path) -> None:
     """Write a split as CSV: dataset, image_id, group, label, split."""
     with write_atomically(path) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:

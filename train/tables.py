@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import warnings
 from collections import Counter
 from collections.abc import Iterable
@@ -179,22 +180,35 @@ def read_frame(table: Path, rows: int | None = None) -> pd.DataFrame:
     """A CSV, or a TSV where its name ends in `.tab`, with every cell a string, without spaces around it.
 
     Raises:
-        DataError: no such file, not a table, or two columns of one name.
+        DataError: no such file, not a table, a row that is too short, or two columns of one name.
     """
     if not table.is_file():
         raise DataError(f"{table}: no such label file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # says that what follows a trailing comma is dropped
-            # Short rows come as NaN even so, hence fillna; without index_col=False a trailing comma shifts every column.
             separator = "\t" if table.suffix == ".tab" else ","
+            _refuse_short(table, separator)
             names = pd.read_csv(table, sep=separator, dtype=str, keep_default_na=False, header=None, nrows=1).iloc[0]
             if (doubled := names[names.duplicated() & (names != "")]).any():  # pandas would take the first
                 raise DataError(f"{table}: columns have the same name: {', '.join(doubled)}; rename them")
+            # Without index_col=False a trailing comma shifts every column.
             frame = pd.read_csv(table, sep=separator, dtype=str, keep_default_na=False, index_col=False, nrows=rows).fillna("")
             return frame.apply(lambda column: column.str.strip())
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, csv.Error) as error:
         raise DataError(f"{table}: not a readable CSV ({error})") from error
+
+
+def _refuse_short(table: Path, separator: str) -> None:
+    """Raise a DataError where a row ends before its last cell: a lesion whose number was cut off would be one of its own."""
+    with table.open(newline="", encoding="utf-8-sig") as stream:
+        reader = csv.reader(stream, delimiter=separator)
+        width = len(next(reader, []))
+        for row in reader:
+            if 0 < len(row) < width:
+                raise DataError(
+                    f"{table}: the row that ends on line {reader.line_num} has {len(row)} of {width} cells; complete it"
+                )
 
 
 def find_files(folders: Iterable[Path], *, below: bool = False) -> dict[str, list[Path]]:

@@ -8,12 +8,16 @@ from collections import Counter
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import train.crossvalidation
 from mobile_runtime.errors import DataError
-from train.crossvalidation import crossvalidate, fold_splits, summarize
+from mobile_runtime.taxonomy import HAM10000_CLASSES, default_taxonomy
+from tests.train.factories import example
+from train.crossvalidation import crossvalidate, figures_of, fold_splits, summarize
 from train.datasets import Example
+from train.evaluation import evaluate
 from train.recipe import Recipe, SplitPlan
 from train.splits import split_examples
 
@@ -33,6 +37,28 @@ def test_mean_and_standard_deviation_by_hand() -> None:
     found = summarize(rows)
     assert found["a"] == {"mean": pytest.approx(0.7), "sd": pytest.approx(0.2), "folds": 3}
     assert found["b"] == {"mean": 1.0, "sd": None, "folds": 1}
+
+
+def test_data_sets_have_a_malignancy_figure_each() -> None:
+    # Dermoscopy is told apart by half, photographs wholly; together, the photographs' high scores are beside the others.
+    scores = {"ham10000": [(1, 0.3), (1, 0.1), (0, 0.2), (0, 0.2)], "pad_ufes_20": [(1, 0.9), (1, 0.9), (0, 0.8), (0, 0.8)]}
+    rows = [(dataset, *row) for dataset, own in scores.items() for row in own] * 10
+    labels = {"ham10000": ("nv", "mel"), "pad_ufes_20": ("NEV", "MEL")}
+    examples = [example(i, labels[dataset][sick], dataset=dataset) for i, (dataset, sick, _) in enumerate(rows)]
+    probabilities = np.zeros((len(rows), 7), np.float32)
+    for row, (_, _, score) in zip(probabilities, rows, strict=True):
+        row[4], row[5] = score, 1 - score  # melanoma, nevus
+    report = evaluate(probabilities, examples, HAM10000_CLASSES, default_taxonomy(), run="r", part="test")
+    found = figures_of(report)
+    assert found["auc_malignancy_ham10000"] == pytest.approx(0.5)
+    assert found["auc_malignancy_pad_ufes_20"] == pytest.approx(1.0)
+    # Of 16 pairs, half of dermoscopy's four and all of the photographs' four are in order, and four of the mixed eight.
+    assert found["auc_malignancy"] == pytest.approx((2 + 4 + 4) / 16)
+    alone = [i for i, e in enumerate(examples) if e.dataset == "ham10000"]
+    one = evaluate(
+        probabilities[alone], [examples[i] for i in alone], HAM10000_CLASSES, default_taxonomy(), run="r", part="test"
+    )
+    assert "auc_malignancy_ham10000" not in figures_of(one)
 
 
 @pytest.mark.slow

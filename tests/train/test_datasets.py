@@ -119,7 +119,8 @@ def table_with(tmp_path: Path, *lines: str, images: Sequence[str] = ("a.jpg", "b
         (["lesion_id,image_id,dx", "1,other/a.jpg,nv"], "1 of 1 images are not in the folder, first .'other/a.jpg'"),
         (["lesion_id,image_id,dx"], "no rows"),
         ([], "not a readable CSV"),
-        (["dx,lesion_id,image_id", "nv,1,a", "nv"], "1 of 2 images are not in the folder, first .''"),
+        (["dx,lesion_id,image_id", "nv,1,a", "nv,1,"], "1 of 2 images are not in the folder, first .''"),
+        (["image_id,dx,lesion_id", "a,nv,1", "b,nv"], "line 3 has 2 of 3 cells"),
     ],
 )
 def test_a_faulty_table_is_refused_by_name_and_reason(tmp_path: Path, lines: list[str], reason: str) -> None:
@@ -132,8 +133,8 @@ def test_an_unknown_label_is_named_with_the_known_ones(tmp_path: Path) -> None:
         table_with(tmp_path, "lesion_id,image_id,dx", "1,a,wart")
 
 
-def test_attributes_are_strings_even_in_short_rows(tmp_path: Path) -> None:
-    first, second = table_with(tmp_path, "image_id,dx,lesion_id,age", "a,nv,1,50", "b,nv,2")
+def test_attributes_that_are_empty_are_left_out(tmp_path: Path) -> None:
+    first, second = table_with(tmp_path, "image_id,dx,lesion_id,age", "a,nv,1,50", "", "b,nv,2,")
     assert (first.attributes, second.attributes) == ({"age": "50"}, {})
 
 

@@ -179,6 +179,9 @@ def test_a_run_folder_is_of_one_recipe_and_one_split(quick_recipe: Recipe, few_e
 def test_too_little_data_for_a_batch_is_refused(quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"\d+ training images are fewer than one batch of 64"):
         quick_fit(quick_recipe.model_copy(update={"batch_size": 64}), few_examples, tmp_path)
+    none = quick_recipe.model_copy(update={"repeats": {few_examples[0].dataset: 0}})
+    with pytest.raises(DataError, match=r"^0 training images"):
+        quick_fit(none, few_examples, tmp_path)
 
 
 def test_classes_may_come_from_the_partition(quick_recipe: Recipe, few_examples: list[Example]) -> None:

@@ -79,7 +79,7 @@ def test_starting_workers_leaves_the_global_generator_alone(views: LesionViews) 
     assert torch.equal(torch.rand(3), expected)
 
 
-_REPEATS = st.fixed_dictionaries({}, optional={"ham10000": st.integers(1, 4), "isic2017": st.integers(1, 64)})
+_REPEATS = st.fixed_dictionaries({}, optional={"ham10000": st.integers(1, 4), "isic2017": st.integers(0, 64)})
 
 
 @settings(max_examples=100)
@@ -98,7 +98,8 @@ def test_ranks_together_take_the_batches_of_a_single_process(
     order = list(alone)
     keys = Counter(order)
     assert len(keys) == len(order), "repeats of an image are different views"
-    assert Counter(index for _, index in keys) == {i: repeats.get(e.dataset, 1) for i, e in enumerate(examples)}
+    wanted = {i: repeats.get(e.dataset, 1) for i, e in enumerate(examples)}
+    assert Counter(index for _, index in keys) == {i: times for i, times in wanted.items() if times}
 
     # Whole batches only, as `train_loader` takes them: as many on every rank as for one process, and of the same images.
     batch = share * world

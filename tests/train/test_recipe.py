@@ -61,7 +61,7 @@ def test_a_file_overrides_only_what_it_names(tmp_path: Path) -> None:
         ("warmup: 1", "warmup: .*less than 1"),
         ("seed: -1", "seed: .*0"),
         ("classes: [melanoma]", "classes: .*at least 2"),
-        ("repeats: {ham10000: 0}", "repeats.ham10000: .*1"),
+        ("repeats: {ham10000: -1}", "repeats.ham10000: .*0"),
         ("augmentation: {blur_probability: 1.5}", "augmentation.blur_probability: .*1"),
         ("augmentation: {crop_scale: [0.5, 1.2]}", "augmentation.crop_scale.1: .*1"),
         ("augmentation: {crop_scale: [0.9, 0.5]}", "augmentation: .*crop_scale"),

@@ -15,7 +15,7 @@ from mobile_runtime.errors import DataError
 from tests.train.factories import example
 from train.datasets import Example
 from train.recipe import SplitPlan
-from train.splits import SPLITS, check_split, load_split, refuse_seen, save_split, split_examples
+from train.splits import SPLITS, check_split, load_split, refuse_seen, save_split, split_examples, without_test
 
 LABELS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 PLAN = SplitPlan(folds=5, test_folds=1, val_folds=1)
@@ -116,6 +116,16 @@ def test_a_network_that_has_seen_what_is_for_validation_is_refused(tmp_path: Pat
     moved = {"train": split["val"], "val": split["train"], "test": split["test"]}
     with pytest.raises(DataError, match=rf"of whom {len(split['train'])} images are for validation or test here"):
         refuse_seen(tmp_path / "model.safetensors", moved)
+
+
+def test_what_is_chosen_by_leaves_the_test_part_out(tmp_path: Path) -> None:
+    examples = varied()
+    split = split_examples(examples, PLAN)
+    save_split(split, tmp_path / "splits.csv")
+    tested = {e.key for e in split["test"]}
+    assert without_test(examples, tmp_path / "splits.csv") == [e for e in examples if e.key not in tested]
+    with pytest.raises(DataError, match="not in the split"):
+        without_test([*examples, example(900)], tmp_path / "splits.csv")
 
 
 def test_a_split_of_other_images_is_refused(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import numpy.typing as npt
 
 from benchmarks import statistics
 from benchmarks.labelled import LabelledSet, Truth
+from benchmarks.proportions import proportion
 from benchmarks.results import ConfidenceDrift, Decisions, Flip
 from benchmarks.scoring import Scored
 
@@ -21,12 +22,12 @@ def decisions(scored: Scored, reference: Scored, point: str, truth: Truth) -> De
     ours, theirs = refers(scored, point), refers(reference, point)
     benign = truth.decided & ~truth.malignant
     lost, gained = theirs & ~ours, ours & ~theirs
-    agreement = statistics.wilson(int((ours == theirs).sum()), len(ours))
+    agreement = proportion(ours == theirs, truth.groups)
     assert agreement is not None
     return Decisions(
         threshold=scored.variant.operating_points[point].threshold,
-        sensitivity=statistics.wilson(int(ours[truth.malignant].sum()), int(truth.malignant.sum())),
-        specificity=statistics.wilson(int((~ours[benign]).sum()), int(benign.sum())),
+        sensitivity=proportion(ours[truth.malignant], truth.groups[truth.malignant]),
+        specificity=proportion(~ours[benign], truth.groups[benign]),
         agreement=agreement,
         refer_lost=int(lost.sum()),
         refer_lost_malignant=int((lost & truth.malignant).sum()),

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from benchmarks import agreement, statistics
 from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
+from benchmarks.proportions import proportion
 from benchmarks.results import Differences, VariantDrift, Verdict
 from benchmarks.scoring import Scored
 from benchmarks.statistics import Gap, Measure
@@ -111,7 +112,7 @@ def compare(
             auc_malignancy=_estimate(measures[name].malignancy, truth.groups[truth.decided]),
             auc_macro=_estimate(measures[name].macro, by_lesion),
             auc_per_class={label: _estimate(measure, by_lesion) for label, measure in measures[name].per_class.items()},
-            accuracy=statistics.wilson(int((expected == predicted).sum()), len(expected)),
+            accuracy=proportion(expected == predicted, by_lesion),
             balanced_accuracy=_estimate(statistics.balanced_accuracy(expected, predicted), by_lesion),
             ece_malignancy=statistics.expected_calibration_error(malignant, each.prediction.malignancy[truth.decided]),
             ece_malignancy_interval=calibration[name],

@@ -138,37 +138,33 @@ def measure_gates(
     prepared = [pipeline.prepare(square) for square in squares]
     limits = pipeline.manifest.quality
     reasons = [judge(image, limits, len(square)).reasons for image, square in zip(prepared, squares, strict=True)]
-    clean = sum(not found for found in reasons)
+    groups = Truth.of(labelled).groups
+
+    def share(hits: list[bool]) -> Estimate:
+        found = proportion(np.array(hits, bool), groups)
+        assert found is not None
+        return found
+
     caught = {
         name: [
-            _share(
-                sum(not judge(fault(x, s / 5, np.random.default_rng(i)), limits).acceptable for i, x in enumerate(prepared)),
-                len(prepared),
-            )
+            share([not judge(fault(x, s / 5, np.random.default_rng(i)), limits).acceptable for i, x in enumerate(prepared)])
             for s in SEVERITIES
         ]
         for name, fault in FAULTS.items()
     }
     advance(len(images))
     verdicts = [pipeline.assess_prepared(image, len(square)) for image, square in zip(prepared, squares, strict=True)]
-    abstained = sum(v.decision is Decision.ABSTAIN for v in verdicts)
     strange, refused = _not_skin(pipeline, drawings)
     return {
-        "false_retakes": _share(len(images) - clean, len(images)),
+        "false_retakes": share([bool(found) for found in reasons]),
         "retake_reasons": {code: sum(code in found for found in reasons) for code in sorted({c for r in reasons for c in r})},
         "caught_by_severity": caught,
-        "abstained_in_distribution": _share(abstained, len(images)),
+        "abstained_in_distribution": share([v.decision is Decision.ABSTAIN for v in verdicts]),
         "not_skin": strange,
         "not_skin_not_scored": refused,
         "coverage_risk": _coverage(pipeline, np.stack(prepared), labelled),
-        "flips": _flips(pipeline, squares, Truth.of(labelled).groups, rng, advance),
+        "flips": _flips(pipeline, squares, groups, rng, advance),
     }
-
-
-def _share(hits: int, n: int) -> Estimate:
-    found = wilson(hits, n)
-    assert found is not None
-    return found
 
 
 def _not_skin(pipeline: TriagePipeline, drawings: int) -> tuple[dict[str, dict[str, int]], Estimate]:
@@ -177,7 +173,9 @@ def _not_skin(pipeline: TriagePipeline, drawings: int) -> tuple[dict[str, dict[s
         verdicts = Counter(pipeline.assess(not_skin.draw(kind, seed)).decision for seed in range(drawings))
         found[kind] = {verdict.value: verdicts[verdict] for verdict in Decision}
     refused = sum(counts["retake"] + counts["abstain"] for counts in found.values())
-    return found, _share(refused, drawings * len(not_skin.KINDS))
+    share = wilson(refused, drawings * len(not_skin.KINDS))
+    assert share is not None
+    return found, share
 
 
 def _coverage(pipeline: TriagePipeline, prepared: Pixels, labelled: LabelledSet) -> list[CoveragePoint]:

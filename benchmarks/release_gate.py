@@ -221,7 +221,8 @@ def _judge(
         why = f" ({limit.why})" if limit.why else ""
         if not found and (needed := _fewest(limit, name, figure)):
             outcome = "too few"
-            rule += f", for which {figure.n} images are too few whatever they show: {needed} are needed"
+            rest = "" if _independent(figure) == figure.n else f" of {_independent(figure)} lesions or patients"
+            rule += f", for which {figure.n} images{rest} are too few whatever they show: {needed} are needed"
         checks.append(Check(figure=name, outcome=outcome, said=f"{name}: {describe(figure)}, {rule}{why}"))
     return checks
 
@@ -243,7 +244,14 @@ def _fewest(limit: Limit, name: str, figure: Figure) -> int | None:
     if not 0 < allowed < 1:
         return None
     needed = math.ceil((1 - allowed) * Z95**2 / allowed)
-    return needed if figure.n < needed else None
+    return needed if _independent(figure) < needed else None
+
+
+def _independent(figure: Figure) -> int:
+    """How many images count, those of one lesion or patient as one: a perfect share's interval tells, others leave it open."""
+    assert figure.n is not None
+    width = {1.0: figure.low, 0.0: None if figure.high is None else 1 - figure.high}.get(figure.value)
+    return figure.n if width is None or width >= 1 else min(figure.n, round(Z95**2 * width / (1 - width)))
 
 
 def _compare(limit: Limit, figure: Figure, base: Figure | None) -> tuple[bool, str]:

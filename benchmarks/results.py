@@ -70,7 +70,7 @@ class Decisions(Part):
     """Decisions at one locked operating point: refer when malignancy >= threshold.
 
     Attributes:
-        sensitivity, specificity: with Wilson intervals; None without images of that kind.
+        sensitivity, specificity: None without images of that kind.
         agreement: share of all images on which variant and reference decide alike.
         refer_lost: images that only the reference refers, of which `refer_lost_malignant` are malignant.
         refer_gained: images that only the variant refers.

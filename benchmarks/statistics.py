@@ -24,7 +24,6 @@ from mobile_runtime.statistics import (
     mean_of,
     non_inferiority,
     paired_difference,
-    wilson,
 )
 
 __all__ = [
@@ -41,7 +40,6 @@ __all__ = [
     "non_inferiority",
     "paired_difference",
     "percentile_interval",
-    "wilson",
 ]
 
 _CHUNK = 128

@@ -17,6 +17,7 @@ from benchmarks.statistics import expected_calibration_error
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError
 from mobile_runtime.pipeline import Prediction
+from mobile_runtime.statistics import wilson
 from mobile_runtime.synthetic import LABELS
 from mobile_runtime.taxonomy import default_taxonomy
 from tests.benchmarks import fakes
@@ -126,6 +127,30 @@ def test_many_images_of_a_few_lesions_give_no_verdict() -> None:
     assert "Only 20 malignant and 20 benign images of 1 and 1 lesions or patients, fewer than the floor of 10" in notes[0]
     apart = drift.compare(scored, labelled(labels), LABELS, Settings("float32", "balanced", resamples=100))
     assert apart["int8"].verdict is not None and apart["int8"].verdict.outcome == "non-inferior"
+
+
+def test_copies_of_an_image_make_no_share_surer() -> None:
+    """Shares are of images, their intervals of lesions: each image twice says what it says once."""
+    scores = {"float32": REFERENCE, "int8": [max(0.0, score - 0.2) for score in REFERENCE]}
+    lesions = [str(i) for i in range(len(DX))]
+    settings = Settings("float32", "balanced", resamples=100)
+    once, twice = (
+        drift.compare(
+            {name: Scored(fakes.variant(name), "fake", fakes.prediction(own * times)) for name, own in scores.items()},
+            labelled(DX * times, lesions * times),
+            LABELS,
+            settings,
+        )["int8"]
+        for times in (1, 2)
+    )
+    for name in ("sensitivity", "specificity", "agreement"):
+        single, double = (getattr(found.operating_points["balanced"], name) for found in (once, twice))
+        assert double.n == 2 * single.n
+        assert (double.low, double.high) == pytest.approx((single.low, single.high), abs=0.03)  # the factor G/(G-1)
+        apart = wilson(round(double.value * double.n), double.n)
+        assert apart is not None and double.high - double.low > apart.high - apart.low
+    assert once.accuracy is not None and twice.accuracy is not None
+    assert twice.accuracy.low == pytest.approx(once.accuracy.low, abs=0.03)
 
 
 def test_calibration_error_before_the_temperature() -> None:

@@ -93,6 +93,18 @@ def test_a_share_of_too_few_images_cannot_be_judged(
     assert ("cannot be judged" in ended.output) is (outcome == "too few")
 
 
+def test_images_of_few_lesions_are_too_few_though_they_are_many() -> None:
+    document = stored_results.drift()
+    low = 40 / (40 + 1.959964**2)  # Wilson's lower end of 40 of 40 lesions, with two images each
+    for variant in document["variants"].values():
+        for point in variant["operating_points"].values():
+            if point["agreement"] is not None:
+                point["agreement"] = {"value": 1.0, "low": low, "high": 1.0, "n": 80}
+    report = judged({"figure": "drift.*.agreement", "bound": "low", "at_least": 0.95}, document)
+    assert {check.outcome for check in report.checks} == {"too few"}
+    assert "80 images of 40 lesions or patients are too few whatever they show: 73 are needed" in report.checks[0].said
+
+
 def test_a_share_of_none_of_too_few_images_cannot_be_judged_either() -> None:
     limit = {"figure": "gates.*.false_retakes", "bound": "high", "at_most": 0.1}
     for value, high, images, outcome in ((0.0, 0.3244, 8, "too few"), (0.0, 0.09, 40, "kept"), (0.2, 0.5, 8, "failed")):

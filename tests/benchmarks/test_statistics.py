@@ -14,6 +14,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from benchmarks import statistics
 from benchmarks.statistics import Gap
+from mobile_runtime.statistics import wilson
 
 LABELLED = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40)
 
@@ -184,14 +185,14 @@ def test_percentile_interval_counts_what_it_uses() -> None:
 def test_wilson_matches_scipy(trials: int, data: st.DataObject) -> None:
     successes = data.draw(st.integers(0, trials))
     expected = binomtest(successes, trials).proportion_ci(method="wilson")
-    estimate = statistics.wilson(successes, trials)
+    estimate = wilson(successes, trials)
     assert estimate is not None
     assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert estimate.low <= estimate.value <= estimate.high and estimate.n == trials
 
 
 def test_wilson_without_trials_is_undefined() -> None:
-    assert statistics.wilson(0, 0) is None
+    assert wilson(0, 0) is None
 
 
 @given(st.integers(0, 25), st.integers(0, 25))

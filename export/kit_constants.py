@@ -35,6 +35,7 @@ def constants() -> dict[str, Any]:
         "luma": list(quality._LUMA),
         "luma_bits": quality._LUMA_BITS,
         "block": quality._BLOCK,
+        "colour_block": quality._COLOUR_BLOCK,
         "noise": quality._NOISE,
         "white": quality._WHITE,
         "glare_floor": quality._GLARE_FLOOR,

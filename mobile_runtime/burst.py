@@ -28,10 +28,10 @@ class BurstAssessment:
     """One verdict on a burst.
 
     Attributes:
-        assessment: the verdict, with the median malignancy of the usable frames.
+        assessment: the verdict, with the scores of the usable frame of median malignancy, or the mean of the two in the middle.
         frames: the verdict on each frame, in order.
         usable: how many frames passed the quality gate and are not outliers.
-        spread: half the distance between the 25th and 75th percentile of the usable frames' malignancy, 0..1.
+        spread: highest less lowest malignancy of the usable frames, 0..1.
         agreement: share of usable frames on the side of the threshold that the median is on, 0..1.
     """
 
@@ -54,7 +54,10 @@ class BurstAssessment:
         return {
             **self.assessment.to_dict(),
             "burst": {
-                "frames": [{"decision": f.decision.value, "malignancy": f.malignancy} for f in self.frames],
+                "frames": [
+                    {"decision": f.decision.value, "malignancy": f.malignancy, "reasons": list(f.quality.reasons)}
+                    for f in self.frames
+                ],
                 "usable": self.usable,
                 "spread": self.spread,
                 "agreement": self.agreement,
@@ -75,7 +78,8 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     """Combine verdicts on frames of one lesion.
 
     Frames that must be retaken or are outliers do not count; when fewer than half are left the burst is what most of the
-    others are. The score is the median, which one bad frame cannot move far. Where it is below the threshold, but more than
+    others are. The score is the median, which one bad frame cannot move far, and all else is that frame's (or the mean of the
+    two in the middle), so that scores remain the sums of their classes. Where it is below the threshold, but more than
     a quarter of the frames that count are not, or any frame with a score, be it an outlier, reaches `ALARM`, the burst is to be
     retaken: that frame may be the one that shows the lesion well, and such frames must never add up to a reassurance. A median
     at or above the threshold is referred whatever the rest say.
@@ -86,11 +90,12 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
         retakes = [f for f in others if f.decision is Decision.RETAKE]
         worst = retakes[0] if 2 * len(retakes) >= len(others) else next(f for f in others if f not in retakes)
         return BurstAssessment(worst, tuple(frames), len(scored), None, None)
-    values = np.array([f.malignancy for f in scored], dtype=np.float64)
+    ordered = sorted(scored, key=_score)
+    pair = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]
+    values = np.array([_score(f) for f in ordered])
     threshold = scored[0].point.threshold
-    middle = float(np.median(values))
+    middle = (_score(pair[0]) + _score(pair[1])) / 2
     agreement = float(np.mean((values >= threshold) == (middle >= threshold)))
-    low, high = np.quantile(values, (0.25, 0.75))
     if middle >= threshold:
         verdict = Decision.REFER
     else:
@@ -100,16 +105,23 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     retake = verdict is Decision.RETAKE
     agreeing = round(agreement * len(scored))
     remark = (DISAGREE, DISAGREEMENT.format(agreeing=agreeing, usable=len(scored))) if retake else ()
-    labels = scored[0].probabilities
-    cancers = [f.cancer for f in scored if f.cancer is not None]
-    outliers = [f.outlier for f in scored if f.outlier is not None]
+    labels = () if retake else tuple(pair[0].probabilities)
     assessment = replace(
-        scored[0],
+        pair[0],
         decision=verdict,
         malignancy=None if retake else middle,
-        cancer=float(np.median(cancers)) if cancers and not retake else None,
-        probabilities={} if retake else {k: float(np.median([f.probabilities[k] for f in scored])) for k in labels},
-        outlier=float(np.median(outliers)) if outliers else None,
+        cancer=None if retake else _mean(pair[0].cancer, pair[1].cancer),
+        probabilities={k: (pair[0].probabilities[k] + pair[1].probabilities[k]) / 2 for k in labels},
+        outlier=None if retake else _mean(pair[0].outlier, pair[1].outlier),
         remark=remark,
     )
-    return BurstAssessment(assessment, tuple(frames), len(scored), float(high - low) / 2, agreement)
+    return BurstAssessment(assessment, tuple(frames), len(scored), float(values[-1] - values[0]), agreement)
+
+
+def _score(frame: Assessment) -> float:
+    assert frame.malignancy is not None
+    return frame.malignancy
+
+
+def _mean(first: float | None, second: float | None) -> float | None:
+    return None if first is None or second is None else (first + second) / 2

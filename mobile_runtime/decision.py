@@ -17,6 +17,9 @@ class Decision(str, Enum):
     RETAKE = "retake"
     ABSTAIN = "abstain"
 
+    def __str__(self) -> str:
+        return str(self.value)  # before Python 3.12, f-strings and str() of such a class differ
+
 
 MEANING = {
     Decision.REFER: "Have a clinician look at this lesion.",

@@ -87,7 +87,7 @@ def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, wr
     quality = assessment.quality
     figures = (
         f"sharpness {quality.sharpness:.2f}, brightness {quality.brightness:.2f}, "
-        f"clipped {quality.clipped:.1%}, contrast {quality.contrast:.2f}, colour {quality.colour:.2f}"
+        f"clipped {quality.clipped:.1%}, contrast {quality.contrast:.2f}, colour {quality.colour:.3f}"
     )
     grid.add_row("quality", ("good" if quality.acceptable else ", ".join(quality.reasons)) + f"  ({figures})")
     sensitivity, specificity = point.sensitivity, point.specificity

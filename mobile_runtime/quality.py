@@ -25,7 +25,7 @@ ADVICE = {
 """Reason code -> advice to show. Codes are stable."""
 
 _LUMA, _LUMA_BITS = (77, 150, 29), 8
-_BLOCK = 8
+_BLOCK, _COLOUR_BLOCK = 8, 4
 _NOISE = 8.0
 _WHITE, _GLARE_FLOOR, _GLARE_TINT, _GLARE_STEP = 250, 200, 40, 48
 
@@ -41,8 +41,9 @@ class Quality:
         clipped: share of pixels whose three channels are all >= 250, 0..1.
         glare: share of pixels that are near white and at least 48 levels above the mean luma, 0..1.
         contrast: standard deviation of the mean luma of 8 x 8 blocks, 0..1.
-        colour: mean difference of a pixel's highest and lowest channel, 0..1; 0 is a grey picture, of which a model that judges
-            colours must not say anything.
+        colour: how differently the three channels vary over the picture, relative to its brightness, 0..1. It is 0 where each
+            channel is a straight line of the others, as in grey, sepia and otherwise tinted pictures, of which a model that
+            judges colours must not say anything.
         region_px: side of the square that was resampled, in pixels of the source; None if unknown.
         reasons: codes of `ADVICE` for each limit that is not kept; empty for a good image.
     """
@@ -83,6 +84,22 @@ def _block_sums(values: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int6
     return sums
 
 
+def _colour(image: npt.NDArray[np.uint8]) -> float:
+    """Root mean square over pairs of channels of what is left of their difference once both have mean 0 and the same deviation.
+
+    Sums over 4 x 4 blocks, since the noise of single pixels and the chroma blocks of JPEG would count as colour.
+    """
+    channels = [_block_sums(image[..., c].astype(np.int64), _COLOUR_BLOCK).ravel() for c in range(3)]
+    n, totals = len(channels[0]), [int(channel.sum()) for channel in channels]
+
+    def spread(a: int, b: int) -> int:
+        return n * int((channels[a] * channels[b]).sum()) - totals[a] * totals[b]
+
+    deviations = [np.sqrt(float(spread(c, c))) for c in range(3)]
+    apart = sum(max(0.0, float(deviations[a] * deviations[b]) - float(spread(a, b))) for a, b in ((0, 1), (0, 2), (1, 2)))
+    return min(1.0, float(np.sqrt(6.0 * apart)) / max(1, sum(totals)))
+
+
 def measure(image: npt.NDArray[np.uint8]) -> Quality:
     """Quality figures of a uint8 RGB image [S, S, 3], without limits."""
     y = luma(image)
@@ -99,7 +116,7 @@ def measure(image: npt.NDArray[np.uint8]) -> Quality:
         clipped=int((low >= _WHITE).sum()) / y.size,
         glare=int(bright.sum()) / y.size,
         contrast=_deviation(blocks) / (255.0 * _BLOCK * _BLOCK),
-        colour=int((high - low).sum()) / (255.0 * y.size),
+        colour=_colour(image),
     )
 
 
@@ -112,6 +129,7 @@ def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | 
         region_px: side of the square that was resampled, in pixels of the source; None skips that limit.
     """
     figures = measure(image)
+    uniform = figures.contrast < limits.contrast_min
     faults = {
         "too_small": region_px is not None and region_px < limits.region_px_min,
         "too_dark": figures.brightness < limits.brightness_min,
@@ -119,7 +137,7 @@ def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | 
         "clipped": figures.clipped > limits.clipped_max,
         "glare": figures.glare > limits.glare_max,
         "blurred": figures.sharpness < limits.sharpness_min,
-        "uniform": figures.contrast < limits.contrast_min,
-        "colourless": figures.colour < limits.colour_min,
+        "uniform": uniform,
+        "colourless": figures.colour < limits.colour_min and not uniform,  # where nothing varies, neither do colours
     }
     return replace(figures, region_px=region_px, reasons=tuple(code for code, found in faults.items() if found))

@@ -49,6 +49,13 @@ def _spots(
         cv2.circle(canvas, (int(centre[0]), int(centre[1])), radius, colour, -1, cv2.LINE_AA)
 
 
+def _flush(rng: np.random.Generator, size: int) -> npt.NDArray[np.float32]:
+    """How much blood shines through, standard deviation 1, [size, size, 1]: skin and lesions are never of one hue."""
+    patches = cv2.GaussianBlur(rng.normal(0, 1, (size, size)).astype(np.float32), (0, 0), size / 12)
+    even: npt.NDArray[np.float32] = ((patches - patches.mean()) / patches.std())[..., None]
+    return even
+
+
 def lesion(label: str, seed: int, size: int = 256) -> npt.NDArray[np.uint8]:
     """Draw one synthetic lesion.
 
@@ -87,6 +94,8 @@ def lesion(label: str, seed: int, size: int = 256) -> npt.NDArray[np.uint8]:
         _spots(rng, body, 14, (120, 8, 36), 0.035)
     body = cv2.GaussianBlur(body, (0, 0), size / 200)
     picture = picture * (1 - depth[..., None]) + body * depth[..., None]
+    flush = _flush(np.random.default_rng([seed, LABELS.index(label), 1]), size)
+    picture = picture + flush * np.array([7, -3, -3], np.float32) * tone
     left, right = (float(edge) for edge in rng.uniform(0.92, 1.08, 2))
     light = np.linspace(left, right, size, dtype=np.float32)[None, :, None]
     drawn: npt.NDArray[np.uint8] = np.clip(picture * light + rng.normal(0, 2, picture.shape), 0, 255).astype(np.uint8)

@@ -20,7 +20,7 @@ LIMITS = QualityLimits(
     clipped_max=0.05,
     glare_max=0.03,
     contrast_min=0.03,
-    colour_min=0.03,
+    colour_min=0.01,
     region_px_min=48,
     dataset="made up",
 )
@@ -55,6 +55,30 @@ def test_each_fault_is_named(clean: np.ndarray) -> None:
     assert set(cases) | {"too_small"} == set(ADVICE)
 
 
+@pytest.mark.parametrize(
+    "factors", [(1, 1, 1), (0.93, 1, 1.07), (0.8, 1, 1.2), (1.15, 0.97, 0.8)], ids=["grey", "cool", "cold", "sepia"]
+)
+def test_grey_pictures_are_colourless_whatever_their_tint(clean: np.ndarray, factors: tuple[float, ...]) -> None:
+    grey = luma(clean)[..., None] * 0.8
+    tinted = (grey * np.array(factors)).round().astype(np.uint8)
+    assert judge(tinted, LIMITS).reasons == ("colourless",)
+    veiled = (grey * 0.7 * np.array(factors) + np.array([40, 25, 10])).round().astype(np.uint8)
+    assert "colourless" in judge(veiled, LIMITS).reasons
+
+
+def test_what_does_not_vary_is_uniform_and_not_colourless(clean: np.ndarray) -> None:
+    found = judge(np.full_like(clean, 150), LIMITS).reasons
+    assert "uniform" in found and "colourless" not in found
+
+
+@given(st.floats(0.3, 1), st.tuples(*[st.floats(0.8, 1.2)] * 3))
+def test_colour_is_the_pictures_and_not_the_lights(exposure: float, balance: tuple[float, float, float]) -> None:
+    picture = resample(synthetic.lesion("nv", 3), 96) * 0.8
+    lit = (picture * exposure * np.array(balance)).round().astype(np.uint8)
+    # Levels are rounded, the more coarsely the darker they are, and the balance weighs the channels' shares.
+    assert measure(lit).colour == pytest.approx(measure(picture.round().astype(np.uint8)).colour, rel=0.15)
+
+
 def test_luma_is_integer_arithmetic() -> None:
     image = np.array([[[255, 255, 255], [255, 0, 0], [0, 255, 0], [0, 0, 255]]], np.uint8)
     # (77 * 255 + 128) >> 8 and so on, by hand.
@@ -70,6 +94,12 @@ def test_figures_are_finite_and_match_plain_formulas(image: np.ndarray) -> None:
     blocks = [y[i : i + 8, j : j + 8].mean() for i in (0, 8) for j in (0, 8)]
     # Integer sums against float means: the square root keeps half the digits of a variance near zero.
     assert found.contrast == pytest.approx(np.std(blocks) / 255, abs=1e-7)
-    assert found.colour == pytest.approx((image.max(2).astype(int) - image.min(2)).mean() / 255)
+    # The same from standardized channels: what is left of their differences, in units of the brightness.
+    cells = image[:16, :16].reshape(4, 4, 4, 4, 3).mean(axis=(1, 3)).reshape(-1, 3)
+    scaled = (cells - cells.mean(0)) / np.maximum(cells.std(0), 1e-12)
+    pairs = ((0, 1), (0, 2), (1, 2))
+    apart = [cells[:, a].std() * cells[:, b].std() * ((scaled[:, a] - scaled[:, b]) ** 2).mean() / 2 for a, b in pairs]
+    expected = min(1, np.sqrt(2 * np.sum(apart) / 3) / max(1e-9, cells.mean()))
+    assert found.colour == pytest.approx(expected, abs=1e-6)
     assert 0 <= found.glare <= 1
     assert np.isfinite(found.sharpness)

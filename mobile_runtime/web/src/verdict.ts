@@ -107,7 +107,7 @@ function showDetails({ assessment, frames, spread }: BurstAssessment, manifest: 
   if (outlier !== null && limit !== undefined) {
     rows.push(row(texts.details.outlier, figure(outlier), fill(texts.details.at_most, { value: figure(limit) })));
   }
-  if (spread !== null && frames.length > 1) rows.push(row(texts.details.spread, fill(texts.details.plus_minus, { value: figure(spread) }), ""));
+  if (spread !== null && frames.length > 1) rows.push(row(texts.details.spread, figure(spread), ""));
   rows.push(row(texts.details.time, fill(texts.details.milliseconds, { value: Math.round(milliseconds) }), ""));
   byId("quality-rows").replaceChildren(...rows);
 }

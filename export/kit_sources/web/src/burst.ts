@@ -5,13 +5,13 @@ import { CaptureError } from "./errors.js";
 import type { Assessment } from "./pipeline.js";
 
 export interface BurstAssessment {
-  /** The verdict, with the median scores of the usable frames. */
+  /** The verdict, with the scores of the usable frame of median malignancy, or the mean of the two in the middle. */
   assessment: Assessment;
   /** The verdict on each frame, in order. */
   frames: Assessment[];
   /** How many frames passed the quality gate and are not outliers. */
   usable: number;
-  /** Half the distance between the quartiles of the usable frames' malignancy; null when too few are usable. */
+  /** Highest less lowest malignancy of the usable frames; null when too few are usable. */
   spread: number | null;
   /** Share of usable frames on the median's side of the threshold; null when too few are usable. */
   agreement: number | null;
@@ -19,22 +19,8 @@ export interface BurstAssessment {
   remark: string[];
 }
 
-const sorted = (values: number[]): number[] => [...values].sort((a, b) => a - b);
-
-function median(values: number[]): number {
-  const order = sorted(values);
-  return (order[(order.length - 1) >> 1]! + order[order.length >> 1]!) / 2;
-}
-
-/** Linear between order statistics, rounded as NumPy rounds it. */
-function quantile(values: number[], share: number): number {
-  const order = sorted(values);
-  const place = share * (order.length - 1);
-  const below = Math.trunc(place);
-  const [low, high] = [order[below]!, order[Math.min(below + 1, order.length - 1)]!];
-  const part = place - below;
-  return part < 0.5 ? low + (high - low) * part : high - (high - low) * (1 - part);
-}
+const mean = (first: number | null, second: number | null): number | null =>
+  first === null || second === null ? null : (first + second) / 2;
 
 const known = (values: (number | null)[]): number[] => values.filter((value) => value !== null);
 
@@ -57,27 +43,29 @@ export function combine(frames: Assessment[]): BurstAssessment {
     const worst = (retakes.length >= abstained.length ? retakes : abstained)[0]!;
     return { assessment: worst, frames, usable: usable.length, spread: null, agreement: null, remark: [] };
   }
-  const values = known(usable.map(({ malignancy }) => malignancy));
+  const ordered = [...usable].sort((a, b) => a.malignancy! - b.malignancy!);
+  const [lower, upper] = [ordered[(ordered.length - 1) >> 1]!, ordered[ordered.length >> 1]!];
+  const values = known(ordered.map(({ malignancy }) => malignancy));
   const { threshold } = first.point;
-  const middle = median(values);
+  const middle = (lower.malignancy! + upper.malignancy!) / 2;
   const agreeing = values.filter((value) => value >= threshold === middle >= threshold).length;
   const agreement = agreeing / values.length;
   const loudest = Math.max(...known(frames.map(({ malignancy }) => malignancy)));
   const agrees = 1 - agreement <= constants.max_dissent && loudest < Math.max(threshold, constants.alarm);
   const decision: Decision = middle >= threshold ? "refer" : agrees ? "low_concern" : "retake";
   const retake = decision === "retake";
-  const labels = retake ? [] : Object.keys(first.probabilities);
-  const cancers = known(usable.map(({ cancer }) => cancer));
-  const outliers = known(usable.map(({ outlier }) => outlier));
+  const labels = retake ? [] : Object.keys(lower.probabilities);
   const assessment = {
-    ...first,
+    ...lower,
     decision,
     malignancy: retake ? null : middle,
-    cancer: retake || !cancers.length ? null : median(cancers),
-    probabilities: Object.fromEntries(labels.map((label) => [label, median(usable.map((frame) => frame.probabilities[label]!))])),
-    outlier: outliers.length ? median(outliers) : null,
+    cancer: retake ? null : mean(lower.cancer, upper.cancer),
+    probabilities: Object.fromEntries(
+      labels.map((label) => [label, (lower.probabilities[label]! + upper.probabilities[label]!) / 2]),
+    ),
+    outlier: retake ? null : mean(lower.outlier, upper.outlier),
   };
-  const spread = (quantile(values, 0.75) - quantile(values, 0.25)) / 2;
+  const spread = values[values.length - 1]! - values[0]!;
   const remark = (retake ? constants.burst_remark : []).map((text) =>
     text.replace("{agreeing}", `${agreeing}`).replace("{usable}", `${usable.length}`),
   );

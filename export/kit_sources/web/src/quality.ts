@@ -21,17 +21,16 @@ function sum(values: Int32Array): number {
   return total;
 }
 
-function sumOfSquares(values: Int32Array): number {
-  let total = 0;
-  for (const value of values) total += value * value;
-  return total;
+/** The number of values squared times their covariance; BigInt because n * sum of products may pass 2^53. */
+function spread(first: Int32Array, second: Int32Array): number {
+  let products = 0;
+  for (let i = 0; i < first.length; i++) products += first[i]! * second[i]!;
+  return Number(BigInt(first.length) * BigInt(products) - BigInt(sum(first)) * BigInt(sum(second)));
 }
 
-/** Population standard deviation from integer sums; BigInt because n * sum of squares may pass 2^53. */
+/** Population standard deviation from integer sums. */
 function deviation(values: Int32Array): number {
-  const n = values.length;
-  const spread = BigInt(n) * BigInt(sumOfSquares(values)) - BigInt(sum(values)) ** 2n;
-  return Math.sqrt(Number(spread) / (n * n));
+  return Math.sqrt(spread(values, values) / (values.length * values.length));
 }
 
 /** Sums over side x side blocks; rows and columns that do not fill a block are left out. */
@@ -44,6 +43,21 @@ function blockSums(values: Int32Array, size: number, side: number): { sums: Int3
     }
   }
   return { sums, across };
+}
+
+/** How differently the channels vary, once all have mean 0 and the same deviation, relative to the brightness. */
+function colourOf(image: Uint8Array, size: number): number {
+  const channels = [0, 1, 2].map((c) => {
+    const values = Int32Array.from({ length: size * size }, (_, i) => image[3 * i + c]!);
+    return blockSums(values, size, constants.colour_block).sums;
+  });
+  const deviations = channels.map((channel) => Math.sqrt(spread(channel, channel)));
+  let apart = 0;
+  for (const [a, b] of [[0, 1], [0, 2], [1, 2]] as const) {
+    apart += Math.max(0, deviations[a]! * deviations[b]! - spread(channels[a]!, channels[b]!));
+  }
+  const total = channels.reduce((all, channel) => all + sum(channel), 0);
+  return Math.min(1, Math.sqrt(6 * apart) / Math.max(1, total));
 }
 
 /** Quality figures of uint8 RGB [size, size, 3], without limits. */
@@ -70,12 +84,10 @@ export function measure(image: Uint8Array, size: number): Quality {
 
   let clipped = 0;
   let glare = 0;
-  let colours = 0;
   for (let i = 0; i < n; i++) {
     const [red, green, blue] = [image[3 * i]!, image[3 * i + 1]!, image[3 * i + 2]!];
     const low = Math.min(red, green, blue);
     const tint = Math.max(red, green, blue) - low;
-    colours += tint;
     if (low >= constants.white) clipped++;
     const nearWhite = low >= constants.glare_floor && tint <= constants.glare_tint;
     if (nearWhite && luma[i]! * n >= total + constants.glare_step * n) glare++;
@@ -86,7 +98,7 @@ export function measure(image: Uint8Array, size: number): Quality {
     clipped: clipped / n,
     glare: glare / n,
     contrast: deviation(blockSums(luma, size, block).sums) / (255 * block * block),
-    colour: colours / (255 * n),
+    colour: colourOf(image, size),
     region_px: null,
     reasons: [],
   };
@@ -95,6 +107,7 @@ export function measure(image: Uint8Array, size: number): Quality {
 /** Measure an image and name the limits that it does not keep; `regionPx` null skips that limit. */
 export function judge(image: Uint8Array, size: number, limits: QualityLimits, regionPx: number | null): Quality {
   const figures = measure(image, size);
+  const uniform = figures.contrast < limits.contrast_min;
   const faults: Record<Reason, boolean> = {
     too_small: regionPx !== null && regionPx < limits.region_px_min,
     too_dark: figures.brightness < limits.brightness_min,
@@ -102,8 +115,8 @@ export function judge(image: Uint8Array, size: number, limits: QualityLimits, re
     clipped: figures.clipped > limits.clipped_max,
     glare: figures.glare > limits.glare_max,
     blurred: figures.sharpness < limits.sharpness_min,
-    uniform: figures.contrast < limits.contrast_min,
-    colourless: figures.colour < limits.colour_min,
+    uniform,
+    colourless: figures.colour < limits.colour_min && !uniform,
   };
   const reasons = (Object.keys(faults) as Reason[]).filter((reason) => faults[reason]);
   return { ...figures, region_px: regionPx, reasons };

@@ -31,7 +31,7 @@ public struct BurstAssessment {
     public let frames: [Assessment]
     /// How many frames passed the quality gate and are not outliers.
     public let usable: Int
-    /// Half the distance between the quartiles of the usable frames' malignancy; nil when too few are usable.
+    /// Highest less lowest malignancy of the usable frames; nil when too few are usable.
     public let spread: Double?
     /// Share of usable frames on the median's side of the threshold; nil when too few are usable.
     public let agreement: Double?
@@ -46,10 +46,11 @@ public struct BurstAssessment {
             let worst = retakes.count >= others.count ? retakes[0] : others[0]
             return BurstAssessment(assessment: worst, frames: frames, usable: scored.count, spread: nil, agreement: nil)
         }
-        let first = scored[0]
-        let values = scored.compactMap { $0.malignancy }
-        let threshold = first.point.threshold
-        let middle = median(values)
+        let ordered = scored.sorted { $0.malignancy! < $1.malignancy! }
+        let (lower, upper) = (ordered[(ordered.count - 1) / 2], ordered[ordered.count / 2])
+        let values = ordered.compactMap { $0.malignancy }
+        let threshold = lower.point.threshold
+        let middle = (lower.malignancy! + upper.malignancy!) / 2
         let agreeing = values.filter { ($0 >= threshold) == (middle >= threshold) }.count
         let agreement = Double(agreeing) / Double(values.count)
         let verdict: Decision
@@ -61,39 +62,26 @@ public struct BurstAssessment {
             verdict = agreed ? .lowConcern : .retake
         }
         let retake = verdict == .retake
-        var medians: [String: Double] = [:]
-        for label in retake ? [] : Array(first.probabilities.keys) {
-            medians[label] = median(scored.compactMap { $0.probabilities[label] })
+        var probabilities: [String: Double] = [:]
+        for (label, value) in retake ? [:] : lower.probabilities {
+            probabilities[label] = (value + upper.probabilities[label]!) / 2
         }
-        let cancers = scored.compactMap { $0.cancer }
-        let outliers = scored.compactMap { $0.outlier }
         let remark: [String] = (retake ? Constants.burstRemark : []).map { text in
             text.replacingOccurrences(of: "{agreeing}", with: String(agreeing))
                 .replacingOccurrences(of: "{usable}", with: String(scored.count))
         }
         let combined = Assessment(
-            decision: verdict, malignancy: retake ? nil : middle, cancer: retake || cancers.isEmpty ? nil : median(cancers),
-            probabilities: medians, quality: first.quality, operatingPoint: first.operatingPoint, point: first.point,
-            bundleID: first.bundleID, variant: first.variant, engine: first.engine,
-            outlier: outliers.isEmpty ? nil : median(outliers), outlierLimit: first.outlierLimit, remark: remark
+            decision: verdict, malignancy: retake ? nil : middle, cancer: retake ? nil : mean(lower.cancer, upper.cancer),
+            probabilities: probabilities, quality: lower.quality, operatingPoint: lower.operatingPoint, point: lower.point,
+            bundleID: lower.bundleID, variant: lower.variant, engine: lower.engine,
+            outlier: retake ? nil : mean(lower.outlier, upper.outlier), outlierLimit: lower.outlierLimit, remark: remark
         )
-        let spread = (quantile(values, 0.75) - quantile(values, 0.25)) / 2
+        let spread = values[values.count - 1] - values[0]
         return BurstAssessment(assessment: combined, frames: frames, usable: scored.count, spread: spread, agreement: agreement)
     }
 
-    private static func median(_ values: [Double]) -> Double {
-        let sorted = values.sorted()
-        return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-    }
-
-    /// Linear between order statistics, rounded as NumPy rounds it.
-    private static func quantile(_ values: [Double], _ share: Double) -> Double {
-        let sorted = values.sorted()
-        let place = share * Double(sorted.count - 1)
-        let below = Int(place)
-        let low = sorted[below]
-        let high = sorted[min(below + 1, sorted.count - 1)]
-        let part = place - Double(below)
-        return part < 0.5 ? low + (high - low) * part : high - (high - low) * (1 - part)
+    private static func mean(_ first: Double?, _ second: Double?) -> Double? {
+        guard let first = first, let second = second else { return nil }
+        return (first + second) / 2
     }
 }

@@ -34,11 +34,10 @@ public struct Quality {
             total += luma[i]
             white += min(red, green, blue) >= Constants.white ? 1 : 0
         }
-        var (bright, colours) = (0, 0)
+        var bright = 0
         for i in 0..<n {
             let channels = image.rgb[(3 * i)..<(3 * i + 3)].map { Int($0) }
             let (low, high) = (channels.min()!, channels.max()!)
-            colours += high - low
             let above = luma[i] * n >= total + Constants.glareStep * n
             bright += low >= Constants.glareFloor && high - low <= Constants.glareTint && above ? 1 : 0
         }
@@ -49,7 +48,8 @@ public struct Quality {
         let glare = Double(bright) / Double(n)
         let blocks = blockSums(luma, side: side, block: Constants.block)
         let contrast = deviation(blocks) / (255.0 * Double(Constants.block * Constants.block))
-        let colour = Double(colours) / (255.0 * Double(n))
+        let colour = colour(image.rgb, side: side)
+        let uniform = contrast < limits.contrastMin
         let faults: [(Reason, Bool)] = [
             (.tooSmall, regionPx.map { $0 < limits.regionPxMin } ?? false),
             (.tooDark, brightness < limits.brightnessMin),
@@ -57,13 +57,33 @@ public struct Quality {
             (.clipped, clipped > limits.clippedMax),
             (.glare, glare > limits.glareMax),
             (.blurred, sharpness < limits.sharpnessMin),
-            (.uniform, contrast < limits.contrastMin),
-            (.colourless, colour < limits.colourMin),
+            (.uniform, uniform),
+            (.colourless, colour < limits.colourMin && !uniform),
         ]
         return Quality(
             sharpness: sharpness, brightness: brightness, clipped: clipped, glare: glare, contrast: contrast,
             colour: colour, regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
         )
+    }
+
+    /// How differently the channels vary, once all have mean 0 and the same deviation, relative to the brightness.
+    private static func colour(_ rgb: [UInt8], side: Int) -> Double {
+        let channels = (0..<3).map { c in
+            blockSums((0..<(side * side)).map { Int(rgb[3 * $0 + c]) }, side: side, block: Constants.colourBlock)
+        }
+        let deviations = channels.map { Double(spread($0, $0)).squareRoot() }
+        var apart = 0.0
+        for (a, b) in [(0, 1), (0, 2), (1, 2)] {
+            apart += max(0, deviations[a] * deviations[b] - Double(spread(channels[a], channels[b])))
+        }
+        let total = channels.reduce(0) { $0 + $1.reduce(0, +) }
+        return min(1, (6 * apart).squareRoot() / Double(max(1, total)))
+    }
+
+    /// The number of values squared times their covariance.
+    private static func spread(_ first: [Int], _ second: [Int]) -> Int {
+        let products = zip(first, second).reduce(0) { $0 + $1.0 * $1.1 }
+        return first.count * products - first.reduce(0, +) * second.reduce(0, +)
     }
 
     /// Population standard deviation from integer sums.

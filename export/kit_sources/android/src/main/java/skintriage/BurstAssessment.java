@@ -2,6 +2,7 @@ package skintriage;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -12,7 +13,7 @@ public final class BurstAssessment {
     public final List<Assessment> frames;
     /** How many frames passed the quality gate and are not outliers. */
     public final int usable;
-    /** Half the distance between the quartiles of the usable frames' malignancy; null when too few are usable. */
+    /** Highest less lowest malignancy of the usable frames; null when too few are usable. */
     public final Double spread;
     /** Share of usable frames on the median's side of the threshold; null when too few are usable. */
     public final Double agreement;
@@ -42,26 +43,16 @@ public final class BurstAssessment {
             Assessment worst = mostlyRetakes ? retakes.get(0) : others.get(0);
             return new BurstAssessment(worst, frames, scored.size(), null, null);
         }
-        List<Double> values = new ArrayList<>();
-        List<Double> cancers = new ArrayList<>();
-        List<Double> outliers = new ArrayList<>();
-        for (Assessment frame : scored) {
-            values.add(frame.malignancy);
-            if (frame.cancer != null) {
-                cancers.add(frame.cancer);
-            }
-            if (frame.outlier != null) {
-                outliers.add(frame.outlier);
-            }
-        }
-        Assessment first = scored.get(0);
-        double threshold = first.point.threshold;
-        double middle = median(values);
+        scored.sort(Comparator.comparingDouble(frame -> frame.malignancy));
+        Assessment lower = scored.get((scored.size() - 1) / 2);
+        Assessment upper = scored.get(scored.size() / 2);
+        double threshold = lower.point.threshold;
+        double middle = (lower.malignancy + upper.malignancy) / 2;
         int agreeing = 0;
-        for (double value : values) {
-            agreeing += (value >= threshold) == (middle >= threshold) ? 1 : 0;
+        for (Assessment frame : scored) {
+            agreeing += (frame.malignancy >= threshold) == (middle >= threshold) ? 1 : 0;
         }
-        double agreement = (double) agreeing / values.size();
+        double agreement = (double) agreeing / scored.size();
         boolean agreed = 1 - agreement <= Constants.MAX_DISSENT;
         for (Assessment frame : frames) {
             boolean quiet = frame.malignancy == null || frame.malignancy < Math.max(threshold, Constants.ALARM);
@@ -69,41 +60,23 @@ public final class BurstAssessment {
         }
         Decision verdict = middle >= threshold ? Decision.REFER : agreed ? Decision.LOW_CONCERN : Decision.RETAKE;
         boolean retake = verdict == Decision.RETAKE;
-        Map<String, Double> medians = new LinkedHashMap<>();
-        for (String label : retake ? Collections.<String>emptySet() : first.probabilities.keySet()) {
-            List<Double> column = new ArrayList<>();
-            for (Assessment frame : scored) {
-                column.add(frame.probabilities.get(label));
-            }
-            medians.put(label, median(column));
+        Map<String, Double> probabilities = new LinkedHashMap<>();
+        for (String label : retake ? Collections.<String>emptySet() : lower.probabilities.keySet()) {
+            probabilities.put(label, (lower.probabilities.get(label) + upper.probabilities.get(label)) / 2);
         }
-        Double cancer = retake || cancers.isEmpty() ? null : (Double) median(cancers);
-        Double outlier = outliers.isEmpty() ? null : (Double) median(outliers);
+        Double cancer = retake ? null : mean(lower.cancer, upper.cancer);
+        Double outlier = retake ? null : mean(lower.outlier, upper.outlier);
         List<String> remark = new ArrayList<>();
         for (String text : retake ? Constants.BURST_REMARK : Collections.<String>emptyList()) {
             remark.add(text.replace("{agreeing}", Integer.toString(agreeing))
                     .replace("{usable}", Integer.toString(scored.size())));
         }
-        Assessment combined = first.with(verdict, retake ? null : (Double) middle, cancer, medians, outlier, remark);
-        double spread = (quantile(values, 0.75) - quantile(values, 0.25)) / 2;
+        Assessment combined = lower.with(verdict, retake ? null : (Double) middle, cancer, probabilities, outlier, remark);
+        double spread = scored.get(scored.size() - 1).malignancy - scored.get(0).malignancy;
         return new BurstAssessment(combined, frames, scored.size(), spread, agreement);
     }
 
-    private static double median(List<Double> values) {
-        List<Double> sorted = new ArrayList<>(values);
-        Collections.sort(sorted);
-        return (sorted.get((sorted.size() - 1) / 2) + sorted.get(sorted.size() / 2)) / 2;
-    }
-
-    /** Linear between order statistics, rounded as NumPy rounds it. */
-    private static double quantile(List<Double> values, double share) {
-        List<Double> sorted = new ArrayList<>(values);
-        Collections.sort(sorted);
-        double place = share * (sorted.size() - 1);
-        int below = (int) place;
-        double low = sorted.get(below);
-        double high = sorted.get(Math.min(below + 1, sorted.size() - 1));
-        double part = place - below;
-        return part < 0.5 ? low + (high - low) * part : high - (high - low) * (1 - part);
+    private static Double mean(Double first, Double second) {
+        return first == null || second == null ? null : (Double) ((first + second) / 2);
     }
 }

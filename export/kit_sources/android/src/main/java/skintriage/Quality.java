@@ -42,11 +42,9 @@ public final class Quality {
             white += low(image.rgb, 3 * i) >= Constants.WHITE ? 1 : 0;
         }
         long bright = 0;
-        long colours = 0;
         for (int i = 0; i < n; i++) {
             int low = low(image.rgb, 3 * i);
             int tint = high(image.rgb, 3 * i) - low;
-            colours += tint;
             boolean above = luma[i] * n >= total + (long) Constants.GLARE_STEP * n;
             bright += low >= Constants.GLARE_FLOOR && tint <= Constants.GLARE_TINT && above ? 1 : 0;
         }
@@ -57,7 +55,8 @@ public final class Quality {
         double glare = (double) bright / n;
         double contrast =
                 deviation(blockSums(luma, side, Constants.BLOCK)) / (255.0 * Constants.BLOCK * Constants.BLOCK);
-        double colour = colours / (255.0 * n);
+        double colour = colour(image.rgb, side);
+        boolean uniform = contrast < limits.contrastMin;
         List<Reason> reasons = new ArrayList<>();
         add(reasons, Reason.TOO_SMALL, regionPx != null && regionPx < limits.regionPxMin);
         add(reasons, Reason.TOO_DARK, brightness < limits.brightnessMin);
@@ -65,8 +64,8 @@ public final class Quality {
         add(reasons, Reason.CLIPPED, clipped > limits.clippedMax);
         add(reasons, Reason.GLARE, glare > limits.glareMax);
         add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin);
-        add(reasons, Reason.UNIFORM, contrast < limits.contrastMin);
-        add(reasons, Reason.COLOURLESS, colour < limits.colourMin);
+        add(reasons, Reason.UNIFORM, uniform);
+        add(reasons, Reason.COLOURLESS, colour < limits.colourMin && !uniform);
         return new Quality(sharpness, brightness, clipped, glare, contrast, colour, regionPx, reasons);
     }
 
@@ -89,6 +88,46 @@ public final class Quality {
 
     private static int high(byte[] rgb, int at) {
         return Math.max(rgb[at] & 0xff, Math.max(rgb[at + 1] & 0xff, rgb[at + 2] & 0xff));
+    }
+
+    /** How differently the channels vary, once all have mean 0 and the same deviation, relative to the brightness. */
+    private static double colour(byte[] rgb, int side) {
+        long[][] channels = new long[3][];
+        double[] deviations = new double[3];
+        long total = 0;
+        for (int c = 0; c < 3; c++) {
+            long[] values = new long[side * side];
+            for (int i = 0; i < values.length; i++) {
+                values[i] = rgb[3 * i + c] & 0xff;
+            }
+            channels[c] = blockSums(values, side, Constants.COLOUR_BLOCK);
+            deviations[c] = Math.sqrt((double) spread(channels[c], channels[c]));
+            total += sum(channels[c]);
+        }
+        double apart = 0;
+        for (int a = 0; a < 2; a++) {
+            for (int b = a + 1; b < 3; b++) {
+                apart += Math.max(0, deviations[a] * deviations[b] - (double) spread(channels[a], channels[b]));
+            }
+        }
+        return Math.min(1, Math.sqrt(6 * apart) / Math.max(1, total));
+    }
+
+    private static long sum(long[] values) {
+        long total = 0;
+        for (long value : values) {
+            total += value;
+        }
+        return total;
+    }
+
+    /** The number of values squared times their covariance. */
+    private static long spread(long[] first, long[] second) {
+        long products = 0;
+        for (int i = 0; i < first.length; i++) {
+            products += first[i] * second[i];
+        }
+        return first.length * products - sum(first) * sum(second);
     }
 
     /** Population standard deviation from integer sums. */

@@ -2,6 +2,7 @@
 PYTHON ?= python3.11
 IMAGE ?=
 OUT ?= demo
+export IMAGE OUT  # the shell, not make, puts them into commands: names may have quotes
 V := .venvs
 UV := $(V)/uv/bin/uv
 BASE := $(V)/base/bin
@@ -19,17 +20,17 @@ $(UV):
 	$(V)/uv/bin/pip install --quiet --disable-pip-version-check uv
 
 $(BASE)/.ready: pyproject.toml constraints.txt | $(UV)
-	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(V)/base
+	$(UV) venv --quiet --seed --allow-existing --python $(PYTHON) $(V)/base
 	$(INSTALL) --python $(V)/base --editable .
 	@touch $@
 
 $(DEV)/.ready: pyproject.toml constraints.txt | $(UV)
-	$(UV) venv --quiet --allow-existing --python $(PYTHON) $(V)/dev
+	$(UV) venv --quiet --seed --allow-existing --python $(PYTHON) $(V)/dev
 	$(INSTALL) --python $(V)/dev --editable '.[all,dev]'
 	@touch $@
 
 demo: $(BASE)/.ready  ## Assess synthetic lesions, or IMAGE=photo.jpg; pictures go to OUT=demo
-	$(BASE)/skintriage demo $(if $(IMAGE),--image '$(IMAGE)') --out '$(OUT)'
+	$(BASE)/skintriage demo $${IMAGE:+--image "$$IMAGE"} --out "$$OUT"
 
 test: $(DEV)/.ready  ## Run all tests
 	$(DEV)/python -m pytest

@@ -111,7 +111,7 @@ def main() -> None:
         MissingExtraError: torchvision is not installed.
     """
     if importlib.util.find_spec("torchvision") is None:
-        raise MissingExtraError("this comparison needs torchvision: pip install 'skintriage[train]'")
+        raise MissingExtraError("this comparison needs torchvision: in skintriage's folder, pip install '.[train]'")
     described = environment().model_dump(mode="json")
     table = Table("noise", "quality", "MB", "ours, CPU ms", "theirs, CPU ms", "ratio", "of fastest", "of wall", "differs")
     rows = []

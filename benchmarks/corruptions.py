@@ -53,10 +53,11 @@ def fade(image: Pixels, share: float) -> Pixels:
     return _levels(image + (grey - image) * share)
 
 
-def _tint(image: Pixels, strength: float, rng: np.random.Generator) -> Pixels:
-    """No colour but one cast over everything, as of sepia and other filters."""
-    warmth = strength * rng.choice((-1, 1))
-    return _levels(luma(image)[..., None] * np.array([1 + warmth, 1, 1 - warmth]))
+def _tint(image: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    """Lose a share of the colour to one warm or cool cast, as sepia and other filters do: 1 leaves greys under it."""
+    warmth = 0.12 * rng.choice((-1, 1))
+    cast = luma(image)[..., None] * np.array([1 + warmth, 1, 1 - warmth])
+    return _levels(image + (cast - image) * share)
 
 
 def blend(image: Pixels, mask: npt.NDArray[np.floating], colour: npt.ArrayLike) -> Pixels:
@@ -187,7 +188,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "contrast": Corruption("haze; contrast left", (0.85, 0.7, 0.55, 0.4, 0.25), _contrast),
     "white_balance": Corruption("too warm or too cold; factor - 1", (0.04, 0.08, 0.13, 0.2, 0.3), _white_balance),
     "fading": Corruption("pale colours; share lost", (0.1, 0.25, 0.5, 0.75, 1), lambda x, s, _: fade(x, s)),
-    "tint": Corruption("grey, tinted warm or cool; red and blue factors - 1", (0.03, 0.07, 0.12, 0.2, 0.3), _tint),
+    "tint": Corruption("one warm or cool cast for colours; share lost", (0.1, 0.25, 0.5, 0.75, 1), _tint),
     "hair": Corruption("hairs; number", (3, 7, 13, 22, 35), _hair),
     "ruler_marks": Corruption("ruler at one edge; length, share of the side", (0.04, 0.07, 0.11, 0.16, 0.22), _ruler),
     "ink_marks": Corruption("surgeon's marks around; radius, share of the side", (0.02, 0.035, 0.05, 0.07, 0.1), _ink),

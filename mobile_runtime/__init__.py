@@ -39,4 +39,4 @@ __all__ = [
     "TaxonomyError",
     "TriagePipeline",
 ]
-__version__ = "0.1.0"
+__version__ = "0.8.0"

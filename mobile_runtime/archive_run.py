@@ -41,7 +41,7 @@ def optional(name: str) -> Any:
         return importlib.import_module(name)
     except ImportError as error:
         raise MissingExtraError(
-            f"archives need {name.split('.')[0]}, not installed here; pip install 'skintriage[ray]'"
+            f"archives need {name.split('.')[0]}, not installed here; in skintriage's folder, pip install '.[ray]'"
         ) from error
 
 

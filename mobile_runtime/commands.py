@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
-from mobile_runtime import synthetic
+from mobile_runtime import __version__, synthetic
 from mobile_runtime.archive_command import assess_archive
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
@@ -35,12 +35,30 @@ app = typer.Typer(
     help="Assess photographs of skin lesions with an exported bundle. Not a medical device and not a diagnosis.",
 )
 
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        out.print(f"skintriage {__version__}", highlight=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    pass
+
+
 app.command(epilog="Example: skintriage assess-archive photos --out verdicts --workers 4")(assess_archive)
 
 
 @app.command(epilog="Example: skintriage assess photo.jpg --out verdicts --json")
 def assess(
-    images: Annotated[Optional[list[Path]], typer.Argument(help="Photographs: JPEG, PNG or WebP.")] = None,
+    images: Annotated[
+        Optional[list[Path]], typer.Argument(help="Photographs: JPEG, PNG or WebP; HEIC with the extra `heic`.")
+    ] = None,
     bundle: BundleOption = None,
     variant: VariantOption = None,
     operating_point: PointOption = None,
@@ -72,6 +90,8 @@ def assess(
         return
     assert images is not None
     if as_burst:
+        if len(images) < 2:
+            raise CaptureError("--burst takes several photographs of one lesion; leave it out for one")
         _assess_burst(pipeline, images, folder, as_json)
         return
     if folder is not None:
@@ -81,7 +101,7 @@ def assess(
     shown = images if as_json or len(images) < 20 else track(images, "assess", console=err, transient=True)
     for image in shown:
         try:
-            assessment = _assess_one(pipeline, image, image.name, folder, image.name, quiet=as_json)
+            assessment = _assess_one(pipeline, image, str(image), folder, image.name, quiet=as_json)
             documents.append({"image": str(image), **assessment.to_dict()})
         except CaptureError as error:
             failed += 1

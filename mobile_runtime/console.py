@@ -71,7 +71,7 @@ def load_app(package: str) -> typer.Typer:
         if extra is None or missing in {package, "mobile_runtime"}:
             raise
         raise MissingExtraError(
-            f"`{package}` needs {missing}, which is not installed; pip install 'skintriage[{extra}]'"
+            f"`{package}` needs {missing}, which is not installed; in skintriage's folder, pip install '.[{extra}]'"
         ) from error
     assert isinstance(app, typer.Typer)
     return app

@@ -234,7 +234,7 @@ def _open_heic(data: bytes, name: str) -> Image.Image:
     try:
         pillow_heif = importlib.import_module("pillow_heif")
     except ImportError as error:
-        remedy = "pip install 'skintriage[heic]', or export it as JPEG"
+        remedy = "in skintriage's folder, pip install '.[heic]', or export it as JPEG"
         raise CaptureError(f"{name}: reading HEIC needs an extra: {remedy}") from error
     file = pillow_heif.open_heif(io.BytesIO(data), convert_hdr_to_8bit=True)
     width, height = file.size

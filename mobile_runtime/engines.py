@@ -119,7 +119,7 @@ class OnnxEngine:
         try:
             onnxruntime = import_module("onnxruntime")
         except ImportError as error:
-            raise EngineError("ONNX Runtime is not installed; pip install 'skintriage[onnx]'") from error
+            raise EngineError("ONNX Runtime is not installed; in skintriage's folder, pip install '.[onnx]'") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1

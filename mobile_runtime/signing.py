@@ -40,7 +40,7 @@ def cryptography(name: str) -> Any:
     try:
         return import_module(f"cryptography.{name}")
     except ImportError as error:
-        raise MissingExtraError("signatures need cryptography, not installed here; pip install 'skintriage[sign]'") from error
+        raise MissingExtraError("signatures need cryptography; in skintriage's folder, pip install '.[sign]'") from error
 
 
 def statement(name: str, digests: Mapping[str, str]) -> bytes:

@@ -32,7 +32,7 @@ def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
     assert found.keys() == {
         "Constants", "DecisionAndPipeline", "PortBursts", "PortFramesAndCaptures", "Prepared", "Quality", "Upright"
     }  # fmt: skip
-    assert found["PortBursts"][0] == 72
+    assert found["PortBursts"][0] == 84
     assert not sum(mismatches for _, mismatches in found.values())
 
 

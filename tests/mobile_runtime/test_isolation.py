@@ -104,12 +104,12 @@ def test_missing_extras_are_named_on_the_base_install() -> None:
     for package in ("train", "compress", "export"):
         found = run_command(package, "--help")
         assert found.returncode == 2
-        assert "pip install 'skintriage[" in found.stderr
+        assert "in skintriage's folder, pip install '.[" in found.stderr
         assert "Traceback" not in found.stderr
     archive = run_command("assess-archive", "photos", "--out", "verdicts")
     assert archive.returncode == 2
     (line,) = archive.stderr.splitlines()
-    assert line == "error: archives need ray, not installed here; pip install 'skintriage[ray]'"
+    assert line == "error: archives need ray, not installed here; in skintriage's folder, pip install '.[ray]'"
 
 
 def photo_with_secrets() -> bytes:

@@ -158,6 +158,7 @@ def gate(
         counts = Counter(check.outcome for check in found.checks)
         verdict = "ship" if found.ship else "do not ship" if counts["failed"] else "cannot be judged:"
         said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in get_args(release_gate.Outcome))
+        said += "".join(f"; {note}" for note in found.notes)
         out.print(f"{verdict} {escape(found.bundle)}: {said}", soft_wrap=True, highlight=False)
     if not found.ship:
         raise typer.Exit(1 if any(check.outcome == "failed" for check in found.checks) else 2)

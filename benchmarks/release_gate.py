@@ -19,7 +19,9 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.statistics import Z95
 
 DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
-OTHER_INTERVALS = ("auc", "npv", "ppv")
+OTHER_INTERVALS = ("auc", "npv", "ppv", "risk_against_chance")
+ACCURACY = ("auc_malignancy", "sensitivity", "risk_against_chance")
+"""How names of figures begin that show whether a model can tell lesions apart; predictive values follow the prevalence."""
 _RULES = ("at_least", "at_most", "may_fall_by", "may_rise_by")
 
 
@@ -80,13 +82,14 @@ class Check(Part):
 
 
 class GateReport(Part):
-    """Whether results keep their limits: `ship` where all that are required do."""
+    """Whether results keep their limits: `ship` where all that are required do; `notes` say what that does not cover."""
 
     schema_version: Literal[1] = 1
     kind: Literal["gate"] = "gate"
     bundle: str
     ship: bool
     checks: list[Check]
+    notes: list[str] = Field(default_factory=list)
 
 
 def read_limits(path: Path = DEFAULT_LIMITS) -> Limits:
@@ -134,10 +137,19 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
         for name, drift in result.variants.items()
         if drift.verdict is not None and drift.verdict.outcome == "undetermined"
     }
-    checks = [check for limit in limits.limits for check in _judge(limit, figures, before, bool(baseline), thin)]
+    by_limit = [(limit, _judge(limit, figures, before, bool(baseline), thin)) for limit in limits.limits]
+    floors = [check for limit, found in by_limit if not limit.relative for check in found if check.outcome != "not judged"]
+    notes = [] if any(_on_accuracy(check.figure) for check in floors) else ["no limit on accuracy was judged"]
+    checks = [check for _, found in by_limit for check in found]
     checks += [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
     checks += [check for result in results if isinstance(result, OnImages) for check in _all_read(result)]
-    return GateReport(bundle=bundles[0], ship=not {"failed", "too few"} & {check.outcome for check in checks}, checks=checks)
+    ship = not {"failed", "too few"} & {check.outcome for check in checks}
+    return GateReport(bundle=bundles[0], ship=ship, checks=checks, notes=notes)
+
+
+def _on_accuracy(name: str) -> bool:
+    *subject, figure = name.split(".")
+    return figure.startswith(ACCURACY) and "gap" not in subject
 
 
 def refuse_incomparable(new: Result, old: Result) -> None:

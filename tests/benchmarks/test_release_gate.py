@@ -50,6 +50,50 @@ def test_an_absolute_limit_is_on_the_stated_end(rule: dict[str, Any], ship: bool
     assert "int8.auc_difference: -0.001 [-0.003, 0.001], n=100, " in found.checks[0].said
 
 
+def test_a_model_without_skill_does_not_ship() -> None:
+    document = stored_results.drift()
+    for variant in document["variants"].values():
+        variant["auc_malignancy"] = stored_results.estimate(0.51)
+        for decisions in variant["operating_points"].values():
+            decisions["sensitivity"] = stored_results.estimate(0.46)
+    found = release_gate.judge([result(document)], release_gate.read_limits())
+    assert {check.figure for check in found.checks if check.outcome == "failed"} == {
+        f"drift.ham10000.{name}.{figure}"
+        for name in ("float32", "int8")
+        for figure in ("auc_malignancy", "sensitivity_at_rule_out")
+    }
+    assert release_gate.judge([result(stored_results.drift())], release_gate.read_limits()).ship
+
+
+def test_the_floor_on_rule_out_holds_whatever_point_was_compared() -> None:
+    document = stored_results.drift()
+    for variant in document["variants"].values():
+        lenient = {**variant["operating_points"]["rule_out"], "sensitivity": stored_results.estimate(0.6)}
+        variant["operating_points"] = {"rule_out": lenient, "balanced": variant["operating_points"]["rule_out"]}
+    document["operating_point"] = "balanced"
+    found = release_gate.judge([result(document)], release_gate.read_limits())
+    assert "drift.ham10000.int8.sensitivity_at_rule_out" in {c.figure for c in found.checks if c.outcome == "failed"}
+
+
+@pytest.mark.parametrize(("prevalence", "npv", "ship"), [(0.01, 0.99, False), (0.01, 0.998, True), (0.5, 0.9, True)])
+def test_an_npv_is_judged_against_chance(prevalence: float, npv: float, ship: bool) -> None:
+    document = {**stored_results.decisions(), "prevalence": prevalence}
+    for outcomes in document["outcomes"].values():
+        outcomes["npv"] = stored_results.estimate(npv, half=0.001)
+    limits = [each for each in release_gate.read_limits().limits if each.figure.endswith("risk_against_chance")]
+    found = release_gate.judge([result(document)], Limits(schema_version=1, limits=limits))
+    assert found.ship is ship and len(found.checks) == 1 and not found.notes
+
+
+def test_a_verdict_without_a_limit_on_accuracy_says_so() -> None:
+    said = ["no limit on accuracy was judged"]
+    assert judged({"figure": "decisions.*.set_aside.npv", "at_least": 0.9}, stored_results.decisions()).notes == said
+    assert judged({"figure": "drift.*.auc_difference", "at_least": -1}, stored_results.drift()).notes == said
+    floor = {"figure": "drift.*.auc_malignancy", "at_least": 0.7}
+    assert judged(floor, stored_results.drift()).notes == []
+    assert judged({**floor, "required": False}, stored_results.gates()).notes == said
+
+
 @pytest.mark.parametrize(("auc", "ship"), [(0.9, True), (0.892, True), (0.888, False)])
 def test_a_relative_limit_is_on_the_change(auc: float, ship: bool) -> None:
     limit = {"figure": "drift.*.int8.auc_malignancy", "may_fall_by": 0.01}

@@ -199,12 +199,13 @@ def _default_measured(report: DriftReport) -> list[Check]:
 
 
 def _all_read(result: OnImages) -> list[Check]:
-    """A failed check where images could not be read: their scores might have been the worse ones."""
-    if not (unread := result.dataset.unreadable):
-        return []
-    name = f"{result.kind}.{result.dataset.name}"
-    said = f"{name}: {len(unread)} images could not be read, first {unread[0].image}; mend them or take their rows out"
-    return [Check(figure=name, outcome="failed", said=said)]
+    """Failed checks where images could not be read or were not there: their scores might have been the worse ones."""
+    name, said = f"{result.kind}.{result.dataset.name}", []
+    if unread := result.dataset.unreadable:
+        said.append(f"{len(unread)} images could not be read, first {unread[0].image}; mend them or take their rows out")
+    if missing := result.dataset.missing:
+        said.append(f"{len(missing)} label rows have no image, first {missing[0]}; find the images or take the rows out")
+    return [Check(figure=name, outcome="failed", said=f"{name}: {each}") for each in said]
 
 
 def _judge(

@@ -291,6 +291,14 @@ def test_images_that_could_not_be_read_do_not_ship() -> None:
     assert found.checks[-1].said.startswith("drift.ham10000: 1 images could not be read, first a")
 
 
+def test_images_that_were_missing_do_not_ship() -> None:
+    document = stored_results.decisions()
+    document["dataset"]["missing"] = ["a", "b"]
+    found = judged({"figure": "decisions.*.npv", "at_least": 0}, document)
+    assert not found.ship
+    assert found.checks[-1].said.startswith("decisions.ham10000: 2 label rows have no image, first a")
+
+
 def test_a_build_is_no_baseline_of_its_own() -> None:
     limit = {"figure": "drift.*.int8.auc_malignancy", "may_fall_by": 0.01}
     with pytest.raises(DataError, match="the baseline is of the same bundle"):

@@ -270,6 +270,7 @@ def gates(
     group_column: GroupColumnOption = None,
     allow_missing: AllowMissingOption = False,
     variant: VariantOption = None,
+    operating_point: PointOption = None,
     limit: LimitOption = 400,
     seed: SeedOption = 0,
     file: OutOption = None,
@@ -279,7 +280,7 @@ def gates(
 
     Unreadable images are reported and left out; the exit status is then 1.
     """
-    pipeline = TriagePipeline(bundle, variant)
+    pipeline = TriagePipeline(bundle, variant, operating_point)
     everything = _read(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
     )

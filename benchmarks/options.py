@@ -43,7 +43,9 @@ GroupColumnOption = Annotated[
         "--group-column", help="CSV column of lesions or patients; patient_id, lesion_id or group if left out and there."
     ),
 ]
-AllowMissingOption = Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an image.")]
+AllowMissingOption = Annotated[
+    bool, typer.Option("--allow-missing", help="Leave out rows without an image; `gate` fails the result.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.", min=0)]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Inference threads; results do not depend on them.", min=1)]
 OutOption = Annotated[Optional[Path], typer.Option("--out", help="JSON file to write.")]

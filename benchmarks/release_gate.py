@@ -142,6 +142,7 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     notes = [] if any(_on_accuracy(check.figure) for check in floors) else ["no limit on accuracy was judged"]
     checks = [check for _, found in by_limit for check in found]
     checks += [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
+    checks += _of_the_default(results)
     checks += [check for result in results if isinstance(result, OnImages) for check in _all_read(result)]
     ship = not {"failed", "too few"} & {check.outcome for check in checks}
     return GateReport(bundle=bundles[0], ship=ship, checks=checks, notes=notes)
@@ -196,6 +197,27 @@ def _default_measured(report: DriftReport) -> list[Check]:
     return [
         Check(figure=f"drift.{report.dataset.name}.{name}", outcome="failed", said=f"{name}, the default, not measured: {why}")
     ]
+
+
+def _of_the_default(results: Sequence[Result]) -> list[Check]:
+    """Failed checks where a kind of result is of nothing that users run: another variant or operating point than in `drift`."""
+    drifts = [result for result in results if isinstance(result, DriftReport)]
+    variants = {drift.default_variant for drift in drifts} - {None}
+    points = {drift.operating_point for drift in drifts}
+    measured: dict[str, list[tuple[str, str]]] = {}
+    for result in results:
+        if isinstance(result, OnImages) and not isinstance(result, DriftReport):
+            pair = (result.variant, result.operating_point)
+            measured.setdefault(f"{result.kind}.{result.dataset.name}", []).append(pair)
+    checks = []
+    for name, pairs in measured.items() if drifts else ():
+        if any((variant in variants or not variants) and point in points for variant, point in pairs):
+            continue
+        found = ", ".join(f"{variant} at {point}" for variant, point in pairs)
+        wanted = " ".join([*(f"{variant}, the default," for variant in variants if variant), "at", " or ".join(sorted(points))])
+        said = f"{name}: of {found}, but drift is of {wanted}; measure that"
+        checks.append(Check(figure=name, outcome="failed", said=said))
+    return checks
 
 
 def _all_read(result: OnImages) -> list[Check]:

@@ -291,6 +291,21 @@ def test_images_that_could_not_be_read_do_not_ship() -> None:
     assert found.checks[-1].said.startswith("drift.ham10000: 1 images could not be read, first a")
 
 
+@pytest.mark.parametrize("make", [stored_results.decisions, stored_results.robustness, stored_results.gates])
+@pytest.mark.parametrize(
+    ("change", "said"), [({"variant": "float32"}, "float32 at rule_out"), ({"operating_point": "rule_in"}, "int8 at rule_in")]
+)
+def test_results_of_what_users_do_not_run_do_not_ship(make: Any, change: dict[str, str], said: str) -> None:
+    drift = {**stored_results.drift(), "default_variant": "int8"}
+    limit = {"figure": "drift.*.auc_difference", "at_least": -1}
+    assert judged(limit, drift, make()).ship
+    other = judged(limit, drift, {**make(), **change})
+    assert not other.ship
+    assert other.checks[-1].said.endswith(f": of {said}, but drift is of int8, the default, at rule_out; measure that")
+    if "variant" in change:  # beside the default, another variant's result does no harm
+        assert judged(limit, drift, make(), {**make(), **change}).ship
+
+
 def test_images_that_were_missing_do_not_ship() -> None:
     document = stored_results.decisions()
     document["dataset"]["missing"] = ["a", "b"]

@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from benchmarks import release_gate
 from benchmarks.commands import app
-from benchmarks.release_gate import GateReport, Limits
+from benchmarks.gate_limits import Limits, read_limits
+from benchmarks.release_gate import GateReport
 from benchmarks.stored import REPORTS, Result
 from mobile_runtime.errors import DataError
 from tests.benchmarks import stored_results
@@ -56,13 +57,13 @@ def test_a_model_without_skill_does_not_ship() -> None:
         variant["auc_malignancy"] = stored_results.estimate(0.51)
         for decisions in variant["operating_points"].values():
             decisions["sensitivity"] = stored_results.estimate(0.46)
-    found = release_gate.judge([result(document)], release_gate.read_limits())
+    found = release_gate.judge([result(document)], read_limits())
     assert {check.figure for check in found.checks if check.outcome == "failed"} == {
         f"drift.ham10000.{name}.{figure}"
         for name in ("float32", "int8")
         for figure in ("auc_malignancy", "sensitivity_at_rule_out")
     }
-    assert release_gate.judge([result(stored_results.drift())], release_gate.read_limits()).ship
+    assert release_gate.judge([result(stored_results.drift())], read_limits()).ship
 
 
 def test_the_floor_on_rule_out_holds_whatever_point_was_compared() -> None:
@@ -71,7 +72,7 @@ def test_the_floor_on_rule_out_holds_whatever_point_was_compared() -> None:
         lenient = {**variant["operating_points"]["rule_out"], "sensitivity": stored_results.estimate(0.6)}
         variant["operating_points"] = {"rule_out": lenient, "balanced": variant["operating_points"]["rule_out"]}
     document["operating_point"] = "balanced"
-    found = release_gate.judge([result(document)], release_gate.read_limits())
+    found = release_gate.judge([result(document)], read_limits())
     assert "drift.ham10000.int8.sensitivity_at_rule_out" in {c.figure for c in found.checks if c.outcome == "failed"}
 
 
@@ -80,7 +81,7 @@ def test_an_npv_is_judged_against_chance(prevalence: float, npv: float, ship: bo
     document = {**stored_results.decisions(), "prevalence": prevalence}
     for outcomes in document["outcomes"].values():
         outcomes["npv"] = stored_results.estimate(npv, half=0.001)
-    limits = [each for each in release_gate.read_limits().limits if each.figure.endswith("risk_against_chance")]
+    limits = [each for each in read_limits().limits if each.figure.endswith("risk_against_chance")]
     found = release_gate.judge([result(document)], Limits(schema_version=1, limits=limits))
     assert found.ship is ship and len(found.checks) == 1 and not found.notes
 
@@ -277,10 +278,10 @@ def test_a_malformed_limits_file_is_refused(text: str, said: str, tmp_path: Path
     file = tmp_path / "limits.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(DataError) as caught:
-        release_gate.read_limits(file)
+        read_limits(file)
     assert said in str(caught.value) and len(str(caught.value).splitlines()) == 1
     with pytest.raises(DataError, match="cannot be read"):
-        release_gate.read_limits(tmp_path / "none.yaml")
+        read_limits(tmp_path / "none.yaml")
 
 
 def test_images_that_could_not_be_read_do_not_ship() -> None:

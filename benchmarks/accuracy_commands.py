@@ -9,9 +9,9 @@ from typing import Annotated, Optional
 import numpy as np
 import typer
 
+from benchmarks import coverage, drift_page, scoring, subgroups, tables
 from benchmarks import decisions as deciding
 from benchmarks import drift as drifting
-from benchmarks import drift_page, scoring, subgroups, tables
 from benchmarks import robustness as measuring
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.environment import environment
@@ -188,7 +188,7 @@ def decisions(
         verdicts=deciding.count_verdicts(judged),
         outcomes=outcomes,
         decision_curve=curve,
-        coverage=deciding.coverage_curves(judged),
+        coverage=coverage.coverage_curves(judged),
         diagnoses=deciding.diagnoses(judged),
         subgroups=by_column,
         notes=[*deciding.notes_of(judged, prevalence, curve), *subgroups.notes_of(by_column, floor)],

@@ -12,8 +12,8 @@ import numpy as np
 
 from benchmarks import not_skin
 from benchmarks.corruptions import SEVERITIES, Pixels, blend, blur, expose, fade, flatten, lighten, warp
+from benchmarks.coverage import coverage_curve
 from benchmarks.decision_results import CoveragePoint
-from benchmarks.decisions import coverage_curve
 from benchmarks.gates_results import Flips
 from benchmarks.labelled import LabelledSet, Truth
 from benchmarks.proportions import proportion

@@ -131,7 +131,9 @@ def decisions(
     context: typer.Context,
     images: ImagesOption,
     labels: LabelsOption,
-    prevalence: Annotated[float, typer.Option(help="Share of patients with cancer where this is to be used, 0 to 1.")],
+    prevalence: Annotated[
+        float, typer.Option(help="Share of patients with a malignant or premalignant lesion where this is to be used, 0 to 1.")
+    ],
     bundle: BundleOption = None,
     image_column: ImageColumnOption = "image_id",
     label_column: LabelColumnOption = "dx",

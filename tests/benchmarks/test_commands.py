@@ -153,7 +153,13 @@ def test_decisions_are_printed_and_stored(bundle_path: Path, dataset: Path, tmp_
         f"{dataset.name} --labels HAM10000_metadata.csv --prevalence 0.05 --image-column image_id --label-column dx "
         "--dataset ham10000 --subgroup localization --subgroup dx --floor 12 --threads 1"
     )
-    for words in ("missed cancers", "1,000 patients of whom 50 have cancer", "akiec", "localization: unknown", "akiec (6)"):
+    for words in (
+        "false reassurance",
+        "1,000 patients of whom 50 have a malignant or premalignant lesion",
+        "akiec",
+        "localization: unknown",
+        "akiec (6)",
+    ):
         assert words in result.output
     assert str(tmp_path) not in file.read_text(encoding="utf-8")
     assert json.loads(decisions_run(bundle_path, dataset, "--json").stdout)["kind"] == "decisions"

@@ -45,7 +45,7 @@ def test_1000_patients_add_up() -> None:
     found = decisions.outcomes(judged(), prevalence=0.1)
     assert found is not None
     aside, referred = found["set_aside"], found["referred"]
-    # 100 patients with cancer, 900 without.
+    # 100 patients with a malignant lesion, 900 without.
     assert aside.missed_per_1000.value == pytest.approx(100 * 1 / 10)
     assert aside.over_referred_per_1000.value == pytest.approx(900 * 5 / 20)
     assert aside.referred_per_1000.value == pytest.approx(70 + 225)
@@ -64,7 +64,7 @@ def test_1000_patients_add_up() -> None:
         assert needed is not None and needed.high is not None and 1 <= needed.low < needed.value < needed.high
 
 
-def test_no_cancer_found_leaves_the_need_to_refer_open() -> None:
+def test_nothing_malignant_found_leaves_the_need_to_refer_open() -> None:
     one = judged(["mel", "nv", "nv"], [LOW, REFER, LOW])
     found = decisions.outcomes(one, 0.1)
     assert found is not None and found["set_aside"].number_needed_to_refer is None

@@ -16,7 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import scoring
-from benchmarks.labelled import LabelledSet, Truth, fingerprint, name_few
+from benchmarks.label_table import name_few
+from benchmarks.labelled import LabelledSet, Truth, fingerprint
 from benchmarks.results import DatasetFacts, Part, Unreadable
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import DataError

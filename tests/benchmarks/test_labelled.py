@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.labelled import LabelledImage, LabelledSet, Truth, name_few, read_labelled
+from benchmarks.label_table import name_few
+from benchmarks.labelled import LabelledImage, LabelledSet, Truth, read_labelled
 from mobile_runtime.errors import DataError, TaxonomyError
 from mobile_runtime.taxonomy import HAM10000_CLASSES
 

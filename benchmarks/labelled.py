@@ -120,7 +120,7 @@ def read_labelled(
         images: folder; sub-folders are searched too.
         labels: CSV with a header, UTF-8.
         image_column: column of ids: a file name, with or without extension, or a path relative to `images`.
-        label_column: column of labels.
+        label_column: column of labels; `A | B` says "A or B".
         dataset: label map in the taxonomy.
         group_column: column of lesion or patient ids; None takes patient_id, lesion_id or group, row by row, if there.
         columns: further columns to keep, as `LabelledImage.values`.
@@ -187,14 +187,18 @@ def _nodes_by_label(labels: Path, dataset: str, values: Sequence[str], taxonomy:
         known = ", ".join(taxonomy.datasets)
         raise TaxonomyError(f"no label map for data set {dataset!r}; choose --dataset from {known}")
     counts = Counter(values)
-    if unknown := [label for label in counts if label not in taxonomy.datasets[dataset]]:
-        rows = sum(counts[label] for label in unknown)
+    parts = {label: label.split(" | ") for label in counts}
+    strange = {label: [part for part in parts[label] if part not in taxonomy.datasets[dataset]] for label in counts}
+    if unknown := list(dict.fromkeys(part for found in strange.values() for part in found)):
+        rows = sum(counts[label] for label in counts if strange[label])
         known = ", ".join(taxonomy.datasets[dataset])
         raise TaxonomyError(
             f"{labels}: {rows} rows have labels that {dataset} does not know: {name_few([repr(u) for u in unknown])}; "
             f"it knows {known}; check --label-column and --dataset"
         )
-    return {label: taxonomy.nodes_of(dataset, label) for label in counts}
+    # As `train data select` writes them and reads them back: `A | B` is "A or B".
+    meant = {label: [node for part in parts[label] for node in taxonomy.nodes_of(dataset, part)] for label in counts}
+    return {label: tuple(dict.fromkeys(nodes)) for label, nodes in meant.items()}
 
 
 def _facts(nodes: Sequence[str], classes: Sequence[str], taxonomy: Taxonomy) -> tuple[bool | None, int | None]:

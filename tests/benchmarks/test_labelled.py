@@ -48,6 +48,16 @@ def test_partial_labels_leave_the_class_open(photos: Path, tmp_path: Path) -> No
     assert [image.class_index for image in found.images] == [None, HAM10000_CLASSES.index("melanoma")]
 
 
+def test_a_label_may_leave_open_which_of_several_it_is(photos: Path, tmp_path: Path) -> None:
+    text = "image_id,label\na,Melanoma | Melanocytic Nevus\nb,Eczema | Acne\nc,Melanoma\n"
+    found = read_labelled(photos, table(tmp_path, text), label_column="label", dataset="scin")
+    assert [image.malignant for image in found.images] == [None, False, True]
+    assert [image.class_index for image in found.images] == [None, None, HAM10000_CLASSES.index("melanoma")]
+    assert found.images[0].nodes == ("melanoma", "melanocytic_nevus")
+    with pytest.raises(TaxonomyError, match="1 rows have labels that scin does not know: 'corn'"):
+        read_labelled(photos, table(tmp_path, "image_id,label\na,Acne | corn\n"), label_column="label", dataset="scin")
+
+
 def test_a_node_that_several_classes_cover_is_not_a_class(photos: Path, tmp_path: Path) -> None:
     labels = table(tmp_path, "image_id,diagnostic\na,SCC\nb,ACK\n")
     found = read_labelled(photos, labels, label_column="diagnostic", dataset="pad_ufes_20")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mobile_runtime.errors import DataError
 
+OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 _SHOWN = 5
 
 
@@ -21,6 +22,8 @@ def read_rows(labels: Path, columns: Sequence[str]) -> list[dict[str, str]]:
             header = list(reader.fieldnames or [])
             if doubled := sorted(name for name, count in Counter(header).items() if name and count > 1):
                 raise DataError(f"{labels}: columns have the same name: {', '.join(doubled)}; rename them")
+            if len(header) == 1 and (between := [name for mark, name in OTHER_SEPARATORS.items() if mark in header[0]]):
+                raise DataError(f"{labels}: {between[0]}, not commas, separate its cells; save it as a CSV with commas")
             if absent := [name for name in columns if name not in header]:
                 raise DataError(
                     f"{labels}: no column {', '.join(map(repr, absent))}; it has {', '.join(header) or 'no header'}; "

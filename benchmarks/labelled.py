@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.image_files import find_image, index_by_id, list_images
+from benchmarks.image_files import find_image, index_by_id, list_images, unread_kinds
 from benchmarks.label_table import name_few, read_rows
 from mobile_runtime.errors import DataError, TaxonomyError
 from mobile_runtime.files import sha256, sha256_bytes
@@ -114,7 +114,7 @@ def read_labelled(
     allow_missing: bool = False,
     taxonomy: Taxonomy | None = None,
 ) -> LabelledSet:
-    """Match a CSV of labels with the JPEG, PNG and WebP files below a folder.
+    """Match a CSV of labels with the JPEG, PNG, WebP and HEIC files below a folder.
 
     Args:
         images: folder; sub-folders are searched too.
@@ -152,6 +152,10 @@ def read_labelled(
     if missing and not (allow_missing and found):
         both = f"; {len(unlabelled)} images without a row: {name_few(unlabelled)}" if unlabelled else ""
         remedy = "pass --allow-missing to leave those rows out" if found else "check --images and --image-column"
+        if kinds := unread_kinds(images, missing):
+            named = ", ".join(sorted(set(kinds)))
+            convert = f"{len(kinds)} are there as {named}, which is not read: convert them to JPEG or PNG"
+            remedy = convert if len(kinds) == len(missing) else f"{convert}; for the others, {remedy}"
         raise DataError(
             f"{labels}: {len(missing)} of {len(ids)} rows without an image in {images}: {name_few(missing)}{both}; {remedy}"
         )

@@ -132,6 +132,29 @@ def test_rows_without_an_image_are_an_error_that_lists_both_sides(photos: Path, 
     assert found.missing == ("x1", "x2") and len(found) == 1
 
 
+def test_pictures_of_a_format_that_is_not_read_are_told_from_missing_ones(photos: Path, tmp_path: Path) -> None:
+    for name in ("x1.tif", "left/x2.BMP"):
+        (photos / name).touch()
+    both = "image_id,dx\na,mel\nx1.tif,nv\nleft/x2,nv\n"
+    with pytest.raises(DataError, match=r"2 are there as \.bmp, \.tif, which is not read: convert them to JPEG or PNG$"):
+        read_labelled(photos, table(tmp_path, both))
+    with pytest.raises(DataError, match=r"1 are there as \.tif, .*for the others, pass --allow-missing"):
+        read_labelled(photos, table(tmp_path, "image_id,dx\na,mel\nx1,nv\nx3,nv\n"))
+    (photos / "x1.jpg").touch()  # converted, under the id that the table has
+    (photos / "left/x2.png").touch()
+    assert len(read_labelled(photos, table(tmp_path, both))) == 3
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.tif").touch()
+    with pytest.raises(DataError, match=r"those there as \.tif are not read, convert them"):
+        read_labelled(tmp_path / "scans", table(tmp_path, both))
+
+
+def test_photographs_of_a_phone_are_found(photos: Path, tmp_path: Path) -> None:
+    (photos / "IMG_0001.HEIC").touch()
+    found = read_labelled(photos, table(tmp_path, "image_id,dx\nIMG_0001,mel\n"))
+    assert found.images[0].path == photos / "IMG_0001.HEIC"
+
+
 def test_no_row_with_an_image_is_an_error_even_when_missing_is_allowed(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="check --images and --image-column"):
         read_labelled(photos, table(tmp_path, "image_id,dx\nx,mel\n"), allow_missing=True)
@@ -142,6 +165,8 @@ def test_no_row_with_an_image_is_an_error_even_when_missing_is_allowed(photos: P
     [
         ("", "no column 'image_id', 'dx'; it has no header"),
         ("image_id,dx\n", "no rows"),
+        ("image_id;dx\na;mel\n", "semicolons, not commas, separate its cells; save it as a CSV with commas"),
+        ("image_id\tdx\na\tmel\n", "tabs, not commas, separate its cells"),
         ("id,dx\na,mel\n", "no column 'image_id'; it has id, dx; name yours with --image-column"),
         ("image_id,label\na,mel\n", "no column 'dx'"),
         ("image_id,dx,dx\na,mel,nv\n", "columns have the same name: dx; rename them"),
@@ -193,5 +218,5 @@ def test_missing_files_and_folders(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such image folder"):
         read_labelled(tmp_path / "none", labels)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no JPEG, PNG or WebP files"):
+    with pytest.raises(DataError, match="no JPEG, PNG, WebP or HEIC files here or below; check --images"):
         read_labelled(tmp_path / "empty", labels)

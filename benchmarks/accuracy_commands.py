@@ -15,7 +15,7 @@ from benchmarks import drift as drifting
 from benchmarks import robustness as measuring
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.environment import environment
-from benchmarks.gates import measure_gates, read_squares
+from benchmarks.gates import measure_gates
 from benchmarks.gates_results import GatesReport
 from benchmarks.labelled import LabelledSet, draw, notes_of_gaps, read_labelled
 from benchmarks.options import (
@@ -287,10 +287,9 @@ def gates(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
     )
     labelled = draw(everything, limit, np.random.default_rng(seed))
-    with progress("measure gates", 3 * len(labelled)) as advance:
-        squares = read_squares(labelled, advance)
-        found = measure_gates(pipeline, squares, seed, advance=advance)
-    for item in squares.unreadable:
+    with progress("measure gates", 2 * len(labelled)) as advance:
+        found = measure_gates(pipeline, labelled, seed, advance=advance)
+    for item in found.unreadable:
         print_error(f"{item.image}: {item.reason}")
     report = GatesReport(
         command=command_line(context),
@@ -298,14 +297,14 @@ def gates(
         variant=pipeline.variant.name,
         operating_point=pipeline.operating_point,
         seed=seed,
-        dataset=dataset_facts(labels, squares.labelled, squares.unreadable),
+        dataset=dataset_facts(labels, found.labelled, found.unreadable),
         environment=environment(),
-        **found,
+        **found.fields,
     )
     if file is not None:
         write_json(file, report.model_dump(mode="json"))
     show(report, as_json, tables.gates_table)
-    exit_if_unreadable(squares.unreadable, len(labelled))
+    exit_if_unreadable(found.unreadable, len(labelled))
 
 
 def _read(

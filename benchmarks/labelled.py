@@ -120,7 +120,8 @@ def read_labelled(
         images: folder; sub-folders are searched too.
         labels: CSV with a header, UTF-8.
         image_column: column of ids: a file name, with or without extension, or a path relative to `images`.
-        label_column: column of labels; `A | B` says "A or B".
+        label_column: column of labels; `A | B` says "A or B". A table with a column of zeros and ones for each label of the
+            data set needs none.
         dataset: label map in the taxonomy.
         group_column: column of lesion or patient ids; None takes patient_id, lesion_id or group, row by row, if there.
         columns: further columns to keep, as `LabelledImage.values`.
@@ -134,7 +135,8 @@ def read_labelled(
         TaxonomyError: the data set or labels are unknown to the taxonomy.
     """
     taxonomy = taxonomy or default_taxonomy()
-    rows = read_rows(labels, [image_column, label_column, *([group_column] if group_column else []), *columns])
+    known = list(taxonomy.datasets.get(dataset, ()))
+    rows = read_rows(labels, image_column, label_column, [*([group_column] if group_column else []), *columns], known)
     # A column without anything in it, or not in this row, says nothing of lesions that the other one may know.
     by = [group_column] if group_column else [name for name in GROUP_COLUMNS if any(row.get(name) for row in rows)]
     ids = [row[image_column] for row in rows]

@@ -36,7 +36,9 @@ PointOption = Annotated[Optional[str], typer.Option("--operating-point", help="T
 ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of JPEG, PNG, WebP or HEIC files; sub-folders count.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="CSV with a row per image.")]
 ImageColumnOption = Annotated[str, typer.Option("--image-column", help="CSV column of file names; extension optional.")]
-LabelColumnOption = Annotated[str, typer.Option("--label-column", help="CSV column of labels.")]
+LabelColumnOption = Annotated[
+    str, typer.Option("--label-column", help="CSV column of labels; not needed where each label has a column of 0 and 1.")
+]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Label map in the taxonomy.")]
 GroupColumnOption = Annotated[
     Optional[str],

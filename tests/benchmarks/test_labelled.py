@@ -48,6 +48,19 @@ def test_partial_labels_leave_the_class_open(photos: Path, tmp_path: Path) -> No
     assert [image.class_index for image in found.images] == [None, HAM10000_CLASSES.index("melanoma")]
 
 
+def test_a_column_of_zeros_and_ones_for_each_label_is_read(photos: Path, tmp_path: Path) -> None:
+    header = "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\n"
+    text = header + "a,1.0,0.0,0.0,0.0,0.0,0.0,0.0\nb,0,1,0,0,0,0,0\n"
+    found = read_labelled(photos, table(tmp_path, text), image_column="image", dataset="isic2018")
+    assert [image.label for image in found.images] == ["MEL", "NV"]
+    assert [image.malignant for image in found.images] == [True, False]
+    for cells in ("0,0,0,0,0,0,0", "1,1,0,0,0,0,0", "1,0,0,0,0,0,?"):
+        with pytest.raises(DataError, match=r"image 'a' does not mark one of MEL, NV, .* with 1"):
+            read_labelled(photos, table(tmp_path, f"{header}a,{cells}\n"), image_column="image", dataset="isic2018")
+    with pytest.raises(DataError, match="no column 'dx'; it has image, MEL"):
+        read_labelled(photos, table(tmp_path, text), image_column="image", dataset="isic2019")
+
+
 def test_a_label_may_leave_open_which_of_several_it_is(photos: Path, tmp_path: Path) -> None:
     text = "image_id,label\na,Melanoma | Melanocytic Nevus\nb,Eczema | Acne\nc,Melanoma\n"
     found = read_labelled(photos, table(tmp_path, text), label_column="label", dataset="scin")

@@ -9,13 +9,13 @@ from typing import Annotated, Optional
 import numpy as np
 import typer
 
+from benchmarks import coverage, drift_page, scoring, subgroups, tables
 from benchmarks import decisions as deciding
 from benchmarks import drift as drifting
-from benchmarks import drift_page, scoring, subgroups, tables
 from benchmarks import robustness as measuring
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.environment import environment
-from benchmarks.gates import measure_gates, read_squares
+from benchmarks.gates import measure_gates
 from benchmarks.gates_results import GatesReport
 from benchmarks.labelled import LabelledSet, draw, notes_of_gaps, read_labelled
 from benchmarks.options import (
@@ -131,7 +131,9 @@ def decisions(
     context: typer.Context,
     images: ImagesOption,
     labels: LabelsOption,
-    prevalence: Annotated[float, typer.Option(help="Share of patients with cancer where this is to be used, 0 to 1.")],
+    prevalence: Annotated[
+        float, typer.Option(help="Share of patients with a malignant or premalignant lesion where this is to be used, 0 to 1.")
+    ],
     bundle: BundleOption = None,
     image_column: ImageColumnOption = "image_id",
     label_column: LabelColumnOption = "dx",
@@ -188,7 +190,7 @@ def decisions(
         verdicts=deciding.count_verdicts(judged),
         outcomes=outcomes,
         decision_curve=curve,
-        coverage=deciding.coverage_curves(judged),
+        coverage=coverage.coverage_curves(judged),
         diagnoses=deciding.diagnoses(judged),
         subgroups=by_column,
         notes=[*deciding.notes_of(judged, prevalence, curve), *subgroups.notes_of(by_column, floor)],
@@ -270,6 +272,7 @@ def gates(
     group_column: GroupColumnOption = None,
     allow_missing: AllowMissingOption = False,
     variant: VariantOption = None,
+    operating_point: PointOption = None,
     limit: LimitOption = 400,
     seed: SeedOption = 0,
     file: OutOption = None,
@@ -279,15 +282,14 @@ def gates(
 
     Unreadable images are reported and left out; the exit status is then 1.
     """
-    pipeline = TriagePipeline(bundle, variant)
+    pipeline = TriagePipeline(bundle, variant, operating_point)
     everything = _read(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
     )
     labelled = draw(everything, limit, np.random.default_rng(seed))
-    with progress("measure gates", 3 * len(labelled)) as advance:
-        squares = read_squares(labelled, advance)
-        found = measure_gates(pipeline, squares, seed, advance=advance)
-    for item in squares.unreadable:
+    with progress("measure gates", 2 * len(labelled)) as advance:
+        found = measure_gates(pipeline, labelled, seed, advance=advance)
+    for item in found.unreadable:
         print_error(f"{item.image}: {item.reason}")
     report = GatesReport(
         command=command_line(context),
@@ -295,14 +297,14 @@ def gates(
         variant=pipeline.variant.name,
         operating_point=pipeline.operating_point,
         seed=seed,
-        dataset=dataset_facts(labels, squares.labelled, squares.unreadable),
+        dataset=dataset_facts(labels, found.labelled, found.unreadable),
         environment=environment(),
-        **found,
+        **found.fields,
     )
     if file is not None:
         write_json(file, report.model_dump(mode="json"))
     show(report, as_json, tables.gates_table)
-    exit_if_unreadable(squares.unreadable, len(labelled))
+    exit_if_unreadable(found.unreadable, len(labelled))
 
 
 def _read(

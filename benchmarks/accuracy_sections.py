@@ -69,11 +69,11 @@ def drift_section(report: DriftReport) -> Section:
 
 def decisions_section(report: DecisionsReport) -> Section:
     titles = {
-        "missed_per_1000": "missed cancers per 1,000 patients",
-        "over_referred_per_1000": "referred without cancer per 1,000",
+        "missed_per_1000": "malignant and reassured per 1,000 patients",
+        "over_referred_per_1000": "benign and referred per 1,000",
         "referred_per_1000": "referred per 1,000",
         "unanswered_per_1000": "without a verdict per 1,000",
-        "number_needed_to_refer": "referrals per cancer found",
+        "number_needed_to_refer": "referrals per malignant lesion found",
         "ppv": "PPV",
         "npv": "NPV",
     }
@@ -85,7 +85,7 @@ def decisions_section(report: DecisionsReport) -> Section:
             for name, title in titles.items()
         ]
         policies = ["no verdict: set aside", "no verdict: referred"]
-        tables.append(Table(f"1,000 patients of whom {1000 * report.prevalence:g} have cancer", policies, rows))
+        tables.append(Table(f"1,000 patients of whom {1000 * report.prevalence:g} have {wording.MALIGNANT}", policies, rows))
         pictures.append(_net_benefit(report))
     kinds = {True: "malignant", False: "benign", None: "open"}
     diagnoses = dict(sorted(report.diagnoses.items(), key=lambda item: item[1].malignant is not True))

@@ -9,7 +9,18 @@ from typing import Annotated, Optional, get_args
 import typer
 from rich.markup import escape
 
-from benchmarks import accuracy_commands, cold_start, devices, latency, release_gate, report_page, scoring, tables
+from benchmarks import (
+    accuracy_commands,
+    cold_start,
+    devices,
+    gate_evidence,
+    gate_limits,
+    latency,
+    release_gate,
+    report_page,
+    scoring,
+    tables,
+)
 from benchmarks.environment import busy_note, environment
 from benchmarks.options import BundleOption, JsonOption, OutOption, VariantsOption, command_line, progress, show, split_names
 from benchmarks.peers.commands import peers
@@ -41,7 +52,7 @@ SCHEMAS: dict[str, type[Part]] = {
     **REPORTS,
     "report": report_page.ReportDocument,
     "gate": release_gate.GateReport,
-    "limits": release_gate.Limits,
+    "limits": gate_limits.Limits,
 }
 
 
@@ -139,7 +150,7 @@ def gate(
     results: Annotated[list[Path], typer.Argument(help="JSON files of one bundle that the other commands wrote.")],
     limits: Annotated[
         Path, typer.Option(help="YAML of limits; the one that ships with this package if left out.", show_default=False)
-    ] = release_gate.DEFAULT_LIMITS,
+    ] = gate_limits.DEFAULT_LIMITS,
     baseline: Annotated[
         Optional[list[Path]], typer.Option(help="Stored result of the release before; repeat for more.")
     ] = None,
@@ -147,7 +158,7 @@ def gate(
 ) -> None:
     """Judge results against limits: exit status 0 to ship, 1 not to, 2 where they cannot be judged."""
     read = [read_result(path) for path in results]
-    found = release_gate.judge(read, release_gate.read_limits(limits), [read_result(path) for path in baseline or []])
+    found = release_gate.judge(read, gate_limits.read_limits(limits), [read_result(path) for path in baseline or []])
     if as_json:
         print_json(found.model_dump(mode="json"))
     else:
@@ -157,7 +168,8 @@ def gate(
                 console.print(escape(f"{check.outcome}: {check.said}"), soft_wrap=True, highlight=False)
         counts = Counter(check.outcome for check in found.checks)
         verdict = "ship" if found.ship else "do not ship" if counts["failed"] else "cannot be judged:"
-        said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in get_args(release_gate.Outcome))
+        said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in get_args(gate_evidence.Outcome))
+        said += "".join(f"; {note}" for note in found.notes)
         out.print(f"{verdict} {escape(found.bundle)}: {said}", soft_wrap=True, highlight=False)
     if not found.ship:
         raise typer.Exit(1 if any(check.outcome == "failed" for check in found.checks) else 2)

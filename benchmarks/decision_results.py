@@ -13,7 +13,7 @@ from mobile_runtime.manifest import Estimate
 
 
 class NumberNeeded(Part):
-    """Patients referred for each cancer among them; `high` is None where the data do not bound it."""
+    """Patients referred for each malignant lesion among them; `high` is None where the data do not bound it."""
 
     value: float
     low: float
@@ -25,12 +25,13 @@ class Outcomes(Part):
     """What 1,000 patients meet at the stated prevalence; None where undefined.
 
     Attributes:
-        missed_per_1000: patients with cancer who get low_concern: false reassurance.
-        over_referred_per_1000: patients without cancer who are referred.
+        missed_per_1000: patients with a malignant or premalignant lesion (malignant, for short) who get low_concern: false
+            reassurance.
+        over_referred_per_1000: patients with a benign lesion who are referred.
         referred_per_1000: all who are referred.
         unanswered_per_1000: all whose picture gives no verdict and who are not counted as referred.
-        ppv: share of the referred who have cancer.
-        npv: share of those with low_concern who have none.
+        ppv: share of the referred whose lesion is malignant.
+        npv: share of those with low_concern whose lesion is benign.
     """
 
     missed_per_1000: Estimate

@@ -9,11 +9,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.decision_results import CoveragePoint, Diagnosis, NetBenefit, NumberNeeded, Outcomes
+from benchmarks.decision_results import Diagnosis, NetBenefit, NumberNeeded, Outcomes
 from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
 from benchmarks.proportions import proportion, share_of, weighted_sum
 from benchmarks.scoring import Prepared, Scored
-from benchmarks.statistics import auc
 from mobile_runtime import decision
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError
@@ -25,7 +24,8 @@ from mobile_runtime.statistics import Bools, Floats, Integers
 Policy = Literal["set_aside", "referred"]
 THRESHOLDS = tuple(percent / 100 for percent in range(1, 51))
 """Threshold probabilities of the decision curve."""
-COVERAGES = (1.0, 0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+_FARTHEST = 100.0
+"""Log odds beyond which no score lies, wherever it is moved from: `logit` clips at 28."""
 
 
 @dataclass(frozen=True)
@@ -147,20 +147,19 @@ def decision_curve(judged: Judged, prevalence: float) -> list[NetBenefit]:
     """Net benefit against threshold probability (Vickers and Elkin 2006, Med Decis Making 26:565); empty with one class.
 
     Net benefit = prevalence * sensitivity - (1 - prevalence) * (1 - specificity) * odds of the threshold probability. The
-    scores are moved from the data set's share of malignant images to the stated prevalence first (Saerens et al. 2002, Neural
-    Comput 14:21); the locked operating point keeps its threshold, and its verdict counts as referral only where it
-    is `refer`.
+    scores are moved to the stated prevalence first, all by one step of log odds (see `shift_to`); the locked operating point
+    keeps its threshold, and its verdict counts as referral only where it is `refer`.
     """
     malignant, benign, groups = judged.truth.malignant, judged.benign, judged.truth.groups
     if not malignant.any() or not benign.any():
         return []
-    share = malignant.sum() / (malignant.sum() + benign.sum())
-    moved = _logit(judged.malignancy) + _logit(prevalence) - _logit(share)
+    logits = logit(judged.malignancy)
+    moved = logits + shift_to(prevalence, logits[malignant], logits[benign])
     locked = _shares(judged.verdict(Decision.REFER), malignant, benign, groups)
     curve = []
     for threshold in THRESHOLDS:
         odds = threshold / (1 - threshold)
-        by_score = _shares(moved >= _logit(threshold), malignant, benign, groups)
+        by_score = _shares(moved >= logit(threshold), malignant, benign, groups)
         weights = prevalence, -(1 - prevalence) * odds
         curve.append(
             NetBenefit(
@@ -173,47 +172,32 @@ def decision_curve(judged: Judged, prevalence: float) -> list[NetBenefit]:
     return curve
 
 
+def shift_to(prevalence: float, malignant: Floats, benign: Floats) -> float:
+    """The step of log odds after which the scores' mean is the prevalence where that is the share of malignant lesions.
+
+    The prior that a score was calibrated under is in no manifest, and the share of malignant images in a folder says how the
+    folder was mixed. Calibration in the large on labels weighted to the prevalence needs neither: each kind counts by its mean,
+    so that more images of one kind change nothing. It takes the intercept, one number, from the images that the curve is of.
+
+    Args:
+        prevalence: share 0..1, both excluded.
+        malignant, benign: log odds of the scores of either kind, float64, at least one each.
+    """
+    low, high = -_FARTHEST, _FARTHEST
+    while high - low > 1e-9:
+        middle = (low + high) / 2
+        means = [float((1 / (1 + np.exp(-(logits + middle)))).mean()) for logits in (malignant, benign)]
+        if prevalence * means[0] + (1 - prevalence) * means[1] < prevalence:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
 def useful_range(curve: list[NetBenefit]) -> tuple[float, float] | None:
     """First and last threshold probability at which the locked point does better than referring all and referring none."""
     better = [point.threshold for point in curve if point.locked.value > max(0.0, point.refer_all)]
     return (better[0], better[-1]) if better else None
-
-
-def coverage_curves(judged: Judged) -> dict[str, list[CoveragePoint]]:
-    """Risk among the images kept, by ordering, over the images whose label says whether they are malignant.
-
-    Decisions here are the score against the threshold, without the gates: the curve shows what a gate could do.
-    """
-    decided = judged.truth.decided
-    if not decided.any():
-        return {}
-    distance = np.abs(_logit(judged.malignancy) - _logit(judged.point.threshold))
-    orders = {"margin": -distance} if judged.outlier is None else {"outlier": judged.outlier, "margin": -distance}
-    score, malignant, groups = judged.malignancy[decided], judged.truth.malignant[decided], judged.truth.groups[decided]
-    return {
-        name: coverage_curve(order[decided], score, malignant, groups, judged.point.threshold) for name, order in orders.items()
-    }
-
-
-def coverage_curve(order: Floats, score: Floats, malignant: Bools, groups: Integers, threshold: float) -> list[CoveragePoint]:
-    """Risk among the images kept when those with the largest `order` are refused; all arrays [N]."""
-    ranked = np.argsort(order, kind="stable")
-    points = []
-    for coverage in COVERAGES:
-        kept = ranked[: max(1, round(coverage * len(ranked)))]
-        ill, referred = malignant[kept], score[kept] >= threshold
-        _, numbers = np.unique(groups[kept], return_inverse=True)
-        curve = auc(ill, score[kept])
-        points.append(
-            CoveragePoint(
-                coverage=coverage,
-                limit=float(order[kept[-1]]),
-                missed=proportion(~referred[ill], groups[kept][ill]),
-                wrong=proportion(referred != ill, groups[kept]),
-                auc_malignancy=curve.estimate(numbers) if curve else None,
-            )
-        )
-    return points
 
 
 def diagnoses(judged: Judged) -> dict[str, Diagnosis]:
@@ -258,6 +242,11 @@ def notes_of(judged: Judged, prevalence: float, curve: list[NetBenefit]) -> list
         )
     else:
         notes.append("At no threshold probability has the locked operating point more net benefit than referring all or none.")
+    if curve:
+        notes.append(
+            "The decision curve's score is moved to the prevalence by one step of log odds, fitted on labels weighted to it: "
+            "how the folder was mixed does not matter, but the step is fitted on these very images."
+        )
     if undecided := total - malignant - benign:
         notes.append(f"{undecided} labels leave malignancy open: these images count in verdicts and diagnoses only.")
     if judged.outlier is None:
@@ -265,6 +254,7 @@ def notes_of(judged: Judged, prevalence: float, curve: list[NetBenefit]) -> list
     return notes + notes_of_gaps(judged.labelled)
 
 
-def _logit(share: npt.ArrayLike) -> Floats:
+def logit(share: npt.ArrayLike) -> Floats:
+    """Log odds of shares 0..1; those of 0 and 1 are as far out as 1e-12 is."""
     clipped = np.clip(np.asarray(share, dtype=np.float64), 1e-12, 1 - 1e-12)
     return np.asarray(np.log(clipped / (1 - clipped)))

@@ -93,6 +93,8 @@ def compare(
     by_lesion = truth.groups[truth.exact]
     malignant = truth.malignant[truth.decided]
     enough = min(_kinds(truth)) >= settings.floor
+    # With one class, both are that class's recall: a model that always names it would be right every time.
+    several = len(np.unique(truth.classes[truth.exact])) > 1
     calibration = _calibration_limits(scored, truth, settings)
     result = {}
     for name, each in scored.items():
@@ -112,8 +114,8 @@ def compare(
             auc_malignancy=_estimate(measures[name].malignancy, truth.groups[truth.decided]),
             auc_macro=_estimate(measures[name].macro, by_lesion),
             auc_per_class={label: _estimate(measure, by_lesion) for label, measure in measures[name].per_class.items()},
-            accuracy=proportion(expected == predicted, by_lesion),
-            balanced_accuracy=_estimate(statistics.balanced_accuracy(expected, predicted), by_lesion),
+            accuracy=proportion(expected == predicted, by_lesion) if several else None,
+            balanced_accuracy=_estimate(statistics.balanced_accuracy(expected, predicted), by_lesion) if several else None,
             ece_malignancy=statistics.expected_calibration_error(malignant, each.prediction.malignancy[truth.decided]),
             ece_malignancy_interval=calibration[name],
             ece_malignancy_uncalibrated=_uncalibrated(each, truth, settings.malignant),
@@ -162,7 +164,7 @@ def notes_of(
     counts = Counter(truth.classes[truth.exact].tolist())
     absent = [label for index, label in enumerate(class_labels) if not counts[index]]
     if len(counts) == 1:
-        notes.append("Class AUCs are undefined: all exact labels are one class.")
+        notes.append("Class AUCs and accuracies are undefined: all exact labels are one class.")
     elif counts and absent:
         notes.append(f"No image of class {', '.join(absent)}: the macro AUC is the mean over the other classes.")
     if rare := [f"{label} ({counts[i]})" for i, label in enumerate(class_labels) if 0 < counts[i] < FEW]:

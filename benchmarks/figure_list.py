@@ -16,6 +16,7 @@ from benchmarks.peers.results import PeersReport
 from benchmarks.results import DriftReport, LatencyReport, Part
 from benchmarks.robustness_results import Condition, RobustnessReport
 from benchmarks.stored import Result
+from mobile_runtime.manifest import Estimate
 
 
 class Figure(Part):
@@ -76,6 +77,9 @@ def _drift(report: DriftReport) -> Iterator[tuple[str, Figure]]:
         yield from _some(f"{name}.balanced_accuracy", drift.balanced_accuracy)
         yield from _some(f"{name}.sensitivity", point.sensitivity)
         yield from _some(f"{name}.specificity", point.specificity)
+        # A floor on what an operating point finds holds whichever one the comparison was made at.
+        for other, decisions in drift.operating_points.items():
+            yield from _some(f"{name}.sensitivity_at_{other}", decisions.sensitivity)
         if drift.ece_malignancy is not None:
             images = report.dataset.malignant + report.dataset.benign
             low, high = drift.ece_malignancy_interval or (None, None)
@@ -92,6 +96,8 @@ def _decisions(report: DecisionsReport) -> Iterator[tuple[str, Figure]]:
     for policy, outcomes in (report.outcomes or {}).items():
         for name in type(outcomes).model_fields:
             yield from _some(f"{report.variant}.{policy}.{name}", getattr(outcomes, name))
+        if outcomes.npv is not None:
+            yield f"{report.variant}.{policy}.risk_against_chance", _against_chance(outcomes.npv, report.prevalence)
     for label, diagnosis in report.diagnoses.items():
         yield from _some(f"{report.variant}.diagnosis.{label}.referred", diagnosis.referred)
     for column, grouping in report.subgroups.items():
@@ -102,6 +108,12 @@ def _decisions(report: DecisionsReport) -> Iterator[tuple[str, Figure]]:
             if gap is not None:
                 n = sum(group.images for group in grouping.groups.values())
                 yield from _some(f"{report.variant}.{column}.gap.{name}", gap.difference, n)
+
+
+def _against_chance(npv: Estimate, prevalence: float) -> Figure:
+    """Risk of the reassured over that of everybody: 1 where verdicts say nothing, whatever the prevalence makes of the NPV."""
+    value, low, high = ((1 - each) / prevalence for each in (npv.value, npv.high, npv.low))
+    return Figure(value=value, low=low, high=high, n=npv.n)
 
 
 def _robustness(report: RobustnessReport) -> Iterator[tuple[str, Figure]]:

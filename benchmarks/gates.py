@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -12,8 +13,8 @@ import numpy as np
 
 from benchmarks import not_skin
 from benchmarks.corruptions import SEVERITIES, Pixels, blend, blur, expose, fade, flatten, lighten, warp
+from benchmarks.coverage import coverage_curve
 from benchmarks.decision_results import CoveragePoint
-from benchmarks.decisions import coverage_curve
 from benchmarks.gates_results import Flips
 from benchmarks.labelled import LabelledSet, Truth
 from benchmarks.proportions import proportion
@@ -26,7 +27,7 @@ from mobile_runtime.errors import CaptureError, DataError
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.quality import judge
-from mobile_runtime.resample import centre_square
+from mobile_runtime.resample import centre_square, resample
 from mobile_runtime.statistics import Integers, wilson
 
 BURST = 5
@@ -83,62 +84,55 @@ def _look(square: Pixels, view: View) -> Pixels:
 
 
 @dataclass(frozen=True)
-class Squares:
-    """The readable images of a set, as centre squares uint8 RGB [H, H, 3] at their own resolution, and the others."""
+class Measured:
+    """The images that could be read, the others with the reason, and the measured fields of a `GatesReport`."""
 
     labelled: LabelledSet
-    pixels: list[Pixels]
     unreadable: tuple[Unreadable, ...]
-
-
-def read_squares(labelled: LabelledSet, advance: Callable[[int], None] = lambda count: None) -> Squares:
-    """Read every image; those that cannot be read are set aside with the reason.
-
-    Raises:
-        DataError: no image at all is readable.
-    """
-    kept, squares, skipped = [], [], []
-    for item in labelled.images:
-        try:
-            pixels = acquire(item.path)
-        except CaptureError as error:
-            skipped.append(unreadable(item, error))
-        else:
-            left, top, right, bottom = centre_square(pixels.shape[1], pixels.shape[0])
-            squares.append(pixels[top:bottom, left:right])
-            kept.append(item)
-        advance(1)
-    if not kept:
-        raise DataError(f"none of the {len(labelled)} images can be read; the first: {skipped[0].reason}")
-    return Squares(replace(labelled, images=tuple(kept)), squares, tuple(skipped))
+    fields: dict[str, Any]
 
 
 def measure_gates(
     pipeline: TriagePipeline,
-    found: Squares,
+    labelled: LabelledSet,
     seed: int = 0,
     drawings: int = 40,
     advance: Callable[[int], None] = lambda count: None,
-) -> dict[str, Any]:
+) -> Measured:
     """Run every measurement.
 
     Args:
         pipeline: the variant at its locked operating point.
-        found: the images.
+        labelled: the images.
         seed: of the views.
         drawings: pictures of each kind that is not skin.
         advance: called with the number of images done since the last call; twice each.
 
-    Returns:
-        The measured fields of a `GatesReport`.
+    Raises:
+        DataError: no image at all is readable.
     """
     rng = np.random.default_rng(seed)
-    labelled, squares = found.labelled, found.pixels
-    images = labelled.images
-    prepared = [pipeline.prepare(square) for square in squares]
-    limits = pipeline.manifest.quality
-    reasons = [judge(image, limits, len(square)).reasons for image, square in zip(prepared, squares, strict=True)]
-    groups = Truth.of(labelled).groups
+    kept, skipped = [], []
+    prepared: list[Pixels] = []
+    region_px: list[int] = []
+    seen: list[_Seen] = []
+    # One photograph at a time: hundreds of them at their own resolution would fill a computer's memory.
+    for item in labelled.images:
+        try:
+            square = _square(item.path, 2 * pipeline.input_size)
+        except CaptureError as error:
+            skipped.append(unreadable(item, error))
+        else:
+            kept.append(item)
+            prepared.append(pipeline.prepare(square))
+            region_px.append(len(square))
+            seen.append(_look_again(pipeline, _no_larger(square, pipeline.input_size), rng))
+        advance(1)
+    if not kept:
+        raise DataError(f"none of the {len(labelled)} images can be read; the first: {skipped[0].reason}")
+    readable = replace(labelled, images=tuple(kept))
+    groups, limits = Truth.of(readable).groups, pipeline.manifest.quality
+    reasons = [judge(image, limits, side).reasons for image, side in zip(prepared, region_px, strict=True)]
 
     def share(hits: list[bool]) -> Estimate:
         found = proportion(np.array(hits, bool), groups)
@@ -152,19 +146,32 @@ def measure_gates(
         ]
         for name, fault in FAULTS.items()
     }
-    advance(len(images))
-    verdicts = [pipeline.assess_prepared(image, len(square)) for image, square in zip(prepared, squares, strict=True)]
+    verdicts = [pipeline.assess_prepared(image, side) for image, side in zip(prepared, region_px, strict=True)]
     strange, refused = _not_skin(pipeline, drawings)
-    return {
+    advance(len(labelled))
+    fields = {
         "false_retakes": share([bool(found) for found in reasons]),
         "retake_reasons": {code: sum(code in found for found in reasons) for code in sorted({c for r in reasons for c in r})},
         "caught_by_severity": caught,
         "abstained_in_distribution": share([v.decision is Decision.ABSTAIN for v in verdicts]),
         "not_skin": strange,
         "not_skin_not_scored": refused,
-        "coverage_risk": _coverage(pipeline, np.stack(prepared), labelled),
-        "flips": _flips(pipeline, squares, groups, rng, advance),
+        "coverage_risk": _coverage(pipeline, np.stack(prepared), readable),
+        "flips": _flips(seen, groups),
     }
+    return Measured(readable, tuple(skipped), fields)
+
+
+def _square(path: Path, least: int) -> Pixels:
+    """The centre square of an image file as the runtime decodes it, uint8 RGB [H, H, 3]: of a big JPEG at a reduced scale."""
+    pixels = acquire(path, least)
+    left, top, right, bottom = centre_square(pixels.shape[1], pixels.shape[0])
+    return pixels[top:bottom, left:right]
+
+
+def _no_larger(square: Pixels, size: int) -> Pixels:
+    """A square that views can be taken of in little time: twice the model's input, where it is over four times that."""
+    return resample(square, 2 * size) if len(square) > 4 * size else square
 
 
 def _not_skin(pipeline: TriagePipeline, drawings: int) -> tuple[dict[str, dict[str, int]], Estimate]:
@@ -188,21 +195,21 @@ def _coverage(pipeline: TriagePipeline, prepared: Pixels, labelled: LabelledSet)
     return coverage_curve(outlier, score, malignant, groups, pipeline.point.threshold)
 
 
-def _flips(
-    pipeline: TriagePipeline,
-    squares: list[Pixels],
-    groups: Integers,
-    rng: np.random.Generator,
-    advance: Callable[[int], None],
-) -> Flips:
-    """Share of images whose verdict (refer or not) changes with the view: single frames, and bursts of five."""
-    single: dict[str, list[tuple[bool, int]]] = {view.name: [] for view in VIEWS}
-    burst: list[tuple[bool, int]] = []
+@dataclass(frozen=True)
+class _Seen:
+    """Whether the verdict (refer or not) of one picture flips; a view is absent, a burst None, where there is none of both."""
 
-    def verdict(square: Pixels, view: View) -> Decision:
+    by_view: dict[str, bool]
+    burst: bool | None
+
+
+def _look_again(pipeline: TriagePipeline, square: Pixels, rng: np.random.Generator) -> _Seen:
+    """Single frames and bursts of five of one picture, each against another view of it."""
+
+    def verdict(view: View) -> Decision:
         return pipeline.assess(_look(square, view)).decision
 
-    def burst_verdict(square: Pixels, view: View) -> Decision:
+    def burst_verdict(view: View) -> Decision:
         frames = []
         for _ in range(BURST):
             dx, dy = (float(v) for v in np.asarray(view.shift) + rng.uniform(-0.02, 0.02, 2))
@@ -217,21 +224,20 @@ def _flips(
         return combine(frames).decision
 
     scored = (Decision.REFER, Decision.LOW_CONCERN)
-    for square, group in zip(squares, groups.tolist(), strict=True):
-        base = verdict(square, View("as taken"))
-        for view in VIEWS:
-            again = verdict(square, view)
-            if base in scored and again in scored:
-                single[view.name].append((base is not again, group))
-        first, second = (burst_verdict(square, view) for view in (View("as taken"), VIEWS[int(rng.integers(len(VIEWS)))]))
-        if first in scored and second in scored:
-            burst.append((first is not second, group))
-        advance(1)
-    every = [flip for flips in single.values() for flip in flips]
+    base, again = verdict(View("as taken")), {view.name: verdict(view) for view in VIEWS}
+    by_view = {name: base is not found for name, found in again.items() if base in scored and found in scored}
+    first, second = (burst_verdict(view) for view in (View("as taken"), VIEWS[int(rng.integers(len(VIEWS)))]))
+    return _Seen(by_view, first is not second if first in scored and second in scored else None)
+
+
+def _flips(seen: list[_Seen], groups: Integers) -> Flips:
+    """Share of images whose verdict changes with the view."""
+    pictures = list(zip(seen, groups.tolist(), strict=True))
+    single = {view.name: [(s.by_view[view.name], g) for s, g in pictures if view.name in s.by_view] for view in VIEWS}
     return Flips(
-        single_frame=_grouped_share(every),
+        single_frame=_grouped_share([flip for flips in single.values() for flip in flips]),
         single_frame_by_view={name: _grouped_share(flips) for name, flips in single.items()},
-        burst_of_five=_grouped_share(burst),
+        burst_of_five=_grouped_share([(s.burst, g) for s, g in pictures if s.burst is not None]),
     )
 
 

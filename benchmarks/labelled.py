@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -11,15 +10,15 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.image_files import find_image, index_by_id, list_images, unread_kinds
+from benchmarks.label_table import name_few, read_rows
 from mobile_runtime.errors import DataError, TaxonomyError
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
 """Columns that say which images belong together, the widest first: images of one patient are not independent either. `group`
 is what `python -m train data select` writes."""
-_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -115,13 +114,14 @@ def read_labelled(
     allow_missing: bool = False,
     taxonomy: Taxonomy | None = None,
 ) -> LabelledSet:
-    """Match a CSV of labels with the JPEG, PNG and WebP files below a folder.
+    """Match a CSV of labels with the JPEG, PNG, WebP and HEIC files below a folder.
 
     Args:
         images: folder; sub-folders are searched too.
         labels: CSV with a header, UTF-8.
         image_column: column of ids: a file name, with or without extension, or a path relative to `images`.
-        label_column: column of labels.
+        label_column: column of labels; `A | B` says "A or B". A table with a column of zeros and ones for each label of the
+            data set needs none.
         dataset: label map in the taxonomy.
         group_column: column of lesion or patient ids; None takes patient_id, lesion_id or group, row by row, if there.
         columns: further columns to keep, as `LabelledImage.values`.
@@ -135,16 +135,17 @@ def read_labelled(
         TaxonomyError: the data set or labels are unknown to the taxonomy.
     """
     taxonomy = taxonomy or default_taxonomy()
-    rows = _read_rows(labels, [image_column, label_column, *([group_column] if group_column else []), *columns])
+    known = list(taxonomy.datasets.get(dataset, ()))
+    rows = read_rows(labels, image_column, label_column, [*([group_column] if group_column else []), *columns], known)
     # A column without anything in it, or not in this row, says nothing of lesions that the other one may know.
     by = [group_column] if group_column else [name for name in GROUP_COLUMNS if any(row.get(name) for row in rows)]
     ids = [row[image_column] for row in rows]
     _refuse_doubled(labels, ids, "ids occur more than once")
     nodes = _nodes_by_label(labels, dataset, [row[label_column] for row in rows], taxonomy)
 
-    files = _list_images(images)
-    index = _index(images, files)
-    paths = {image_id: _find(images, index, image_id) for image_id in ids}
+    files = list_images(images)
+    index = index_by_id(images, files)
+    paths = {image_id: find_image(images, index, image_id) for image_id in ids}
     found = [image_id for image_id in ids if paths[image_id] is not None]
     _refuse_doubled(labels, [str(paths[image_id]) for image_id in found], "images are named by two ids")
     missing = [image_id for image_id in ids if paths[image_id] is None]
@@ -153,6 +154,10 @@ def read_labelled(
     if missing and not (allow_missing and found):
         both = f"; {len(unlabelled)} images without a row: {name_few(unlabelled)}" if unlabelled else ""
         remedy = "pass --allow-missing to leave those rows out" if found else "check --images and --image-column"
+        if kinds := unread_kinds(images, missing):
+            named = ", ".join(sorted(set(kinds)))
+            convert = f"{len(kinds)} are there as {named}, which is not read: convert them to JPEG or PNG"
+            remedy = convert if len(kinds) == len(missing) else f"{convert}; for the others, {remedy}"
         raise DataError(
             f"{labels}: {len(missing)} of {len(ids)} rows without an image in {images}: {name_few(missing)}{both}; {remedy}"
         )
@@ -183,49 +188,23 @@ def fingerprint(labelled: LabelledSet) -> str:
     return sha256_bytes("\n".join(lines).encode())
 
 
-def _read_rows(labels: Path, columns: Sequence[str]) -> list[dict[str, str]]:
-    if not labels.is_file():
-        raise DataError(f"{labels}: no such label file; check --labels")
-    try:
-        with labels.open(newline="", encoding="utf-8-sig") as stream:
-            reader = csv.DictReader(stream, restkey=None, restval=None)
-            header = list(reader.fieldnames or [])
-            if doubled := sorted(name for name, count in Counter(header).items() if name and count > 1):
-                raise DataError(f"{labels}: columns have the same name: {', '.join(doubled)}; rename them")
-            if absent := [name for name in columns if name not in header]:
-                raise DataError(
-                    f"{labels}: no column {', '.join(map(repr, absent))}; it has {', '.join(header) or 'no header'}; "
-                    "name yours with --image-column, --label-column, --group-column or --subgroup"
-                )
-            rows = []
-            for row in reader:
-                cells = {name: value for name, value in row.items() if name != ""}  # as an index or a trailing comma has
-                if None in cells or (None in row.values() and any(value and value.strip() for value in cells.values())):
-                    raise DataError(f"{labels}: line {reader.line_num} has not {len(header)} fields; mend the CSV")
-                if None not in row.values():
-                    rows.append({name: value.strip() for name, value in cells.items()})
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{labels}: not a readable CSV in UTF-8 ({error}); export it again") from error
-    if not rows:
-        raise DataError(f"{labels}: no rows below the header; nothing to measure")
-    if blank := sum(not row[columns[0]] for row in rows):
-        raise DataError(f"{labels}: {blank} rows have nothing in column {columns[0]!r}; fill in or remove them")
-    return rows
-
-
 def _nodes_by_label(labels: Path, dataset: str, values: Sequence[str], taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
     if dataset not in taxonomy.datasets:
         known = ", ".join(taxonomy.datasets)
         raise TaxonomyError(f"no label map for data set {dataset!r}; choose --dataset from {known}")
     counts = Counter(values)
-    if unknown := [label for label in counts if label not in taxonomy.datasets[dataset]]:
-        rows = sum(counts[label] for label in unknown)
+    parts = {label: label.split(" | ") for label in counts}
+    strange = {label: [part for part in parts[label] if part not in taxonomy.datasets[dataset]] for label in counts}
+    if unknown := list(dict.fromkeys(part for found in strange.values() for part in found)):
+        rows = sum(counts[label] for label in counts if strange[label])
         known = ", ".join(taxonomy.datasets[dataset])
         raise TaxonomyError(
             f"{labels}: {rows} rows have labels that {dataset} does not know: {name_few([repr(u) for u in unknown])}; "
             f"it knows {known}; check --label-column and --dataset"
         )
-    return {label: taxonomy.nodes_of(dataset, label) for label in counts}
+    # As `train data select` writes them and reads them back: `A | B` is "A or B".
+    meant = {label: [node for part in parts[label] for node in taxonomy.nodes_of(dataset, part)] for label in counts}
+    return {label: tuple(dict.fromkeys(nodes)) for label, nodes in meant.items()}
 
 
 def _facts(nodes: Sequence[str], classes: Sequence[str], taxonomy: Taxonomy) -> tuple[bool | None, int | None]:
@@ -236,48 +215,10 @@ def _facts(nodes: Sequence[str], classes: Sequence[str], taxonomy: Taxonomy) -> 
     return taxonomy.truth("malignancy", nodes), int(mask.argmax()) if mask.sum() == 1 else None
 
 
-def _list_images(images: Path) -> list[Path]:
-    if not images.is_dir():
-        raise DataError(f"{images}: no such image folder; check --images")
-    files = [path for path in sorted(images.rglob("*")) if path.suffix.lower() in EXTENSIONS and path.is_file()]
-    if not files:
-        raise DataError(f"{images}: no JPEG, PNG or WebP files here or below; check --images")
-    return files
-
-
-def _index(images: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
-    index: dict[str, list[Path]] = defaultdict(list)
-    for path in files:
-        relative = path.relative_to(images)
-        for key in {relative.as_posix(), relative.with_suffix("").as_posix(), path.name, path.stem}:
-            index[key].append(path)
-    for path in files:  # a full relative path means that one file, whatever else has its name
-        index[path.relative_to(images).as_posix()] = [path]
-    return index
-
-
-def _find(images: Path, index: dict[str, list[Path]], image_id: str) -> Path | None:
-    bare = str(Path(image_id).with_suffix("")) if Path(image_id).suffix.lower() in EXTENSIONS else image_id
-    matches = index.get(image_id) or index.get(bare) or []
-    if len(matches) > 1:
-        names = ", ".join(path.relative_to(images).as_posix() for path in matches[:2])
-        raise DataError(
-            f"{images}: image {image_id!r} is there {len(matches)} times ({names}); point --images at one folder, or "
-            "give the ids as relative paths"
-        )
-    return matches[0] if matches else None
-
-
 def _refuse_doubled(labels: Path, values: Sequence[str], what: str) -> None:
     if doubled := [value for value, count in Counter(values).items() if count > 1]:
         names = name_few([Path(value).name for value in doubled])
         raise DataError(f"{labels}: {len(doubled)} {what}: {names}; keep one row each")
-
-
-def name_few(names: Sequence[str]) -> str:
-    """The first few names for a message."""
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def notes_of_gaps(labelled: LabelledSet) -> list[str]:

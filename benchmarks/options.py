@@ -16,7 +16,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import scoring
-from benchmarks.labelled import LabelledSet, Truth, fingerprint, name_few
+from benchmarks.label_table import name_few
+from benchmarks.labelled import LabelledSet, Truth, fingerprint
 from benchmarks.results import DatasetFacts, Part, Unreadable
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import DataError
@@ -32,10 +33,12 @@ VariantsOption = Annotated[
     Optional[str], typer.Option("--variants", help="Comma-separated names; all that run on this machine if left out.")
 ]
 PointOption = Annotated[Optional[str], typer.Option("--operating-point", help="The bundle's default if left out.")]
-ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of JPEG, PNG or WebP files; sub-folders count.")]
+ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of JPEG, PNG, WebP or HEIC files; sub-folders count.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="CSV with a row per image.")]
 ImageColumnOption = Annotated[str, typer.Option("--image-column", help="CSV column of file names; extension optional.")]
-LabelColumnOption = Annotated[str, typer.Option("--label-column", help="CSV column of labels.")]
+LabelColumnOption = Annotated[
+    str, typer.Option("--label-column", help="CSV column of labels; not needed where each label has a column of 0 and 1.")
+]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Label map in the taxonomy.")]
 GroupColumnOption = Annotated[
     Optional[str],
@@ -43,7 +46,9 @@ GroupColumnOption = Annotated[
         "--group-column", help="CSV column of lesions or patients; patient_id, lesion_id or group if left out and there."
     ),
 ]
-AllowMissingOption = Annotated[bool, typer.Option("--allow-missing", help="Leave out rows without an image.")]
+AllowMissingOption = Annotated[
+    bool, typer.Option("--allow-missing", help="Leave out rows without an image; `gate` fails the result.")
+]
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.", min=0)]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Inference threads; results do not depend on them.", min=1)]
 OutOption = Annotated[Optional[Path], typer.Option("--out", help="JSON file to write.")]

@@ -2,7 +2,7 @@
 
 What is derived (patients per 1,000, predictive values, net benefit) takes its interval from those of the proportions by
 MOVER, the method of variance estimates recovery (Zou and Donner 2008, Stat Med 27:1693): it keeps Wilson's good manners near
-0 and 1, where the delta method claims certainty. The proportions must be independent, as those of cancers and of benign
+0 and 1, where the delta method claims certainty. The proportions must be independent, as those of malignant and of benign
 lesions are.
 """
 

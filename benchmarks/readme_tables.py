@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from benchmarks import wording
 from benchmarks.figure_list import Figure
 from benchmarks.peers.results import PeersReport
 from mobile_runtime.manifest import Estimate
@@ -73,7 +74,7 @@ def compression(figures: Mapping[str, Figure], variant: str) -> str:
         "malignancy AUC",
         "difference to float32",
         "same verdict",
-        "cancers no longer referred",
+        "malignant or premalignant, no longer referred",
     ]
     prefix = "drift.ham10000."
     names = [key.split(".")[2] for key in figures if key.startswith(prefix) and key.endswith(".size_mb")]
@@ -92,12 +93,12 @@ def outcomes(figures: Mapping[str, Figure], variant: str) -> str:
     """What the verdicts mean for 1,000 patients."""
     prefix = f"decisions.ham10000.{variant}.set_aside."
     rows = [
-        ["cancers given `low_concern`", _interval(figures.get(f"{prefix}missed_per_1000"), digits=1)],
-        ["patients without cancer who are referred", _interval(figures.get(f"{prefix}over_referred_per_1000"), digits=0)],
-        ["referrals for each cancer found", _interval(figures.get(f"{prefix}number_needed_to_refer"), digits=1)],
+        ["malignant lesions given `low_concern`", _interval(figures.get(f"{prefix}missed_per_1000"), digits=1)],
+        ["benign lesions referred", _interval(figures.get(f"{prefix}over_referred_per_1000"), digits=0)],
+        ["referrals for each malignant lesion found", _interval(figures.get(f"{prefix}number_needed_to_refer"), digits=1)],
         ["negative predictive value", _percent(figures.get(f"{prefix}npv"))],
     ]
-    return table(["of 1,000 patients, 50 with cancer, if they were like HAM10000's", ""], rows)
+    return table([f"of 1,000 patients, 50 with {wording.MALIGNANT}, if they were like HAM10000's", ""], rows)
 
 
 def gates(figures: Mapping[str, Figure], variant: str) -> str:

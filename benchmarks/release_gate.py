@@ -3,108 +3,34 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field
 
 from benchmarks.figure_list import Figure, figures_of
-from benchmarks.results import DriftReport, LatencyReport, Part
-from benchmarks.stored import OnImages, Result, Timed
+from benchmarks.gate_evidence import Check, Outcome, by_subject, refuse_incomparable, unfit
+from benchmarks.gate_limits import Limit, Limits
+from benchmarks.results import DriftReport, Part
+from benchmarks.stored import Result
 from mobile_runtime.errors import DataError
 from mobile_runtime.statistics import Z95
 
-DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
-OTHER_INTERVALS = ("auc", "npv", "ppv")
-_RULES = ("at_least", "at_most", "may_fall_by", "may_rise_by")
-
-
-Outcome = Literal["kept", "failed", "too few", "not judged"]
-
-
-class Limit(Part):
-    """One limit on all figures whose names fit a pattern.
-
-    Attributes:
-        figure: pattern with * and ?, over the names of `figure_list`.
-        bound: which end of the 95 % interval an absolute limit is on; the value itself is compared with a baseline's.
-        may_fall_by, may_rise_by: largest change against the baseline, >= 0.
-        required: whether it fails where no result has such a figure.
-    """
-
-    figure: str = Field(min_length=1)
-    bound: Literal["value", "low", "high"] = "value"
-    at_least: float | None = Field(default=None, allow_inf_nan=False)
-    at_most: float | None = Field(default=None, allow_inf_nan=False)
-    may_fall_by: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    may_rise_by: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    required: bool = True
-    why: str = ""
-
-    @model_validator(mode="after")
-    def _one_rule(self) -> Limit:
-        given = [name for name in _RULES if getattr(self, name) is not None]
-        if len(given) != 1:
-            raise ValueError(f"give exactly one of {', '.join(_RULES)}, not {', '.join(given) or 'none'}")
-        if self.relative and self.bound != "value":
-            raise ValueError(f"{given[0]} compares values; leave out bound: {self.bound}")
-        return self
-
-    @property
-    def relative(self) -> bool:
-        """Whether it is against a baseline."""
-        return self.at_least is None and self.at_most is None
-
-
-class Limits(Part):
-    """The content of a limits file."""
-
-    schema_version: Literal[1]
-    limits: list[Limit] = Field(min_length=1)
-
-
-class Check(Part):
-    """One figure against one limit; `said` is the line to print.
-
-    Of `too few` images even a perfect result would not keep the limit; of what is `not judged` nothing was measured that
-    is not required, or there is no baseline.
-    """
-
-    figure: str
-    outcome: Outcome
-    said: str
+OTHER_INTERVALS = ("auc", "npv", "ppv", "risk_against_chance")
+ACCURACY = ("auc_malignancy", "sensitivity", "risk_against_chance")
+"""How names of figures begin that show whether a model can tell lesions apart; predictive values follow the prevalence."""
 
 
 class GateReport(Part):
-    """Whether results keep their limits: `ship` where all that are required do."""
+    """Whether results keep their limits: `ship` where all that are required do; `notes` say what that does not cover."""
 
     schema_version: Literal[1] = 1
     kind: Literal["gate"] = "gate"
     bundle: str
     ship: bool
     checks: list[Check]
-
-
-def read_limits(path: Path = DEFAULT_LIMITS) -> Limits:
-    """A limits file.
-
-    Raises:
-        DataError: it is missing, no YAML, or not of that shape.
-    """
-    try:
-        return Limits.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); check --limits") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: not YAML ({' '.join(str(error).split())}); mend it") from error
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "file"
-        raise DataError(f"{path}: {where}: {first['msg']}; see {DEFAULT_LIMITS.name} for an example") from error
+    notes: list[str] = Field(default_factory=list)
 
 
 def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] = ()) -> GateReport:
@@ -117,7 +43,7 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
         raise DataError(f"results of different bundles: {', '.join(bundles)}; judge one bundle at a time")
     if bundles[0] in {result.bundle for result in baseline}:
         raise DataError(f"the baseline is of the same bundle, {bundles[0]}; give the results of the release before")
-    new, old = _by_subject(results), _by_subject(baseline)
+    new, old = by_subject(results), by_subject(baseline)
     for subject in new.keys() & old.keys():
         refuse_incomparable(new[subject], old[subject])
     for kind in sorted({kind for kind, *_ in new} & {kind for kind, *_ in old}):
@@ -134,65 +60,18 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
         for name, drift in result.variants.items()
         if drift.verdict is not None and drift.verdict.outcome == "undetermined"
     }
-    checks = [check for limit in limits.limits for check in _judge(limit, figures, before, bool(baseline), thin)]
-    checks += [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
-    checks += [check for result in results if isinstance(result, OnImages) for check in _all_read(result)]
-    return GateReport(bundle=bundles[0], ship=not {"failed", "too few"} & {check.outcome for check in checks}, checks=checks)
+    by_limit = [(limit, _judge(limit, figures, before, bool(baseline), thin)) for limit in limits.limits]
+    floors = [check for limit, found in by_limit if not limit.relative for check in found if check.outcome != "not judged"]
+    notes = [] if any(_on_accuracy(check.figure) for check in floors) else ["no limit on accuracy was judged"]
+    checks = [check for _, found in by_limit for check in found]
+    checks += unfit(results)
+    ship = not {"failed", "too few"} & {check.outcome for check in checks}
+    return GateReport(bundle=bundles[0], ship=ship, checks=checks, notes=notes)
 
 
-def refuse_incomparable(new: Result, old: Result) -> None:
-    """Raises DataError where two results of one kind are of different images, operating points or, for times, machines."""
-    if isinstance(new, Timed) and isinstance(old, Timed):
-        if new.environment.fingerprint != old.environment.fingerprint:
-            raise DataError(
-                f"{new.kind} of different machines ({new.environment.cpu}, fingerprint {new.environment.fingerprint}; baseline "
-                f"{old.environment.cpu}, fingerprint {old.environment.fingerprint}); measure both bundles on one machine"
-            )
-        if isinstance(new, LatencyReport) and isinstance(old, LatencyReport) and new.image != old.image:
-            raise DataError("latency of different images; measure both bundles with the same --image")
-    elif isinstance(new, OnImages) and isinstance(old, OnImages):
-        ours, theirs = new.dataset.images_sha256, old.dataset.images_sha256
-        if ours is None or ours != theirs:
-            raise DataError(
-                f"{new.kind} on different images of {new.dataset.name} ({new.dataset.images} images, fingerprint "
-                f"{(ours or 'none')[:16]}; baseline {old.dataset.images}, {(theirs or 'none')[:16]}); measure both bundles on "
-                "the same images and labels"
-            )
-        for what in ("operating_point", "prevalence"):
-            ours, theirs = (getattr(result, what, None) for result in (new, old))
-            if ours != theirs:
-                raise DataError(f"{new.kind} at {what} {ours}, the baseline at {theirs}; measure both bundles alike")
-
-
-def _by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
-    """Results by kind, data set or target, and variant, where a result is of one."""
-    subjects = []
-    for result in results:
-        place = result.dataset.name if isinstance(result, OnImages) else getattr(result, "target", "")
-        subjects.append((result.kind, place, getattr(result, "variant", "")))
-    if doubled := [" ".join(filter(None, subject)) for subject, count in Counter(subjects).items() if count > 1]:
-        raise DataError(f"more than one result of {', '.join(doubled)}; give one each")
-    return dict(zip(subjects, results, strict=True))
-
-
-def _default_measured(report: DriftReport) -> list[Check]:
-    """A failed check where the variant that users run is not among what was measured."""
-    name = report.default_variant
-    if name is None or name in report.variants:
-        return []
-    why = report.not_run.get(name, "it was left out")
-    return [
-        Check(figure=f"drift.{report.dataset.name}.{name}", outcome="failed", said=f"{name}, the default, not measured: {why}")
-    ]
-
-
-def _all_read(result: OnImages) -> list[Check]:
-    """A failed check where images could not be read: their scores might have been the worse ones."""
-    if not (unread := result.dataset.unreadable):
-        return []
-    name = f"{result.kind}.{result.dataset.name}"
-    said = f"{name}: {len(unread)} images could not be read, first {unread[0].image}; mend them or take their rows out"
-    return [Check(figure=name, outcome="failed", said=said)]
+def _on_accuracy(name: str) -> bool:
+    *subject, figure = name.split(".")
+    return figure.startswith(ACCURACY) and "gap" not in subject
 
 
 def _judge(

@@ -118,6 +118,8 @@ class VariantDrift(Part):
     """Everything about one variant; `differences` and `verdict` are None for the reference itself.
 
     Attributes:
+        accuracy, balanced_accuracy: over the images whose label is one class exactly; None where these are of fewer than two
+            classes.
         ece_malignancy: calibration error of malignancy as shipped, that is after recalibration by `temperature`;
             `ece_malignancy_uncalibrated` is before, None where that cannot be told.
         ece_malignancy_interval: 95 % limits of `ece_malignancy`, from resampled groups; None in results made before it was

@@ -95,7 +95,7 @@ def outcomes_table(report: DecisionsReport) -> Table:
         box=SIMPLE,
         title=f"{report.bundle}, {report.variant} at {report.operating_point} on {data.name}: {data.images} images, "
         f"{data.groups} groups, {data.malignant} malignant",
-        caption=f"1,000 patients of whom {1000 * report.prevalence:g} have cancer; [95 % intervals]",
+        caption=f"1,000 patients of whom {1000 * report.prevalence:g} have {wording.MALIGNANT}; [95 % intervals]",
         pad_edge=False,
     )
     table.add_column("outcome", overflow="fold")
@@ -105,11 +105,11 @@ def outcomes_table(report: DecisionsReport) -> Table:
         table.add_row("undefined: one class only", wording.NONE, wording.NONE)
         return table
     rows = {
-        "missed cancers (false reassurance)": "missed_per_1000",
-        "referred without cancer": "over_referred_per_1000",
+        "malignant, given low concern (false reassurance)": "missed_per_1000",
+        "benign, referred": "over_referred_per_1000",
         "referred": "referred_per_1000",
         "without a verdict": "unanswered_per_1000",
-        "referrals per cancer found": "number_needed_to_refer",
+        "referrals per malignant lesion found": "number_needed_to_refer",
         "PPV": "ppv",
         "NPV": "npv",
     }

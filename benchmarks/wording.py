@@ -10,6 +10,8 @@ from benchmarks.statistics import Gap
 from mobile_runtime.manifest import Estimate
 
 NONE = "-"
+MALIGNANT = "a malignant or premalignant lesion (short: malignant)"
+"""What figures of malignancy are over; a premalignant lesion is no cancer."""
 OUTCOMES = {
     "non-inferior": "✓ non-inferior",
     "inferior": "✗ inferior",

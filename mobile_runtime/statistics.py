@@ -34,11 +34,14 @@ class Measure:
         influence: float64 [N]; the sum of its squares is the figure's variance. Differences and means of figures over
             the same examples have the differences and means of these vectors, which accounts for correlation.
         support: examples in the smallest class that the figure rests on.
+        in_mean: float64 [N], what stands in for `influence` in a mean with other figures, where a figure of exactly 0 or 1
+            shows no spread; None elsewhere.
     """
 
     value: float
     influence: Floats
     support: int
+    in_mean: Floats | None = None
 
     def variance(self, groups: Integers) -> float:
         """Variance with examples of one group (lesion, patient) taken as one; groups is int [N], 0..G-1."""
@@ -93,14 +96,27 @@ def auc(truth: Bools, scores: Scores) -> Measure | None:
     influence = np.zeros(len(truth))
     influence[truth] = (above - value) / math.sqrt(max(1, positives * (positives - 1)))
     influence[~truth] = (below - value) / math.sqrt(max(1, negatives * (negatives - 1)))
-    return Measure(value, influence, min(positives, negatives))
+    # On the rarer kind, so that those of several one-vs-rest AUCs rest on different examples.
+    fewer = truth if positives <= negatives else ~truth
+    in_mean = _far_end(value, fewer) if value in (0.0, 1.0) else None
+    return Measure(value, influence, min(positives, negatives), in_mean)
+
+
+def _far_end(value: float, members: Bools) -> Floats:
+    """What gives a figure of 0 or 1 over some examples the standard error that leads to the far end of Wilson's interval."""
+    count = int(members.sum())
+    low, high = wilson_bounds(value, count)
+    return np.where(members, (high - low) / Z95 / math.sqrt(count), 0.0)
 
 
 def mean_of(measures: Sequence[Measure]) -> Measure:
-    """The mean of figures over the same examples: macro AUC from one-vs-rest AUCs."""
+    """The mean of figures over the same examples: macro AUC from one-vs-rest AUCs.
+
+    One of 0 or 1 shows no spread and would make the mean look surer than it is: the far end of Wilson's interval stands in.
+    """
     return Measure(
         float(np.mean([measure.value for measure in measures])),
-        np.mean([measure.influence for measure in measures], axis=0),
+        np.mean([measure.influence if measure.in_mean is None else measure.in_mean for measure in measures], axis=0),
         min(measure.support for measure in measures),
     )
 
@@ -121,8 +137,7 @@ def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
         recall = float((predicted[members] == index).mean())
         influence = np.where(members, ((predicted == index) - recall) / math.sqrt(max(1, count * (count - 1))), 0.0)
         if recall in (0.0, 1.0):
-            low, high = wilson_bounds(recall, count)
-            influence = np.where(members, (high - low) / Z95 / math.sqrt(count), 0.0)
+            influence = _far_end(recall, members)
         recalls.append(Measure(recall, influence, count))
     return mean_of(recalls)
 

@@ -112,7 +112,7 @@ def decisions(bundle: str = "b") -> dict[str, Any]:
         **{name: estimate(0.5) for name in names},
         "number_needed_to_refer": needed,
         "ppv": None,
-        "npv": estimate(0.99, half=0.01),
+        "npv": estimate(0.99, half=0.005),
     }
     curve = [
         {"threshold": t / 100, "locked": estimate(0.03), "score": estimate(0.02), "refer_all": 0.05 - t / 500}

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +16,9 @@ from benchmarks import cold_start, latency, not_skin
 from benchmarks.commands import app
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.environment import environment
-from benchmarks.gates import measure_gates, read_squares
 from benchmarks.gates_results import GatesReport
-from benchmarks.labelled import read_labelled
 from benchmarks.results import DriftReport, LatencyReport
 from benchmarks.robustness_results import RobustnessReport
-from mobile_runtime import Bundle, TriagePipeline
 from mobile_runtime.errors import BundleError, DataError
 from tests.benchmarks import fakes
 from tests.benchmarks.test_latency import COLD, TINY
@@ -153,7 +149,13 @@ def test_decisions_are_printed_and_stored(bundle_path: Path, dataset: Path, tmp_
         f"{dataset.name} --labels HAM10000_metadata.csv --prevalence 0.05 --image-column image_id --label-column dx "
         "--dataset ham10000 --subgroup localization --subgroup dx --floor 12 --threads 1"
     )
-    for words in ("missed cancers", "1,000 patients of whom 50 have cancer", "akiec", "localization: unknown", "akiec (6)"):
+    for words in (
+        "false reassurance",
+        "1,000 patients of whom 50 have a malignant or premalignant lesion",
+        "akiec",
+        "localization: unknown",
+        "akiec (6)",
+    ):
         assert words in result.output
     assert str(tmp_path) not in file.read_text(encoding="utf-8")
     assert json.loads(decisions_run(bundle_path, dataset, "--json").stdout)["kind"] == "decisions"
@@ -186,28 +188,18 @@ def test_gates_are_printed_and_stored(
     file = tmp_path / "gates.json"
     table = str(dataset / "HAM10000_metadata.csv")
     fixed = ["gates", "--bundle", str(bundle_path), "--images", str(dataset), "--labels", table, "--limit", "3"]
+    fixed += ["--operating-point", "rule_out"]
     result = runner.invoke(app, [*fixed, "--out", str(file)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     report = GatesReport.model_validate_json(file.read_bytes())
-    assert report.dataset.images == 3 and report.not_skin["plain"]["refer"] + report.not_skin["plain"]["low_concern"] == 40
+    assert (
+        report.operating_point == "rule_out"
+        and report.dataset.images == 3
+        and report.not_skin["plain"]["refer"] + report.not_skin["plain"]["low_concern"] == 40
+    )
     assert report.not_skin_not_scored is not None and report.not_skin_not_scored.value == 0
     assert report.flips.single_frame is not None and report.flips.single_frame.n == 3 * 15
     assert "burst of five" in result.output
-
-
-def test_gates_count_regions_that_are_too_small(
-    bundle_path: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(not_skin, "KINDS", {"plain": not_skin.KINDS["plain"]})
-    manifest = Bundle.load(bundle_path).manifest
-    strict = manifest.model_copy(update={"quality": manifest.quality.model_copy(update={"region_px_min": 10_000})})
-    pipeline = TriagePipeline(bundle_path)
-    pipeline.manifest = strict
-    squares = read_squares(read_labelled(dataset, dataset / "HAM10000_metadata.csv", allow_missing=True))
-    few = replace(squares, pixels=squares.pixels[:2], labelled=replace(squares.labelled, images=squares.labelled.images[:2]))
-    found = measure_gates(pipeline, few)
-    assert found["false_retakes"].value == 1
-    assert found["retake_reasons"] == {"too_small": 2}
 
 
 def test_gates_leave_out_what_cannot_be_read(

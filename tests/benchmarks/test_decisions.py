@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from benchmarks import decisions
+from benchmarks.coverage import COVERAGES, coverage_curves
 from benchmarks.decisions import Judged
 from benchmarks.labelled import LabelledImage, LabelledSet, Truth
 from mobile_runtime.decision import Decision
@@ -44,7 +45,7 @@ def test_1000_patients_add_up() -> None:
     found = decisions.outcomes(judged(), prevalence=0.1)
     assert found is not None
     aside, referred = found["set_aside"], found["referred"]
-    # 100 patients with cancer, 900 without.
+    # 100 patients with a malignant lesion, 900 without.
     assert aside.missed_per_1000.value == pytest.approx(100 * 1 / 10)
     assert aside.over_referred_per_1000.value == pytest.approx(900 * 5 / 20)
     assert aside.referred_per_1000.value == pytest.approx(70 + 225)
@@ -63,7 +64,7 @@ def test_1000_patients_add_up() -> None:
         assert needed is not None and needed.high is not None and 1 <= needed.low < needed.value < needed.high
 
 
-def test_no_cancer_found_leaves_the_need_to_refer_open() -> None:
+def test_nothing_malignant_found_leaves_the_need_to_refer_open() -> None:
     one = judged(["mel", "nv", "nv"], [LOW, REFER, LOW])
     found = decisions.outcomes(one, 0.1)
     assert found is not None and found["set_aside"].number_needed_to_refer is None
@@ -109,15 +110,43 @@ def test_scores_are_moved_to_the_stated_prevalence() -> None:
     assert at[0.21] == 0
 
 
+@pytest.mark.parametrize("prevalence", [0.02, 0.5])
+def test_the_curve_of_a_score_does_not_hang_on_how_the_folder_was_mixed(prevalence: float) -> None:
+    rng = np.random.default_rng(0)
+    labels = ["mel"] * 200 + ["nv"] * 200
+    scores = 1 / (1 + np.exp(-np.concatenate([rng.normal(1, 1, 200), rng.normal(-2, 1, 200)])))
+
+    def curve(chosen: list[int]) -> list[float]:
+        verdicts = [REFER if scores[i] >= 0.5 else LOW for i in chosen]
+        mixed = judged([labels[i] for i in chosen], verdicts, [float(scores[i]) for i in chosen])
+        return [point.score.value for point in decisions.decision_curve(mixed, prevalence)]
+
+    even = curve([*range(400)])
+    assert curve([*range(200), *(list(range(200, 400)) * 8)]) == pytest.approx(even, abs=1e-9)
+    assert curve([*(list(range(200)) * 3), *range(200, 400)]) == pytest.approx(even, abs=1e-9)
+    fewer = curve([*range(0, 200, 4), *range(200, 400)])  # other malignant images, alike but for chance
+    assert fewer == pytest.approx(even, abs=0.1 * prevalence)
+
+
+def test_scores_that_are_calibrated_already_stay() -> None:
+    rng = np.random.default_rng(1)
+    risk = rng.uniform(0, 1, 100_000)
+    ill = rng.uniform(0, 1, 100_000) < risk
+    logits = np.log(risk / (1 - risk))
+    assert decisions.shift_to(float(ill.mean()), logits[ill], logits[~ill]) == pytest.approx(0, abs=0.03)
+    certain = np.array([decisions.logit(1.0)]), np.array([decisions.logit(0.0)])
+    assert np.isfinite(decisions.shift_to(0.01, *certain))
+
+
 def test_coverage_refuses_the_most_unusual_first() -> None:
     scores = [0.9] * 5 + [0.1] * 5  # the second half of the melanomas is missed
-    found = decisions.coverage_curves(judged(["mel"] * 10, [REFER] * 10, scores, outlier=[float(i) for i in range(10)]))
+    found = coverage_curves(judged(["mel"] * 10, [REFER] * 10, scores, outlier=[float(i) for i in range(10)]))
     curve = {point.coverage: point for point in found["outlier"]}
     missed = [share.value for share in (curve[c].missed for c in (1.0, 0.8, 0.5)) if share is not None]
     assert missed == pytest.approx([0.5, 3 / 8, 0])
     assert curve[0.8].limit == 7 and curve[0.8].auc_malignancy is None
-    assert {point.coverage for point in found["margin"]} == set(decisions.COVERAGES)
-    close = decisions.coverage_curves(judged(["mel", "nv"], [REFER, REFER], [0.99, 0.51]))
+    assert {point.coverage for point in found["margin"]} == set(COVERAGES)
+    close = coverage_curves(judged(["mel", "nv"], [REFER, REFER], [0.99, 0.51]))
     assert set(close) == {"margin"}
     half = next(point for point in close["margin"] if point.coverage == 0.5)
     assert half.wrong is not None and half.wrong.value == 0  # the nevus is nearest the threshold

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.labelled import LabelledImage, LabelledSet, Truth, name_few, read_labelled
+from benchmarks.label_table import name_few
+from benchmarks.labelled import LabelledImage, LabelledSet, Truth, read_labelled
 from mobile_runtime.errors import DataError, TaxonomyError
 from mobile_runtime.taxonomy import HAM10000_CLASSES
 
@@ -45,6 +46,29 @@ def test_partial_labels_leave_the_class_open(photos: Path, tmp_path: Path) -> No
     found = read_labelled(photos, labels, label_column="melanoma", dataset="isic2017")
     assert [image.malignant for image in found.images] == [False, True]
     assert [image.class_index for image in found.images] == [None, HAM10000_CLASSES.index("melanoma")]
+
+
+def test_a_column_of_zeros_and_ones_for_each_label_is_read(photos: Path, tmp_path: Path) -> None:
+    header = "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\n"
+    text = header + "a,1.0,0.0,0.0,0.0,0.0,0.0,0.0\nb,0,1,0,0,0,0,0\n"
+    found = read_labelled(photos, table(tmp_path, text), image_column="image", dataset="isic2018")
+    assert [image.label for image in found.images] == ["MEL", "NV"]
+    assert [image.malignant for image in found.images] == [True, False]
+    for cells in ("0,0,0,0,0,0,0", "1,1,0,0,0,0,0", "1,0,0,0,0,0,?"):
+        with pytest.raises(DataError, match=r"image 'a' does not mark one of MEL, NV, .* with 1"):
+            read_labelled(photos, table(tmp_path, f"{header}a,{cells}\n"), image_column="image", dataset="isic2018")
+    with pytest.raises(DataError, match="no column 'dx'; it has image, MEL"):
+        read_labelled(photos, table(tmp_path, text), image_column="image", dataset="isic2019")
+
+
+def test_a_label_may_leave_open_which_of_several_it_is(photos: Path, tmp_path: Path) -> None:
+    text = "image_id,label\na,Melanoma | Melanocytic Nevus\nb,Eczema | Acne\nc,Melanoma\n"
+    found = read_labelled(photos, table(tmp_path, text), label_column="label", dataset="scin")
+    assert [image.malignant for image in found.images] == [None, False, True]
+    assert [image.class_index for image in found.images] == [None, None, HAM10000_CLASSES.index("melanoma")]
+    assert found.images[0].nodes == ("melanoma", "melanocytic_nevus")
+    with pytest.raises(TaxonomyError, match="1 rows have labels that scin does not know: 'corn'"):
+        read_labelled(photos, table(tmp_path, "image_id,label\na,Acne | corn\n"), label_column="label", dataset="scin")
 
 
 def test_a_node_that_several_classes_cover_is_not_a_class(photos: Path, tmp_path: Path) -> None:
@@ -121,6 +145,29 @@ def test_rows_without_an_image_are_an_error_that_lists_both_sides(photos: Path, 
     assert found.missing == ("x1", "x2") and len(found) == 1
 
 
+def test_pictures_of_a_format_that_is_not_read_are_told_from_missing_ones(photos: Path, tmp_path: Path) -> None:
+    for name in ("x1.tif", "left/x2.BMP"):
+        (photos / name).touch()
+    both = "image_id,dx\na,mel\nx1.tif,nv\nleft/x2,nv\n"
+    with pytest.raises(DataError, match=r"2 are there as \.bmp, \.tif, which is not read: convert them to JPEG or PNG$"):
+        read_labelled(photos, table(tmp_path, both))
+    with pytest.raises(DataError, match=r"1 are there as \.tif, .*for the others, pass --allow-missing"):
+        read_labelled(photos, table(tmp_path, "image_id,dx\na,mel\nx1,nv\nx3,nv\n"))
+    (photos / "x1.jpg").touch()  # converted, under the id that the table has
+    (photos / "left/x2.png").touch()
+    assert len(read_labelled(photos, table(tmp_path, both))) == 3
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "a.tif").touch()
+    with pytest.raises(DataError, match=r"those there as \.tif are not read, convert them"):
+        read_labelled(tmp_path / "scans", table(tmp_path, both))
+
+
+def test_photographs_of_a_phone_are_found(photos: Path, tmp_path: Path) -> None:
+    (photos / "IMG_0001.HEIC").touch()
+    found = read_labelled(photos, table(tmp_path, "image_id,dx\nIMG_0001,mel\n"))
+    assert found.images[0].path == photos / "IMG_0001.HEIC"
+
+
 def test_no_row_with_an_image_is_an_error_even_when_missing_is_allowed(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="check --images and --image-column"):
         read_labelled(photos, table(tmp_path, "image_id,dx\nx,mel\n"), allow_missing=True)
@@ -131,6 +178,8 @@ def test_no_row_with_an_image_is_an_error_even_when_missing_is_allowed(photos: P
     [
         ("", "no column 'image_id', 'dx'; it has no header"),
         ("image_id,dx\n", "no rows"),
+        ("image_id;dx\na;mel\n", "semicolons, not commas, separate its cells; save it as a CSV with commas"),
+        ("image_id\tdx\na\tmel\n", "tabs, not commas, separate its cells"),
         ("id,dx\na,mel\n", "no column 'image_id'; it has id, dx; name yours with --image-column"),
         ("image_id,label\na,mel\n", "no column 'dx'"),
         ("image_id,dx,dx\na,mel,nv\n", "columns have the same name: dx; rename them"),
@@ -182,5 +231,5 @@ def test_missing_files_and_folders(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such image folder"):
         read_labelled(tmp_path / "none", labels)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no JPEG, PNG or WebP files"):
+    with pytest.raises(DataError, match="no JPEG, PNG, WebP or HEIC files here or below; check --images"):
         read_labelled(tmp_path / "empty", labels)

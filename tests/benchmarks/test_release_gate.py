@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from benchmarks import release_gate
 from benchmarks.commands import app
-from benchmarks.release_gate import GateReport, Limits
+from benchmarks.gate_limits import Limits, read_limits
+from benchmarks.release_gate import GateReport
 from benchmarks.stored import REPORTS, Result
 from mobile_runtime.errors import DataError
 from tests.benchmarks import stored_results
@@ -48,6 +49,50 @@ def test_an_absolute_limit_is_on_the_stated_end(rule: dict[str, Any], ship: bool
     found = judged({"figure": "drift.*.auc_difference", **rule}, stored_results.drift())
     assert found.ship is ship and len(found.checks) == 1
     assert "int8.auc_difference: -0.001 [-0.003, 0.001], n=100, " in found.checks[0].said
+
+
+def test_a_model_without_skill_does_not_ship() -> None:
+    document = stored_results.drift()
+    for variant in document["variants"].values():
+        variant["auc_malignancy"] = stored_results.estimate(0.51)
+        for decisions in variant["operating_points"].values():
+            decisions["sensitivity"] = stored_results.estimate(0.46)
+    found = release_gate.judge([result(document)], read_limits())
+    assert {check.figure for check in found.checks if check.outcome == "failed"} == {
+        f"drift.ham10000.{name}.{figure}"
+        for name in ("float32", "int8")
+        for figure in ("auc_malignancy", "sensitivity_at_rule_out")
+    }
+    assert release_gate.judge([result(stored_results.drift())], read_limits()).ship
+
+
+def test_the_floor_on_rule_out_holds_whatever_point_was_compared() -> None:
+    document = stored_results.drift()
+    for variant in document["variants"].values():
+        lenient = {**variant["operating_points"]["rule_out"], "sensitivity": stored_results.estimate(0.6)}
+        variant["operating_points"] = {"rule_out": lenient, "balanced": variant["operating_points"]["rule_out"]}
+    document["operating_point"] = "balanced"
+    found = release_gate.judge([result(document)], read_limits())
+    assert "drift.ham10000.int8.sensitivity_at_rule_out" in {c.figure for c in found.checks if c.outcome == "failed"}
+
+
+@pytest.mark.parametrize(("prevalence", "npv", "ship"), [(0.01, 0.99, False), (0.01, 0.998, True), (0.5, 0.9, True)])
+def test_an_npv_is_judged_against_chance(prevalence: float, npv: float, ship: bool) -> None:
+    document = {**stored_results.decisions(), "prevalence": prevalence}
+    for outcomes in document["outcomes"].values():
+        outcomes["npv"] = stored_results.estimate(npv, half=0.001)
+    limits = [each for each in read_limits().limits if each.figure.endswith("risk_against_chance")]
+    found = release_gate.judge([result(document)], Limits(schema_version=1, limits=limits))
+    assert found.ship is ship and len(found.checks) == 1 and not found.notes
+
+
+def test_a_verdict_without_a_limit_on_accuracy_says_so() -> None:
+    said = ["no limit on accuracy was judged"]
+    assert judged({"figure": "decisions.*.set_aside.npv", "at_least": 0.9}, stored_results.decisions()).notes == said
+    assert judged({"figure": "drift.*.auc_difference", "at_least": -1}, stored_results.drift()).notes == said
+    floor = {"figure": "drift.*.auc_malignancy", "at_least": 0.7}
+    assert judged(floor, stored_results.drift()).notes == []
+    assert judged({**floor, "required": False}, stored_results.gates()).notes == said
 
 
 @pytest.mark.parametrize(("auc", "ship"), [(0.9, True), (0.892, True), (0.888, False)])
@@ -233,10 +278,10 @@ def test_a_malformed_limits_file_is_refused(text: str, said: str, tmp_path: Path
     file = tmp_path / "limits.yaml"
     file.write_text(text, encoding="utf-8")
     with pytest.raises(DataError) as caught:
-        release_gate.read_limits(file)
+        read_limits(file)
     assert said in str(caught.value) and len(str(caught.value).splitlines()) == 1
     with pytest.raises(DataError, match="cannot be read"):
-        release_gate.read_limits(tmp_path / "none.yaml")
+        read_limits(tmp_path / "none.yaml")
 
 
 def test_images_that_could_not_be_read_do_not_ship() -> None:
@@ -245,6 +290,29 @@ def test_images_that_could_not_be_read_do_not_ship() -> None:
     found = judged({"figure": "drift.*.auc_difference", "at_least": -1}, document)
     assert not found.ship
     assert found.checks[-1].said.startswith("drift.ham10000: 1 images could not be read, first a")
+
+
+@pytest.mark.parametrize("make", [stored_results.decisions, stored_results.robustness, stored_results.gates])
+@pytest.mark.parametrize(
+    ("change", "said"), [({"variant": "float32"}, "float32 at rule_out"), ({"operating_point": "rule_in"}, "int8 at rule_in")]
+)
+def test_results_of_what_users_do_not_run_do_not_ship(make: Any, change: dict[str, str], said: str) -> None:
+    drift = {**stored_results.drift(), "default_variant": "int8"}
+    limit = {"figure": "drift.*.auc_difference", "at_least": -1}
+    assert judged(limit, drift, make()).ship
+    other = judged(limit, drift, {**make(), **change})
+    assert not other.ship
+    assert other.checks[-1].said.endswith(f": of {said}, but drift is of int8, the default, at rule_out; measure that")
+    if "variant" in change:  # beside the default, another variant's result does no harm
+        assert judged(limit, drift, make(), {**make(), **change}).ship
+
+
+def test_images_that_were_missing_do_not_ship() -> None:
+    document = stored_results.decisions()
+    document["dataset"]["missing"] = ["a", "b"]
+    found = judged({"figure": "decisions.*.npv", "at_least": 0}, document)
+    assert not found.ship
+    assert found.checks[-1].said.startswith("decisions.ham10000: 2 label rows have no image, first a")
 
 
 def test_a_build_is_no_baseline_of_its_own() -> None:

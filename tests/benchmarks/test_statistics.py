@@ -125,6 +125,24 @@ def test_macro_variance_matches_the_bootstrap() -> None:
     assert math.sqrt(macro.variance(np.arange(400))) == pytest.approx(np.std(resampled), rel=0.12)
 
 
+def test_a_perfect_class_does_not_narrow_the_macro() -> None:
+    rng = np.random.default_rng(4)
+    classes = np.array([0] * 5 + [1] * 60 + [2] * 60)
+    scores = rng.normal(0, 1, (125, 3)) + np.eye(3)[classes]
+    scores[:, 0] = classes == 0
+    measures = [measure for k in range(3) if (measure := statistics.auc(classes == k, scores[:, k])) is not None]
+    alone = np.arange(125)
+    macro = statistics.mean_of(measures)
+    perfect = binomtest(5, 5).proportion_ci(method="wilson").low
+    spread = math.sqrt(macro.variance(alone)), math.sqrt(statistics.mean_of(measures[1:]).variance(alone)) * 2 / 3
+    assert spread[0] == pytest.approx(math.hypot(spread[1], (1 - perfect) / norm.ppf(0.975) / 3), rel=0.05)
+    assert statistics.paired_difference(macro, macro, alone) == Gap(value=0, low=0, high=0, p_value=1)
+    # By itself it has the interval that it had, also against another one.
+    assert measures[0].estimate(alone).low == pytest.approx(perfect)
+    assert statistics.paired_difference(measures[0], measures[0], alone).p_value == 1
+    assert measures[0].variance(alone) == 0
+
+
 def test_balanced_accuracy_matches_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     truth = rng.integers(0, 4, 300)

@@ -1,0 +1,109 @@
+"""Whether results are fit to be judged together: of one bundle's default, of all images, alike the baseline's."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Literal
+
+from benchmarks.results import DriftReport, LatencyReport, Part
+from benchmarks.stored import OnImages, Result, Timed
+from mobile_runtime.errors import DataError
+
+Outcome = Literal["kept", "failed", "too few", "not judged"]
+
+
+class Check(Part):
+    """One figure against one limit; `said` is the line to print.
+
+    Of `too few` images even a perfect result would not keep the limit; of what is `not judged` nothing was measured that
+    is not required, or there is no baseline.
+    """
+
+    figure: str
+    outcome: Outcome
+    said: str
+
+
+def by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
+    """Results by kind, data set or target, and variant, where a result is of one."""
+    subjects = []
+    for result in results:
+        place = result.dataset.name if isinstance(result, OnImages) else getattr(result, "target", "")
+        subjects.append((result.kind, place, getattr(result, "variant", "")))
+    if doubled := [" ".join(filter(None, subject)) for subject, count in Counter(subjects).items() if count > 1]:
+        raise DataError(f"more than one result of {', '.join(doubled)}; give one each")
+    return dict(zip(subjects, results, strict=True))
+
+
+def refuse_incomparable(new: Result, old: Result) -> None:
+    """Raises DataError where two results of one kind are of different images, operating points or, for times, machines."""
+    if isinstance(new, Timed) and isinstance(old, Timed):
+        if new.environment.fingerprint != old.environment.fingerprint:
+            raise DataError(
+                f"{new.kind} of different machines ({new.environment.cpu}, fingerprint {new.environment.fingerprint}; baseline "
+                f"{old.environment.cpu}, fingerprint {old.environment.fingerprint}); measure both bundles on one machine"
+            )
+        if isinstance(new, LatencyReport) and isinstance(old, LatencyReport) and new.image != old.image:
+            raise DataError("latency of different images; measure both bundles with the same --image")
+    elif isinstance(new, OnImages) and isinstance(old, OnImages):
+        ours, theirs = new.dataset.images_sha256, old.dataset.images_sha256
+        if ours is None or ours != theirs:
+            raise DataError(
+                f"{new.kind} on different images of {new.dataset.name} ({new.dataset.images} images, fingerprint "
+                f"{(ours or 'none')[:16]}; baseline {old.dataset.images}, {(theirs or 'none')[:16]}); measure both bundles on "
+                "the same images and labels"
+            )
+        for what in ("operating_point", "prevalence"):
+            ours, theirs = (getattr(result, what, None) for result in (new, old))
+            if ours != theirs:
+                raise DataError(f"{new.kind} at {what} {ours}, the baseline at {theirs}; measure both bundles alike")
+
+
+def unfit(results: Sequence[Result]) -> list[Check]:
+    """A failed check for each way in which results leave out what users run, or images."""
+    checks = [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
+    checks += _of_the_default(results)
+    return checks + [check for result in results if isinstance(result, OnImages) for check in _all_read(result)]
+
+
+def _default_measured(report: DriftReport) -> list[Check]:
+    """A failed check where the variant that users run is not among what was measured."""
+    name = report.default_variant
+    if name is None or name in report.variants:
+        return []
+    why = report.not_run.get(name, "it was left out")
+    return [
+        Check(figure=f"drift.{report.dataset.name}.{name}", outcome="failed", said=f"{name}, the default, not measured: {why}")
+    ]
+
+
+def _of_the_default(results: Sequence[Result]) -> list[Check]:
+    """Failed checks where a kind of result is of nothing that users run: another variant or operating point than in `drift`."""
+    drifts = [result for result in results if isinstance(result, DriftReport)]
+    variants = {drift.default_variant for drift in drifts} - {None}
+    points = {drift.operating_point for drift in drifts}
+    measured: dict[str, list[tuple[str, str]]] = {}
+    for result in results:
+        if isinstance(result, OnImages) and not isinstance(result, DriftReport):
+            pair = (result.variant, result.operating_point)
+            measured.setdefault(f"{result.kind}.{result.dataset.name}", []).append(pair)
+    checks = []
+    for name, pairs in measured.items() if drifts else ():
+        if any((variant in variants or not variants) and point in points for variant, point in pairs):
+            continue
+        found = ", ".join(f"{variant} at {point}" for variant, point in pairs)
+        wanted = " ".join([*(f"{variant}, the default," for variant in variants if variant), "at", " or ".join(sorted(points))])
+        said = f"{name}: of {found}, but drift is of {wanted}; measure that"
+        checks.append(Check(figure=name, outcome="failed", said=said))
+    return checks
+
+
+def _all_read(result: OnImages) -> list[Check]:
+    """Failed checks where images could not be read or were not there: their scores might have been the worse ones."""
+    name, said = f"{result.kind}.{result.dataset.name}", []
+    if unread := result.dataset.unreadable:
+        said.append(f"{len(unread)} images could not be read, first {unread[0].image}; mend them or take their rows out")
+    if missing := result.dataset.missing:
+        said.append(f"{len(missing)} label rows have no image, first {missing[0]}; find the images or take the rows out")
+    return [Check(figure=name, outcome="failed", said=f"{name}: {each}") for each in said]

@@ -1,0 +1,72 @@
+"""The image files below a folder, and which of them an id means."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.watching import EXTENSIONS
+
+UNREAD = (".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".jxl", ".dcm")
+"""Endings of pictures that the runtime does not read: such a file is there, and no more than its format is the matter."""
+
+
+def list_images(images: Path) -> list[Path]:
+    """The image files here and below, in order.
+
+    Raises:
+        DataError: there is no such folder, or nothing in it that is read.
+    """
+    if not images.is_dir():
+        raise DataError(f"{images}: no such image folder; check --images")
+    if files := _ending_in(EXTENSIONS, images):
+        return files
+    kinds = sorted({path.suffix.lower() for path in _ending_in(UNREAD, images)})
+    remedy = f"those there as {', '.join(kinds)} are not read, convert them to JPEG or PNG" if kinds else "check --images"
+    raise DataError(f"{images}: no JPEG, PNG, WebP or HEIC files here or below; {remedy}")
+
+
+def index_by_id(images: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
+    """Files by what an id may call them: name or path below the folder, with or without extension."""
+    index: dict[str, list[Path]] = defaultdict(list)
+    for path in files:
+        relative = path.relative_to(images)
+        for key in {relative.as_posix(), relative.with_suffix("").as_posix(), path.name, path.stem}:
+            index[key].append(path)
+    for path in files:  # a full relative path means that one file, whatever else has its name
+        index[path.relative_to(images).as_posix()] = [path]
+    return index
+
+
+def find_image(images: Path, index: dict[str, list[Path]], image_id: str) -> Path | None:
+    """The file that an id means; None where there is none.
+
+    Raises:
+        DataError: there are several.
+    """
+    matches = _named(index, image_id)
+    if len(matches) > 1:
+        names = ", ".join(path.relative_to(images).as_posix() for path in matches[:2])
+        raise DataError(
+            f"{images}: image {image_id!r} is there {len(matches)} times ({names}); point --images at one folder, or "
+            "give the ids as relative paths"
+        )
+    return matches[0] if matches else None
+
+
+def unread_kinds(images: Path, ids: Sequence[str]) -> list[str]:
+    """For each id that a file of a format that is not read would fit, that file's extension."""
+    index = index_by_id(images, _ending_in(UNREAD, images))
+    return [matches[0].suffix.lower() for image_id in ids if (matches := _named(index, image_id))]
+
+
+def _named(index: dict[str, list[Path]], image_id: str) -> list[Path]:
+    known = Path(image_id).suffix.lower() in (*EXTENSIONS, *UNREAD)
+    bare = str(Path(image_id).with_suffix("")) if known else image_id
+    return index.get(image_id) or index.get(bare) or []
+
+
+def _ending_in(extensions: Sequence[str], images: Path) -> list[Path]:
+    return [path for path in sorted(images.rglob("*")) if path.suffix.lower() in extensions and path.is_file()]

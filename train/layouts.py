@@ -14,7 +14,8 @@ Each release is known by its table. Official test sets are not read: they are fo
 | SCIN (Ward et al. 2024, arXiv:2402.18545) | `scin_cases.csv` and `scin_labels.csv`, case | `images` |
 | Derm7pt (Kawahara et al. 2019, doi:10.1109/JBHI.2018.2824327) | `meta/meta.csv`, case | `images` |
 
-Besides: any folder with a `metadata.csv`, or with tar archives (`train.shards`), whose columns are those of a release here.
+Besides: any folder with a `dataset.yaml` (`train.described`); with a `metadata.csv` or tar archives (`train.shards`) whose
+columns are those of a release here.
 Without groups each image is its own; `python -m train data audit` looks for pictures of one lesion among them.
 """
 
@@ -30,6 +31,7 @@ import pandas as pd
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import default_taxonomy
+from train.described import DESCRIPTION, read_described
 from train.shards import read_shards
 from train.tables import Columns, Example, find_files, make_examples, read_frame, read_table, refuse_doubled, require_columns
 
@@ -222,17 +224,22 @@ LAYOUTS = (
 )
 
 
-def _known(table: Path, header: Iterable[str]) -> tuple[str, Columns]:
-    """The data set that has these columns."""
+def _known(table: Path, header: Iterable[str], remedy: str) -> tuple[str, Columns]:
+    """The data set that has these columns; without one, a DataError that ends with the remedy."""
     for dataset, columns in KNOWN_COLUMNS.items():
         if {columns.image, columns.label, *([columns.group] if columns.group else [])} <= set(header):
             return dataset, columns
-    raise DataError(f"{table}: columns of no known data set; name them with --image-column, --label-column and --dataset")
+    raise DataError(f"{table}: columns of no known data set; {remedy}")
 
 
 def _metadata_folder(root: Path, table: Path) -> list[Example]:
     """A `metadata.csv` whose columns are known: PAD-UFES-20 as released, or any release brought into this shape."""
-    dataset, columns = _known(table, read_frame(table, rows=0).columns)
+    dataset, columns = _known(
+        table,
+        read_frame(table, rows=0).columns,
+        f"write a {DESCRIPTION} beside it that names them: dataset (one of {', '.join(default_taxonomy().datasets)}), "
+        "image_column, label_column and, for lesions or patients, group_column",
+    )
     if parts := sorted(path for path in [*root.glob("imgs_part_*"), *root.glob("images/imgs_part_*")] if path.is_dir()):
         return make_examples(table, read_frame(table), find_files(parts, below=True), dataset, columns)
     # One source of pixels only: a second, sharper copy of some lesions would teach that sharpness means something.
@@ -241,12 +248,15 @@ def _metadata_folder(root: Path, table: Path) -> list[Example]:
 
 
 def read_layout(root: Path) -> list[Example] | None:
-    """Every release whose table lies in a folder, else what its `metadata.csv` or its tar archives say; None without any.
+    """What the `dataset.yaml` of a folder describes, else every release whose table lies in it, else what its `metadata.csv` or
+    its tar archives say; None without any.
 
     Raises:
         DataError: a file, column or image of the release is missing, or an id is doubled.
         TaxonomyError: a label the taxonomy does not know.
     """
+    if (described := read_described(root)) is not None:
+        return described
     releases = [(layout, next((root / name for name in layout.tables if (root / name).is_file()), None)) for layout in LAYOUTS]
     if found := [example for layout, table in releases if table is not None for example in layout.read(root, table)]:
         return found
@@ -255,4 +265,4 @@ def read_layout(root: Path) -> list[Example] | None:
     if (shards := read_shards(root)) is None:
         return None
     frame, files = shards
-    return make_examples(root, frame, files, *_known(root, frame.columns))
+    return make_examples(root, frame, files, *_known(root, frame.columns, "make the shards with those of a release"))

@@ -159,7 +159,8 @@ def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: no such data folder"):
         read_examples(tmp_path / "nowhere")
     with pytest.raises(
-        DataError, match=r"neither a public release, such as HAM10000_metadata\.csv, nor metadata\.csv or \*\.tar"
+        DataError,
+        match=r"no public release, such as HAM10000_metadata\.csv, nor dataset\.yaml, metadata\.csv or \*\.tar",
     ):
         read_examples(tmp_path)
     with pytest.raises(DataError, match=r"absent\.csv: no such label file"):
@@ -171,7 +172,7 @@ def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
 
 def test_a_metadata_file_of_nobodys_columns_or_none_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "metadata.csv", "picture,truth", "a,nv")
-    with pytest.raises(DataError, match=r"metadata\.csv: columns of no known data set.*--image-column"):
+    with pytest.raises(DataError, match=r"metadata\.csv: columns of no known data set.*dataset\.yaml.*image_column"):
         read_examples(tmp_path)
     write(tmp_path / "metadata.csv")
     with pytest.raises(DataError, match=r"metadata\.csv: not a readable CSV"):

@@ -202,7 +202,7 @@ def _derm7pt(root: Path, table: Path) -> list[Example]:
     ]
     # Names recur from folder to folder: a missing file must not be taken from another one.
     everywhere = find_files([table.parent.parent / "images"], below=True)
-    files = {name: paths for name, paths in everywhere.items() if "/" in name}
+    files = {name: paths for name, paths in everywhere.items() if name.startswith("./")}
     return make_examples(table, pd.concat(parts), files, "derm7pt", Columns("image", "diagnosis", "case_num"))
 
 

@@ -97,8 +97,8 @@ def make_examples(
     require_columns(table, frame, columns.image, columns.label, *([columns.group] if columns.group else []))
     ids = frame[columns.image]
     refuse_doubled(table, ids)
-    # An id with a dot may be a file name or a stem; the file name, being the more exact, wins.
-    named = {i: files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
+    # The more exact wins: a path below the image folder, and of an id with a dot, the file name and not the stem.
+    named = {i: files.get(f"./{i}") or files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
     found = {i: [path for path in paths if _is_named(path, i, table.parent)] for i, paths in named.items()}
     if missing := [i for i, paths in found.items() if not paths]:
         raise DataError(
@@ -212,11 +212,11 @@ def _refuse_short(table: Path, separator: str) -> None:
 
 
 def find_files(folders: Iterable[Path], *, below: bool = False) -> dict[str, list[Path]]:
-    """Image files by their name and by their name without extension.
+    """Image files by their name and by their path relative to the folder, which begins with `./`; each without extension, too.
 
     Args:
         folders: where to look.
-        below: look in sub-folders, too, and know each file by its path relative to its folder as well.
+        below: look in sub-folders, too.
 
     Raises:
         DataError: a folder is not there.
@@ -227,6 +227,8 @@ def find_files(folders: Iterable[Path], *, below: bool = False) -> dict[str, lis
             raise DataError(f"{folder}: no such image folder")
         for path in sorted(folder.rglob("*") if below else folder.iterdir()):
             if path.suffix.lower() in EXTENSIONS:
-                for name in {path.name, path.stem, path.relative_to(folder).as_posix()}:
+                relative = path.relative_to(folder)
+                whole = {f"./{relative.as_posix()}", f"./{relative.with_suffix('').as_posix()}"}
+                for name in {path.name, path.stem, *whole}:
                     files.setdefault(name, []).append(path)
     return files

@@ -116,3 +116,13 @@ def test_a_metadata_file_of_unknown_columns_is_refused_with_what_to_write(tmp_pa
         DataError, match=r"metadata\.csv: columns of no known data set; write a dataset\.yaml beside it .*dataset"
     ):
         read_examples(tmp_path)
+
+
+@pytest.mark.parametrize("image_id", ["1", "1.jpg", "small/1", "small/1.jpg", "photos/small/1.jpg"])
+def test_an_id_means_the_file_of_that_path_not_another_of_that_name(image_id: str, tmp_path: Path) -> None:
+    for folder in (tmp_path / "photos", tmp_path / "photos" / "small", tmp_path / "photos" / "tiny"):
+        draw(folder, "1.jpg")
+    write(tmp_path / "metadata.csv", "image_id,dx", f"{image_id},nv")
+    write(tmp_path / "dataset.yaml", "dataset: ham10000", "images: [photos]")
+    (example,) = read_examples(tmp_path)
+    assert example.path.parent.name == ("small" if "small" in image_id else "photos")

@@ -5,18 +5,20 @@ from __future__ import annotations
 import csv
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from mobile_runtime.errors import DataError
+from mobile_runtime.errors import DataError, TaxonomyError
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
 """Columns that say which images belong together, the widest first; `group` is what `python -m train data select` writes."""
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def read_table(
 
     Raises:
         DataError: no such file or column, a duplicated id, or images that are missing (the first few are named).
-        TaxonomyError: a label the taxonomy does not know.
+        TaxonomyError: no such label map, or labels that it does not know (counted, the first few named).
     """
     return make_examples(table, read_frame(table), find_files(images), dataset, columns, taxonomy)
 
@@ -110,18 +112,39 @@ def make_examples(
         raise DataError(f"{table}: {len(unclear)} ids fit several files, first {unclear[0]!r}: {first}; keep one of them")
     if doubled := [path.name for path, count in Counter(found[i][0] for i in ids).items() if count > 1]:
         raise DataError(f"{table}: {len(doubled)} images are named by two ids, first {doubled[:3]}; keep one row each")
+    meaning = _meaning(table, frame[columns.label], dataset, taxonomy)
     examples = []
     for row in frame.to_dict("records"):
         image_id, label = row[columns.image], row[columns.label]
         # Without this, all lesions that have no number would be one.
         group = (row[columns.group] if columns.group else "") or image_id
-        meant = [node for part in label.split(" | ") for node in taxonomy.nodes_of(dataset, part)]
         attributes = {name: value for name, value in row.items() if value and name not in vars(columns).values()}
-        nodes = tuple(dict.fromkeys(meant))
-        examples.append(Example(image_id, found[image_id][0], dataset, label, nodes, f"{dataset}:{group}", attributes))
+        examples.append(Example(image_id, found[image_id][0], dataset, label, meaning[label], f"{dataset}:{group}", attributes))
     if not examples:
         raise DataError(f"{table}: no rows")
     return examples
+
+
+def _meaning(table: Path, labels: pd.Series[str], dataset: str, taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
+    """Label -> the nodes that it stands for, of all labels of a column; all that are unknown are counted in one error."""
+    if dataset not in taxonomy.datasets:
+        raise TaxonomyError(f"{table}: no label map for data set {dataset!r}; there are {', '.join(taxonomy.datasets)}")
+    known = taxonomy.datasets[dataset]
+    counts = Counter(labels)
+    parts = {label: label.split(" | ") for label in counts}
+    if unknown := Counter({label: n for label, n in counts.items() if any(part not in known for part in parts[label])}):
+        raise TaxonomyError(
+            f"{table}: {unknown.total()} rows have labels that {dataset} does not know: "
+            f"{name_few([f'{label!r} ({n})' for label, n in unknown.most_common()], 5)}; it knows {name_few(list(known), 20)} "
+            f"(`python -m train taxonomy --dataset {dataset}`); mend them, or name their column and data set"
+        )
+    return {label: tuple(dict.fromkeys(node for part in parts[label] for node in known[part])) for label in counts}
+
+
+def name_few(names: Sequence[str], shown: int) -> str:
+    """The first few of some names for a message."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def bare(image_id: str) -> str:
@@ -177,19 +200,24 @@ def group_column(table: Path) -> str | None:
 
 
 def read_frame(table: Path, rows: int | None = None) -> pd.DataFrame:
-    """A CSV, or a TSV where its name ends in `.tab`, with every cell a string, without spaces around it.
+    """A CSV, or a TSV where its name ends in `.tab` or `.tsv`, with every cell a string, without spaces around it.
 
     Raises:
-        DataError: no such file, not a table, a row that is too short, or two columns of one name.
+        DataError: no such file, not a table, other separators, a row that is too short, or two columns of one name.
     """
     if not table.is_file():
         raise DataError(f"{table}: no such label file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # says that what follows a trailing comma is dropped
-            separator = "\t" if table.suffix == ".tab" else ","
+            separator = "\t" if table.suffix in (".tab", ".tsv") else ","
             _refuse_short(table, separator)
             names = pd.read_csv(table, sep=separator, dtype=str, keep_default_na=False, header=None, nrows=1).iloc[0]
+            if len(names) == 1 and (other := next((c for c in ";\t," if c in names[0]), None)):
+                raise DataError(
+                    f"{table}: its cells are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[separator]}; "
+                    "export it as .csv with commas"
+                )
             if (doubled := names[names.duplicated() & (names != "")]).any():  # pandas would take the first
                 raise DataError(f"{table}: columns have the same name: {', '.join(doubled)}; rename them")
             # Without index_col=False a trailing comma shifts every column.

@@ -121,6 +121,8 @@ def table_with(tmp_path: Path, *lines: str, images: Sequence[str] = ("a.jpg", "b
         ([], "not a readable CSV"),
         (["dx,lesion_id,image_id", "nv,1,a", "nv,1,"], "1 of 2 images are not in the folder, first .''"),
         (["image_id,dx,lesion_id", "a,nv,1", "b,nv"], "line 3 has 2 of 3 cells"),
+        (["image_id;dx;lesion_id", "a;nv;1"], "separated by semicolons, not by commas; export it as .csv with commas"),
+        (["image_id\tdx\tlesion_id", "a\tnv, naevus\t1"], "separated by tabs, not by commas"),
     ],
 )
 def test_a_faulty_table_is_refused_by_name_and_reason(tmp_path: Path, lines: list[str], reason: str) -> None:
@@ -128,9 +130,33 @@ def test_a_faulty_table_is_refused_by_name_and_reason(tmp_path: Path, lines: lis
         table_with(tmp_path, *lines)
 
 
+@pytest.mark.parametrize("name", ["labels.tab", "labels.tsv"])
+def test_a_table_with_tabs_is_known_by_its_name(name: str, tmp_path: Path) -> None:
+    images = draw(tmp_path / "images", "a.jpg")
+    tabs = write(tmp_path / name, "image_id\tdx", "a\tnv")
+    assert read_table(tabs, [images], "ham10000", Columns(group=None))[0].label == "nv"
+    commas = write(tmp_path / name, "image_id,dx", "a,nv")
+    with pytest.raises(DataError, match=rf"{name}: its cells are separated by commas, not by tabs"):
+        read_table(commas, [images], "ham10000", Columns(group=None))
+
+
 def test_an_unknown_label_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(TaxonomyError, match=r"'wart'.*ham10000.*akiec, bcc, bkl"):
-        table_with(tmp_path, "lesion_id,image_id,dx", "1,a,wart")
+    rows = ("1,a,wart", "2,b,scc", "3,c,mel", "4,d,scc")
+    counted = (
+        r"labels\.csv: 3 rows have labels that ham10000 does not know: 'scc' \(2\), 'wart' \(1\); it knows akiec, bcc, bkl"
+    )
+    with pytest.raises(TaxonomyError, match=counted):
+        table_with(tmp_path, "lesion_id,image_id,dx", *rows, images=["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+    with pytest.raises(TaxonomyError, match=r"labels\.csv: no label map for data set 'clinic'; there are ham10000"):
+        read_table(tmp_path / "labels.csv", [tmp_path / "images"], "clinic", Columns())
+
+
+def test_of_many_labels_the_first_few_are_named(tmp_path: Path) -> None:
+    table = write(tmp_path / "labels.csv", "image_id,label", *(f"{i},x{i}" for i in range(9)))
+    images = draw(tmp_path / "images", *(f"{i}.png" for i in range(9)))
+    few = r"9 rows .* 'x4' \(1\) and 4 more; it knows .*, drug eruption and \d+ more \(`python -m train taxonomy --dataset fitz"
+    with pytest.raises(TaxonomyError, match=few):
+        read_table(table, [images], "fitzpatrick17k", Columns("image_id", "label", None))
 
 
 def test_attributes_that_are_empty_are_left_out(tmp_path: Path) -> None:

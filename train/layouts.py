@@ -5,6 +5,7 @@ Each release is known by its table. Official test sets are not read: they are fo
 | release | table, groups | images |
 |---|---|---|
 | HAM10000 (Tschandl et al. 2018, doi:10.7910/DVN/DBW86T) | `HAM10000_metadata`, lesion | `HAM10000_images_part_1`, `_2` |
+| ISIC 2017, part 3, training | `ISIC-2017_Training_Part3_GroundTruth.csv`, none | `ISIC-2017_Training_Data` |
 | ISIC 2018, task 3, training | `ISIC2018_Task3_Training_GroundTruth.csv`, lesion | `ISIC2018_Task3_Training_Input` |
 | ISIC 2019, training | `ISIC_2019_Training_GroundTruth.csv`, lesion where known | `ISIC_2019_Training_Input` |
 | ISIC 2020, training (doi:10.34970/2020-ds01) | `ISIC_2020_Training_GroundTruth(_v2).csv`, patient | `train` |
@@ -76,12 +77,14 @@ def _joined(frame: pd.DataFrame, table: Path, other: Path, on: str) -> pd.DataFr
     return frame.merge(more, on=on, how="left").fillna("")
 
 
-def _one_hot(table: Path, image: str, dataset: str) -> pd.DataFrame:
-    """Image and `label` from a table with a column of zeros and ones for each label of the data set."""
+def _one_hot(table: Path, image: str, labels: Iterable[str], rest: str | None = None) -> pd.DataFrame:
+    """Image and `label` from a table with a column of zeros and ones for each label; `rest` is that of rows without a one."""
     frame = read_frame(table)
-    labels = list(default_taxonomy().datasets[dataset])
+    labels = list(labels)
     require_columns(table, frame, image, *labels)
     marks = frame[labels].apply(pd.to_numeric, errors="coerce")
+    if rest:
+        marks[rest] = (marks == 0).all(axis=1).astype(int)
     if (wrong := ~(marks.isin([0, 1]).all(axis=1) & (marks.sum(axis=1) == 1))).any():
         first = frame[image][wrong].iloc[0]
         raise DataError(f"{table}: {int(wrong.sum())} rows do not mark one label of {', '.join(labels)}, first {first!r}")
@@ -93,16 +96,25 @@ def _ham10000(root: Path, table: Path) -> list[Example]:
     return read_table(table, folders, "ham10000", KNOWN_COLUMNS["ham10000"])
 
 
+def _isic2017(root: Path, table: Path) -> list[Example]:
+    frame = _one_hot(table, "image_id", ("melanoma", "seborrheic_keratosis"), rest="nevus")
+    frame["label"] = frame["label"].str.replace("_", " ")
+    folders = _subfolders(root, "ISIC-2017_Training_Data")
+    if more := [path for folder in (*folders, root) if (path := folder / "ISIC-2017_Training_Data_metadata.csv").is_file()]:
+        frame = _joined(frame, table, more[0], on="image_id")
+    return make_examples(table, frame, find_files(folders, below=True), "isic2017", Columns("image_id", "label", None))
+
+
 def _isic2018(root: Path, table: Path) -> list[Example]:
-    frame = _joined(
-        _one_hot(table, "image", "isic2018"), table, root / "ISIC2018_Task3_Training_LesionGroupings.csv", on="image"
-    )
+    labels = default_taxonomy().datasets["isic2018"]
+    frame = _joined(_one_hot(table, "image", labels), table, root / "ISIC2018_Task3_Training_LesionGroupings.csv", on="image")
     files = find_files(_subfolders(root, "ISIC2018_Task3_Training_Input"), below=True)
     return make_examples(table, frame, files, "isic2018", Columns("image", "label", "lesion_id"))
 
 
 def _isic2019(root: Path, table: Path) -> list[Example]:
-    frame = _joined(_one_hot(table, "image", "isic2019"), table, root / "ISIC_2019_Training_Metadata.csv", on="image")
+    labels = default_taxonomy().datasets["isic2019"]
+    frame = _joined(_one_hot(table, "image", labels), table, root / "ISIC_2019_Training_Metadata.csv", on="image")
     files = find_files(_subfolders(root, "ISIC_2019_Training_Input"), below=True)
     return make_examples(table, frame, files, "isic2019", Columns("image", "label", "lesion_id"))
 
@@ -208,6 +220,7 @@ def _derm7pt(root: Path, table: Path) -> list[Example]:
 
 LAYOUTS = (
     Layout(("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab"), _ham10000),
+    Layout(("ISIC-2017_Training_Part3_GroundTruth.csv",), _isic2017),
     Layout(
         (
             "ISIC2018_Task3_Training_GroundTruth.csv",

@@ -167,6 +167,8 @@ def test_malignancy_and_cancer_of_the_seven_classes() -> None:
     [
         ("ham10000", "mel", {"melanoma"}),
         ("isic2017", "0", {"melanocytic_nevus", "benign_keratosis"}),  # a partial label of two nodes
+        ("isic2017", "0.0", {"melanocytic_nevus", "benign_keratosis"}),  # as the release writes it
+        ("isic2017", "1.0", {"melanoma"}),
         ("pad_ufes_20", "ACK", {"premalignant_epidermal"}),  # a class that holds the label's node
         ("pad_ufes_20", "SCC", {"premalignant_epidermal", "basal_cell_carcinoma"}),  # no class of its own: climbs
     ],

@@ -228,6 +228,12 @@ def test_no_label_of_a_release_is_missing(dataset: str, labels: int) -> None:
     assert len(default_taxonomy().datasets[dataset]) == labels
 
 
+def test_what_is_no_tumour_is_not_counted_as_a_benign_one() -> None:
+    tree = default_taxonomy()
+    for label in ("xanthomas", "porokeratosis of mibelli", "prurigo nodularis"):
+        assert "non_neoplastic" in tree.ancestors(tree.nodes_of("fitzpatrick17k", label)[0])
+
+
 def test_nothing_but_cancer_counts_as_cancer() -> None:
     tree = default_taxonomy()
     ddi = {label for label, nodes in tree.datasets["ddi"].items() if tree.truth("cancer", nodes) is not False}

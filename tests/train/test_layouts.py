@@ -266,11 +266,24 @@ def test_scin_takes_the_weightiest_conditions_and_says_what_it_leaves_out(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = by_id(scin(tmp_path))
-    assert "1 cases without a diagnosis and 1 with one outside the label map are left out" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "1 cases without a diagnosis and 1 with one outside the label map are left out; these: 'Unheard of' (1)" in said
     assert found["-1.png"] == found["-2.png"] == ("Eczema", ("eczema",), "scin:-10")
     tie = ("basal_cell_carcinoma", "squamous_cell_carcinoma", "bowen_disease")
     assert found["3.png"] == ("Basal Cell Carcinoma | SCC/SCCIS", tie, "scin:11"), "a photograph of two cases counts once"
     assert found["6.png"][0] == "Melanoma"
+
+
+def test_a_cancer_that_the_label_map_of_scin_lacks_is_named_before_what_is_frequent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    labels = scin(tmp_path) / "dataset" / "scin_labels.csv"
+    edited(labels, lambda lines: [*lines[:3], "12,x,{'Merkel Cell Carcinoma': 1.0}", *lines[4:]])
+    by_id(tmp_path)
+    said = capfd.readouterr().err
+    assert (
+        "2 with one outside the label map are left out; cancer by name: 'Merkel Cell Carcinoma' (1); others: 'Unheard" in said
+    )
 
 
 def test_derm7pt_gives_both_pictures_of_a_case_by_their_relative_paths(tmp_path: Path) -> None:

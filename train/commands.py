@@ -143,7 +143,7 @@ def fit(
             help='Lesion or patient; patient_id, lesion_id or group if left out and there, "" for each image its own.'
         ),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="Label map of the taxonomy.")] = "ham10000",
+    dataset: Annotated[str, typer.Option(help="Label map, or taxonomy where labels are names of its nodes.")] = "ham10000",
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier; killed and started again, it goes on where it was, with the same losses.

@@ -1,6 +1,6 @@
 """A data set of one's own: a CSV of labels over image folders, described once in a `dataset.yaml` that every command reads.
 
-    dataset: pad_ufes_20     # whose labels they are: a label map of the taxonomy
+    dataset: pad_ufes_20     # whose labels they are: a label map, or `taxonomy` for ids or names of the tree's nodes
     labels: labels.csv       # metadata.csv if left out
     images: [photos]         # the folder of this file if left out; sub-folders are searched, too
     image_column: file       # image_id if left out

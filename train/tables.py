@@ -5,14 +5,15 @@ from __future__ import annotations
 import csv
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
-from mobile_runtime.errors import DataError, TaxonomyError
+from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
+from train.labels import meaning_of
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
@@ -112,7 +113,7 @@ def make_examples(
         raise DataError(f"{table}: {len(unclear)} ids fit several files, first {unclear[0]!r}: {first}; keep one of them")
     if doubled := [path.name for path, count in Counter(found[i][0] for i in ids).items() if count > 1]:
         raise DataError(f"{table}: {len(doubled)} images are named by two ids, first {doubled[:3]}; keep one row each")
-    meaning = _meaning(table, frame[columns.label], dataset, taxonomy)
+    meaning = meaning_of(str(table), frame[columns.label], dataset, taxonomy)
     examples = []
     for row in frame.to_dict("records"):
         image_id, label = row[columns.image], row[columns.label]
@@ -123,28 +124,6 @@ def make_examples(
     if not examples:
         raise DataError(f"{table}: no rows")
     return examples
-
-
-def _meaning(table: Path, labels: pd.Series[str], dataset: str, taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
-    """Label -> the nodes that it stands for, of all labels of a column; all that are unknown are counted in one error."""
-    if dataset not in taxonomy.datasets:
-        raise TaxonomyError(f"{table}: no label map for data set {dataset!r}; there are {', '.join(taxonomy.datasets)}")
-    known = taxonomy.datasets[dataset]
-    counts = Counter(labels)
-    parts = {label: label.split(" | ") for label in counts}
-    if unknown := Counter({label: n for label, n in counts.items() if any(part not in known for part in parts[label])}):
-        raise TaxonomyError(
-            f"{table}: {unknown.total()} rows have labels that {dataset} does not know: "
-            f"{name_few([f'{label!r} ({n})' for label, n in unknown.most_common()], 5)}; it knows {name_few(list(known), 20)} "
-            f"(`python -m train taxonomy --dataset {dataset}`); mend them, or name their column and data set"
-        )
-    return {label: tuple(dict.fromkeys(node for part in parts[label] for node in known[part])) for label in counts}
-
-
-def name_few(names: Sequence[str], shown: int) -> str:
-    """The first few of some names for a message."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")
 
 
 def bare(image_id: str) -> str:

@@ -228,6 +228,22 @@ def test_no_label_of_a_release_is_missing(dataset: str, labels: int) -> None:
     assert len(default_taxonomy().datasets[dataset]) == labels
 
 
+def test_every_node_is_known_by_its_id_and_its_name_in_any_case() -> None:
+    tree = default_taxonomy()
+    for node, name in tree.names.items():
+        for label in (node, name, name.upper(), node.replace("_", "-")):
+            assert tree.nodes_of("taxonomy", label) == (node,)
+    with pytest.raises(TaxonomyError, match="'naevi' is not one of taxonomy's"):
+        tree.nodes_of("taxonomy", "naevi")
+
+
+def test_labels_that_are_spelt_nearly_alike_are_found() -> None:
+    tree = default_taxonomy()
+    assert tree.near_labels("ham10000", "MEL") == ["mel"]
+    assert tree.near_labels("taxonomy", "Actinic keratoses")[0] == "actinic keratosis"
+    assert tree.near_labels("taxonomy", "cancer") == []
+
+
 def test_what_is_no_tumour_is_not_counted_as_a_benign_one() -> None:
     tree = default_taxonomy()
     for label in ("xanthomas", "porokeratosis of mibelli", "prurigo nodularis"):

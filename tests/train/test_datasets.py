@@ -151,6 +151,19 @@ def test_an_unknown_label_is_named_with_the_known_ones(tmp_path: Path) -> None:
         read_table(tmp_path / "labels.csv", [tmp_path / "images"], "clinic", Columns())
 
 
+def test_labels_may_be_nodes_of_the_tree_or_their_names_where_a_data_set_has_no_map(tmp_path: Path) -> None:
+    labels = ["melanoma", "Basal Cell Carcinoma", "basal_cell_carcinoma", "common nevus", "Atypical Nevus", "Bowen's disease"]
+    table = write(tmp_path / "labels.csv", "image_id,label", *(f"{i},{label}" for i, label in enumerate(labels)))
+    images = draw(tmp_path / "images", *(f"{i}.png" for i in range(len(labels))))
+    columns = Columns("image_id", "label", None)
+    means = ["melanoma", *["basal_cell_carcinoma"] * 2, "melanocytic_nevus", "dysplastic_nevus", "bowen_disease"]
+    assert [example.nodes for example in read_table(table, [images], "taxonomy", columns)] == [(node,) for node in means]
+    write(table, "image_id,label", "0,actinic keratoses", "1,melanom", "2,nevus", "3,cancer")
+    near = r"3 rows have labels that taxonomy does not know: .*; near are 'actinic keratosis', .*'melanoma'"
+    with pytest.raises(TaxonomyError, match=near):
+        read_table(table, [images], "taxonomy", columns)
+
+
 def test_of_many_labels_the_first_few_are_named(tmp_path: Path) -> None:
     table = write(tmp_path / "labels.csv", "image_id,label", *(f"{i},x{i}" for i in range(9)))
     images = draw(tmp_path / "images", *(f"{i}.png" for i in range(9)))

@@ -6,8 +6,9 @@ a node is the sum of the probabilities of the training classes below it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,8 @@ from mobile_runtime.errors import TaxonomyError
 
 TAXONOMY_PATH = Path(__file__).parent / "data" / "taxonomy.yaml"
 LABEL_MAPS_PATH = TAXONOMY_PATH.with_name("label_maps.yaml")
+NODE_LABELS = "taxonomy"
+"""The data set whose labels are the nodes themselves; see `NodeLabels`."""
 HAM10000_CLASSES = (
     "premalignant_epidermal",
     "basal_cell_carcinoma",
@@ -30,6 +33,32 @@ HAM10000_CLASSES = (
     "vascular_lesion",
 )
 """The seven training classes, in HAM10000's alphabetical order (akiec bcc bkl df mel nv vasc)."""
+
+
+def _plain(label: str) -> str:
+    return " ".join(label.lower().replace("_", " ").replace("-", " ").split())
+
+
+class NodeLabels(Mapping[str, tuple[str, ...]]):
+    """A label map for data sets without one: a label is a node's id or name, in any case, with spaces, hyphens or underscores.
+
+    Args:
+        names: node id -> name to show to people.
+        others: further names -> nodes.
+    """
+
+    def __init__(self, names: Mapping[str, str], others: Mapping[str, tuple[str, ...]]) -> None:
+        known = [(node, (node,)) for node in names] + [(name, (node,)) for node, name in names.items()] + [*others.items()]
+        self._nodes = {_plain(label): nodes for label, nodes in known}
+
+    def __getitem__(self, label: str) -> tuple[str, ...]:
+        return self._nodes[_plain(label)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._nodes)
+
+    def __len__(self) -> int:
+        return len(self._nodes)
 
 
 @dataclass(frozen=True)
@@ -145,6 +174,11 @@ class Taxonomy:
             raise TaxonomyError(f"label {label!r} is not one of {dataset}'s: {', '.join(labels)}")
         return labels[label]
 
+    def near_labels(self, dataset: str, label: str) -> list[str]:
+        """The labels of a known data set that are spelt nearly as this one, at most three, the nearest first."""
+        spelt = {_plain(known): known for known in self.datasets[dataset]}
+        return [spelt[name] for name in get_close_matches(_plain(label), spelt, cutoff=0.75)]
+
     def truth(self, aggregate: str, nodes: Sequence[str]) -> bool | None:
         """Whether a label of these nodes belongs to an aggregate; None when the label leaves it open."""
         summed, left_out = self.aggregates[aggregate]
@@ -202,4 +236,6 @@ def parse_taxonomy(document: Mapping[str, Any]) -> Taxonomy:
 def default_taxonomy() -> Taxonomy:
     """The taxonomy that ships with the runtime."""
     document, more = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (TAXONOMY_PATH, LABEL_MAPS_PATH))
-    return parse_taxonomy({**document, "datasets": {**document["datasets"], **more}})
+    parsed = parse_taxonomy({**document, "datasets": {**document["datasets"], **more}})
+    by_node = NodeLabels(parsed.names, parsed.datasets[NODE_LABELS])
+    return replace(parsed, datasets={**parsed.datasets, NODE_LABELS: by_node})

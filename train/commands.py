@@ -14,14 +14,14 @@ from train.averaging import average as average_runs
 from train.comparison import compare as run_choices
 from train.crossvalidation import crossvalidate as run_folds
 from train.data_commands import data_app
-from train.datasets import Columns, Example, read_examples, read_table
+from train.datasets import Example, read_examples
+from train.described import Description
 from train.fitting import fit as run_fit
 from train.options import CompileOption, DataOption, JsonOption, RecipeOption
 from train.processes import is_first, plan_processes
 from train.recipe import load_recipe
 from train.report_commands import evaluate, explain
 from train.splits import load_split, without_test
-from train.tables import group_column as find_group_column
 from train.tree_commands import show_partition, taxonomy
 from train.weights import convert_weights
 
@@ -33,16 +33,6 @@ app.command(epilog="Example: python -m train taxonomy --dataset ham10000")(taxon
 app.command("partition", epilog="Example: python -m train partition --data DIR --max-class-size 1000")(show_partition)
 app.command(epilog="Example: python -m train evaluate runs/mobile --data DIR --part test")(evaluate)
 app.command(epilog="Example: python -m train explain runs/mobile photo.jpg --out explanations")(explain)
-
-
-def _examples(
-    data: Path, labels: Path | None, images: list[Path] | None, image: str, label: str, group: str | None, dataset: str
-) -> list[Example]:
-    if labels is None:
-        return read_examples(data)
-    if group is None:
-        group = find_group_column(labels)
-    return read_table(labels, images or [data], dataset, Columns(image, label, group or None))
 
 
 def _fold_examples(data: Path, split: Path | None) -> list[Example]:
@@ -143,7 +133,7 @@ def fit(
     compiled: CompileOption = False,
     seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
     epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
-    labels: Annotated[Optional[Path], typer.Option(help="CSV of labels, for a folder of your own.")] = None,
+    labels: Annotated[Optional[Path], typer.Option(help="CSV of labels, for a folder of your own; see below.")] = None,
     images: Annotated[Optional[list[Path]], typer.Option(help="Image folder of --labels; may be repeated.")] = None,
     image_column: str = "image_id",
     label_column: str = "dx",
@@ -153,7 +143,7 @@ def fit(
             help='Lesion or patient; patient_id, lesion_id or group if left out and there, "" for each image its own.'
         ),
     ] = None,
-    dataset: Annotated[str, typer.Option(help="Label map of the taxonomy.")] = "ham10000",
+    dataset: Annotated[str, typer.Option(help="Label map, or taxonomy where labels are names of its nodes.")] = "ham10000",
     as_json: JsonOption = False,
 ) -> None:
     """Train a classifier; killed and started again, it goes on where it was, with the same losses.
@@ -162,11 +152,24 @@ def fit(
 
     The recipe's batch size is that of all processes together. On several machines, start it by torchrun or srun, which say how
     many there are, or give each machine --devices, --nodes and the environment variables MASTER_ADDR, MASTER_PORT, NODE_RANK.
+
+    With --labels, a dataset.yaml is written into the run folder, too: other commands then take that folder as --data. A
+    dataset.yaml of your own in the data folder does without --labels and its columns (`python -m train data show --help`).
     """
     plan = load_recipe(recipe)
     changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
     plan = plan.model_copy(update=changes)
-    examples = _examples(data, labels, images, image_column, label_column, group_column, dataset)
+    own = None
+    if labels is not None:
+        own = Description(
+            dataset=dataset,
+            labels=labels.absolute(),
+            images=tuple(folder.absolute() for folder in images or [data]),
+            image_column=image_column,
+            label_column=label_column,
+            group_column=group_column,
+        )
+    examples = own.examples(Path()) if own else read_examples(data)
     parts = load_split(split, examples) if split else None
     run = folder or Path("runs") / plan.name
     processes = plan_processes(devices, nodes)
@@ -175,10 +178,14 @@ def fit(
     )
     if not is_first():
         return
+    if own:
+        own.save(run)
     if as_json:
         print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint), "epochs": plan.epochs})
     else:
         out.print(f"wrote {checkpoint}; figures in {run / 'metrics.json'}")
+        if own:
+            out.print(f"other commands read these images and labels as --data {run}", soft_wrap=True)
 
 
 @app.command(epilog="Example: python -m train average runs/student runs/student_again --out runs/averaged")

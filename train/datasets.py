@@ -1,7 +1,8 @@
 """Labelled images behind one small interface, whatever layout they come in.
 
 A layout reads a folder and yields `Example`s. `read_examples` finds the layout by itself: a public release (`train.layouts`), a
-folder with a `metadata.csv` or tar shards whose columns are known, or a folder of such folders; `read_table` takes any CSV.
+folder with a `dataset.yaml` (`train.described`), with a `metadata.csv` or tar shards whose columns are known, or a folder of
+such folders; `read_table` takes any CSV.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from pathlib import Path
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.synthetic import write_dataset
+from train.described import DESCRIPTION
 from train.layouts import ISIC_ARCHIVE, read_layout
 from train.tables import EXTENSIONS, Columns, Example, bare, count_labels, read_table
 
@@ -29,8 +31,8 @@ def read_examples(root: Path) -> list[Example]:
         examples = [example for child in children for example in read_layout(child) or []]
     if not examples:
         raise DataError(
-            f"{root}: neither a public release, such as HAM10000_metadata.csv, nor metadata.csv or *.tar is here or one folder "
-            "down"
+            f"{root}: no public release, such as HAM10000_metadata.csv, nor {DESCRIPTION}, metadata.csv or *.tar is here "
+            "or one folder down; `python -m train data show --help` says how to describe a folder of your own"
         )
     _refuse_overlap(root, examples)
     return examples
@@ -42,7 +44,8 @@ def _refuse_overlap(root: Path, examples: list[Example]) -> None:
     doubled = []
     for example in examples:
         name = Path(bare(example.image_id)).name.removesuffix("_downsampled")
-        own = f"ISIC {name}" if example.dataset in ISIC_ARCHIVE else example.key
+        # Photographs of one's own may have the labels of a release of the archive, and each folder its own 1.jpg.
+        own = f"ISIC {name}" if example.dataset in ISIC_ARCHIVE and name.startswith("ISIC_") else example.key
         if own in seen:
             doubled.append((seen[own], example.key))
         seen.setdefault(own, example.key)

@@ -5,6 +5,7 @@ Each release is known by its table. Official test sets are not read: they are fo
 | release | table, groups | images |
 |---|---|---|
 | HAM10000 (Tschandl et al. 2018, doi:10.7910/DVN/DBW86T) | `HAM10000_metadata`, lesion | `HAM10000_images_part_1`, `_2` |
+| ISIC 2017, part 3, training | `ISIC-2017_Training_Part3_GroundTruth.csv`, none | `ISIC-2017_Training_Data` |
 | ISIC 2018, task 3, training | `ISIC2018_Task3_Training_GroundTruth.csv`, lesion | `ISIC2018_Task3_Training_Input` |
 | ISIC 2019, training | `ISIC_2019_Training_GroundTruth.csv`, lesion where known | `ISIC_2019_Training_Input` |
 | ISIC 2020, training (doi:10.34970/2020-ds01) | `ISIC_2020_Training_GroundTruth(_v2).csv`, patient | `train` |
@@ -14,13 +15,13 @@ Each release is known by its table. Official test sets are not read: they are fo
 | SCIN (Ward et al. 2024, arXiv:2402.18545) | `scin_cases.csv` and `scin_labels.csv`, case | `images` |
 | Derm7pt (Kawahara et al. 2019, doi:10.1109/JBHI.2018.2824327) | `meta/meta.csv`, case | `images` |
 
-Besides: any folder with a `metadata.csv`, or with tar archives (`train.shards`), whose columns are those of a release here.
+Besides: any folder with a `dataset.yaml` (`train.described`); with a `metadata.csv` or tar archives (`train.shards`) whose
+columns are those of a release here.
 Without groups each image is its own; `python -m train data audit` looks for pictures of one lesion among them.
 """
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,9 @@ import pandas as pd
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import default_taxonomy
+from train.described import DESCRIPTION, read_described
+from train.release_files import joined, one_hot, subfolders
+from train.scin import read_scin
 from train.shards import read_shards
 from train.tables import Columns, Example, find_files, make_examples, read_frame, read_table, refuse_doubled, require_columns
 
@@ -60,48 +64,31 @@ class Layout:
     read: Callable[[Path, Path], list[Example]]
 
 
-def _subfolders(root: Path, *names: str) -> list[Path]:
-    """Those of the folders that are there; the folder itself where none is."""
-    return [path for name in names if (path := root / name).is_dir()] or [root]
-
-
-def _joined(frame: pd.DataFrame, table: Path, other: Path, on: str) -> pd.DataFrame:
-    """The rows of one table with the columns of another."""
-    more = read_frame(other)
-    require_columns(table, frame, on)
-    require_columns(other, more, on)
-    refuse_doubled(other, more[on])
-    return frame.merge(more, on=on, how="left").fillna("")
-
-
-def _one_hot(table: Path, image: str, dataset: str) -> pd.DataFrame:
-    """Image and `label` from a table with a column of zeros and ones for each label of the data set."""
-    frame = read_frame(table)
-    labels = list(default_taxonomy().datasets[dataset])
-    require_columns(table, frame, image, *labels)
-    marks = frame[labels].apply(pd.to_numeric, errors="coerce")
-    if (wrong := ~(marks.isin([0, 1]).all(axis=1) & (marks.sum(axis=1) == 1))).any():
-        first = frame[image][wrong].iloc[0]
-        raise DataError(f"{table}: {int(wrong.sum())} rows do not mark one label of {', '.join(labels)}, first {first!r}")
-    return pd.DataFrame({image: frame[image], "label": marks.idxmax(axis=1) if len(frame) else []}, dtype=str)
-
-
 def _ham10000(root: Path, table: Path) -> list[Example]:
-    folders = _subfolders(root, "HAM10000_images_part_1", "HAM10000_images_part_2")
+    folders = subfolders(root, "HAM10000_images_part_1", "HAM10000_images_part_2")
     return read_table(table, folders, "ham10000", KNOWN_COLUMNS["ham10000"])
 
 
+def _isic2017(root: Path, table: Path) -> list[Example]:
+    frame = one_hot(table, "image_id", ("melanoma", "seborrheic_keratosis"), rest="nevus")
+    frame["label"] = frame["label"].str.replace("_", " ")
+    folders = subfolders(root, "ISIC-2017_Training_Data")
+    if more := [path for folder in (*folders, root) if (path := folder / "ISIC-2017_Training_Data_metadata.csv").is_file()]:
+        frame = joined(frame, table, more[0], on="image_id")
+    return make_examples(table, frame, find_files(folders, below=True), "isic2017", Columns("image_id", "label", None))
+
+
 def _isic2018(root: Path, table: Path) -> list[Example]:
-    frame = _joined(
-        _one_hot(table, "image", "isic2018"), table, root / "ISIC2018_Task3_Training_LesionGroupings.csv", on="image"
-    )
-    files = find_files(_subfolders(root, "ISIC2018_Task3_Training_Input"), below=True)
+    labels = default_taxonomy().datasets["isic2018"]
+    frame = joined(one_hot(table, "image", labels), table, root / "ISIC2018_Task3_Training_LesionGroupings.csv", on="image")
+    files = find_files(subfolders(root, "ISIC2018_Task3_Training_Input"), below=True)
     return make_examples(table, frame, files, "isic2018", Columns("image", "label", "lesion_id"))
 
 
 def _isic2019(root: Path, table: Path) -> list[Example]:
-    frame = _joined(_one_hot(table, "image", "isic2019"), table, root / "ISIC_2019_Training_Metadata.csv", on="image")
-    files = find_files(_subfolders(root, "ISIC_2019_Training_Input"), below=True)
+    labels = default_taxonomy().datasets["isic2019"]
+    frame = joined(one_hot(table, "image", labels), table, root / "ISIC_2019_Training_Metadata.csv", on="image")
+    files = find_files(subfolders(root, "ISIC_2019_Training_Input"), below=True)
     return make_examples(table, frame, files, "isic2019", Columns("image", "label", "lesion_id"))
 
 
@@ -114,7 +101,7 @@ def _isic2020(root: Path, table: Path) -> list[Example]:
         copies = frame[columns.image].isin(pairs["image_name_2"])
         frame = frame[~copies]
         err.print(f"isic2020: {int(copies.sum())} copies that {duplicates.name} names are left out", soft_wrap=True)
-    files = find_files(_subfolders(root, "train", "ISIC_2020_Training_JPEG", "jpeg/train"), below=True)
+    files = find_files(subfolders(root, "train", "ISIC_2020_Training_JPEG", "jpeg/train"), below=True)
     return make_examples(table, frame, files, "isic2020", columns)
 
 
@@ -130,64 +117,6 @@ def _ddi(root: Path, table: Path) -> list[Example]:
     return make_examples(table, frame, find_files([root], below=True), "ddi", KNOWN_COLUMNS["ddi"])
 
 
-def _scin(root: Path, table: Path) -> list[Example]:
-    """One example for each of the one to three photographs of a case; the label is the dermatologists' weightiest.
-
-    Conditions of the same weight are a partial label. Cases that no dermatologist could grade have no label, and the label map
-    holds the frequent conditions and every tumour only: both are left out, and counted on standard error.
-    """
-    frame = _joined(read_frame(table), table, table.with_name("scin_labels.csv"), on="case_id")
-    images = ["image_1_path", "image_2_path", "image_3_path"]
-    require_columns(table, frame, "weighted_skin_condition_label", *images)
-    refuse_doubled(table, frame["case_id"])
-    known = default_taxonomy().datasets["scin"]
-    rows, ungraded, unmapped = [], 0, 0
-    for case in frame.to_dict("records"):
-        conditions = _weightiest(table, case["case_id"], case["weighted_skin_condition_label"])
-        if not conditions or not known.keys() >= set(conditions):
-            ungraded += not conditions
-            unmapped += bool(conditions)
-            continue
-        facts = {
-            "label": " | ".join(conditions),
-            "case_id": case["case_id"],
-            "sex": case.get("sex_at_birth", "").removeprefix("OTHER_OR_UNSPECIFIED").lower(),
-            "age_group": _age_group(case.get("age_group", "")),
-            "fitzpatrick": case.get("fitzpatrick_skin_type", "").removeprefix("NONE_SELECTED").removeprefix("FST"),
-            "site": ", ".join(
-                name.removeprefix("body_parts_").replace("_", " ")
-                for name, value in case.items()
-                if name.startswith("body_parts_") and value == "YES"
-            ),
-        }
-        rows += [{"image": Path(case[name]).name, **facts} for name in images if case[name]]
-    if ungraded or unmapped:
-        err.print(
-            f"scin: {ungraded} cases without a diagnosis and {unmapped} with one outside the label map are left out",
-            soft_wrap=True,
-        )
-    frame = pd.DataFrame(rows, columns=["image", "label", "case_id", "sex", "age_group", "fitzpatrick", "site"])
-    # Fifteen photographs of the release came in several times (its README, "Known issues").
-    frame = frame.drop_duplicates("image")
-    files = find_files(_subfolders(table.parent, "images"), below=True)
-    return make_examples(table, frame, files, "scin", Columns("image", "label", "case_id"))
-
-
-def _weightiest(table: Path, case: str, cell: str) -> list[str]:
-    """The conditions of the largest weight in a cell such as `{'Eczema': 0.69, 'Psoriasis': 0.31}`, in alphabetical order."""
-    try:
-        weights = ast.literal_eval(cell or "{}")
-        largest = max(weights.values(), default=0)
-        return sorted(name for name, weight in weights.items() if weight == largest)
-    except (ValueError, SyntaxError, AttributeError, TypeError) as error:
-        raise DataError(f"{table}: the label of case {case!r} is not a mapping of conditions to weights: {cell!r}") from error
-
-
-def _age_group(code: str) -> str:
-    """`AGE_30_TO_39` -> `30-39`, `AGE_80_OR_ABOVE` -> `80+`."""
-    return code.removeprefix("AGE_").replace("_TO_", "-").replace("_OR_ABOVE", "+").replace("UNKNOWN", "")
-
-
 def _derm7pt(root: Path, table: Path) -> list[Example]:
     """Two examples for each case, the dermoscopic image and the clinical photograph, in one group."""
     frame = read_frame(table)
@@ -200,12 +129,13 @@ def _derm7pt(root: Path, table: Path) -> list[Example]:
     ]
     # Names recur from folder to folder: a missing file must not be taken from another one.
     everywhere = find_files([table.parent.parent / "images"], below=True)
-    files = {name: paths for name, paths in everywhere.items() if "/" in name}
+    files = {name: paths for name, paths in everywhere.items() if name.startswith("./")}
     return make_examples(table, pd.concat(parts), files, "derm7pt", Columns("image", "diagnosis", "case_num"))
 
 
 LAYOUTS = (
     Layout(("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab"), _ham10000),
+    Layout(("ISIC-2017_Training_Part3_GroundTruth.csv",), _isic2017),
     Layout(
         (
             "ISIC2018_Task3_Training_GroundTruth.csv",
@@ -217,22 +147,27 @@ LAYOUTS = (
     Layout(("ISIC_2020_Training_GroundTruth_v2.csv", "ISIC_2020_Training_GroundTruth.csv"), _isic2020),
     Layout(("fitzpatrick17k.csv",), _fitzpatrick17k),
     Layout(("ddi_metadata.csv",), _ddi),
-    Layout(("scin_cases.csv", "dataset/scin_cases.csv"), _scin),
+    Layout(("scin_cases.csv", "dataset/scin_cases.csv"), read_scin),
     Layout(("meta/meta.csv", "release_v0/meta/meta.csv"), _derm7pt),
 )
 
 
-def _known(table: Path, header: Iterable[str]) -> tuple[str, Columns]:
-    """The data set that has these columns."""
+def _known(table: Path, header: Iterable[str], remedy: str) -> tuple[str, Columns]:
+    """The data set that has these columns; without one, a DataError that ends with the remedy."""
     for dataset, columns in KNOWN_COLUMNS.items():
         if {columns.image, columns.label, *([columns.group] if columns.group else [])} <= set(header):
             return dataset, columns
-    raise DataError(f"{table}: columns of no known data set; name them with --image-column, --label-column and --dataset")
+    raise DataError(f"{table}: columns of no known data set; {remedy}")
 
 
 def _metadata_folder(root: Path, table: Path) -> list[Example]:
     """A `metadata.csv` whose columns are known: PAD-UFES-20 as released, or any release brought into this shape."""
-    dataset, columns = _known(table, read_frame(table, rows=0).columns)
+    dataset, columns = _known(
+        table,
+        read_frame(table, rows=0).columns,
+        f"write a {DESCRIPTION} beside it that names them: dataset (one of {', '.join(default_taxonomy().datasets)}), "
+        "image_column, label_column and, for lesions or patients, group_column",
+    )
     if parts := sorted(path for path in [*root.glob("imgs_part_*"), *root.glob("images/imgs_part_*")] if path.is_dir()):
         return make_examples(table, read_frame(table), find_files(parts, below=True), dataset, columns)
     # One source of pixels only: a second, sharper copy of some lesions would teach that sharpness means something.
@@ -241,12 +176,15 @@ def _metadata_folder(root: Path, table: Path) -> list[Example]:
 
 
 def read_layout(root: Path) -> list[Example] | None:
-    """Every release whose table lies in a folder, else what its `metadata.csv` or its tar archives say; None without any.
+    """What the `dataset.yaml` of a folder describes, else every release whose table lies in it, else what its `metadata.csv` or
+    its tar archives say; None without any.
 
     Raises:
         DataError: a file, column or image of the release is missing, or an id is doubled.
         TaxonomyError: a label the taxonomy does not know.
     """
+    if (described := read_described(root)) is not None:
+        return described
     releases = [(layout, next((root / name for name in layout.tables if (root / name).is_file()), None)) for layout in LAYOUTS]
     if found := [example for layout, table in releases if table is not None for example in layout.read(root, table)]:
         return found
@@ -255,4 +193,4 @@ def read_layout(root: Path) -> list[Example] | None:
     if (shards := read_shards(root)) is None:
         return None
     frame, files = shards
-    return make_examples(root, frame, files, *_known(root, frame.columns))
+    return make_examples(root, frame, files, *_known(root, frame.columns, "make the shards with those of a release"))

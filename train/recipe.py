@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import HAM10000_CLASSES
+from train.yaml_files import read_yaml
 
 RECIPES = Path(__file__).parent / "recipes"
 
@@ -176,11 +176,4 @@ def read_recipe(name_or_path: str, schema: type[_R], folder: Path) -> _R:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise DataError(f"no recipe {name_or_path!r}; there are {known}, or give the path of a .yaml file")
-    try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return schema.model_validate({"name": path.stem, **(document or {})})
-    except ValidationError as error:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise DataError(f"{path}: {faults}") from error
-    except (yaml.YAMLError, TypeError, ValueError) as error:  # ValueError: a date or number that YAML cannot construct
-        raise DataError(f"{path}: not a YAML mapping ({' '.join(str(error).split())})") from error
+    return read_yaml(path, schema, name=path.stem)

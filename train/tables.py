@@ -13,10 +13,13 @@ import pandas as pd
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
+from train.labels import meaning_of
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
 GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
 """Columns that say which images belong together, the widest first; `group` is what `python -m train data select` writes."""
+
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ def read_table(
 
     Raises:
         DataError: no such file or column, a duplicated id, or images that are missing (the first few are named).
-        TaxonomyError: a label the taxonomy does not know.
+        TaxonomyError: no such label map, or labels that it does not know (counted, the first few named).
     """
     return make_examples(table, read_frame(table), find_files(images), dataset, columns, taxonomy)
 
@@ -97,8 +100,8 @@ def make_examples(
     require_columns(table, frame, columns.image, columns.label, *([columns.group] if columns.group else []))
     ids = frame[columns.image]
     refuse_doubled(table, ids)
-    # An id with a dot may be a file name or a stem; the file name, being the more exact, wins.
-    named = {i: files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
+    # The more exact wins: a path below the image folder, and of an id with a dot, the file name and not the stem.
+    named = {i: files.get(f"./{i}") or files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
     found = {i: [path for path in paths if _is_named(path, i, table.parent)] for i, paths in named.items()}
     if missing := [i for i, paths in found.items() if not paths]:
         raise DataError(
@@ -110,15 +113,14 @@ def make_examples(
         raise DataError(f"{table}: {len(unclear)} ids fit several files, first {unclear[0]!r}: {first}; keep one of them")
     if doubled := [path.name for path, count in Counter(found[i][0] for i in ids).items() if count > 1]:
         raise DataError(f"{table}: {len(doubled)} images are named by two ids, first {doubled[:3]}; keep one row each")
+    meaning = meaning_of(str(table), frame[columns.label], dataset, taxonomy)
     examples = []
     for row in frame.to_dict("records"):
         image_id, label = row[columns.image], row[columns.label]
         # Without this, all lesions that have no number would be one.
         group = (row[columns.group] if columns.group else "") or image_id
-        meant = [node for part in label.split(" | ") for node in taxonomy.nodes_of(dataset, part)]
         attributes = {name: value for name, value in row.items() if value and name not in vars(columns).values()}
-        nodes = tuple(dict.fromkeys(meant))
-        examples.append(Example(image_id, found[image_id][0], dataset, label, nodes, f"{dataset}:{group}", attributes))
+        examples.append(Example(image_id, found[image_id][0], dataset, label, meaning[label], f"{dataset}:{group}", attributes))
     if not examples:
         raise DataError(f"{table}: no rows")
     return examples
@@ -177,19 +179,24 @@ def group_column(table: Path) -> str | None:
 
 
 def read_frame(table: Path, rows: int | None = None) -> pd.DataFrame:
-    """A CSV, or a TSV where its name ends in `.tab`, with every cell a string, without spaces around it.
+    """A CSV, or a TSV where its name ends in `.tab` or `.tsv`, with every cell a string, without spaces around it.
 
     Raises:
-        DataError: no such file, not a table, a row that is too short, or two columns of one name.
+        DataError: no such file, not a table, other separators, a row that is too short, or two columns of one name.
     """
     if not table.is_file():
         raise DataError(f"{table}: no such label file")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # says that what follows a trailing comma is dropped
-            separator = "\t" if table.suffix == ".tab" else ","
+            separator = "\t" if table.suffix in (".tab", ".tsv") else ","
             _refuse_short(table, separator)
             names = pd.read_csv(table, sep=separator, dtype=str, keep_default_na=False, header=None, nrows=1).iloc[0]
+            if len(names) == 1 and (other := next((c for c in ";\t," if c in names[0]), None)):
+                raise DataError(
+                    f"{table}: its cells are separated by {_SEPARATORS[other]}, not by {_SEPARATORS[separator]}; "
+                    "export it as .csv with commas"
+                )
             if (doubled := names[names.duplicated() & (names != "")]).any():  # pandas would take the first
                 raise DataError(f"{table}: columns have the same name: {', '.join(doubled)}; rename them")
             # Without index_col=False a trailing comma shifts every column.
@@ -212,11 +219,11 @@ def _refuse_short(table: Path, separator: str) -> None:
 
 
 def find_files(folders: Iterable[Path], *, below: bool = False) -> dict[str, list[Path]]:
-    """Image files by their name and by their name without extension.
+    """Image files by their name and by their path relative to the folder, which begins with `./`; each without extension, too.
 
     Args:
         folders: where to look.
-        below: look in sub-folders, too, and know each file by its path relative to its folder as well.
+        below: look in sub-folders, too.
 
     Raises:
         DataError: a folder is not there.
@@ -227,6 +234,8 @@ def find_files(folders: Iterable[Path], *, below: bool = False) -> dict[str, lis
             raise DataError(f"{folder}: no such image folder")
         for path in sorted(folder.rglob("*") if below else folder.iterdir()):
             if path.suffix.lower() in EXTENSIONS:
-                for name in {path.name, path.stem, path.relative_to(folder).as_posix()}:
+                relative = path.relative_to(folder)
+                whole = {f"./{relative.as_posix()}", f"./{relative.with_suffix('').as_posix()}"}
+                for name in {path.name, path.stem, *whole}:
                     files.setdefault(name, []).append(path)
     return files

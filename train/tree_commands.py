@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from mobile_runtime.console import out, print_json
 from mobile_runtime.errors import TaxonomyError
-from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
+from mobile_runtime.taxonomy import HAM10000_CLASSES, NODE_LABELS, Taxonomy, default_taxonomy
 from train.datasets import count_labels, read_examples
 from train.options import DataOption, JsonOption
 from train.partition import Inner, Oversized, node_counts, partition
@@ -64,7 +64,8 @@ def taxonomy(
         raise TaxonomyError(f"no label map for data set {dataset!r}; there are {', '.join(tree.datasets)}")
     if labels is not None and dataset is None:
         raise TaxonomyError("--labels needs --dataset, the label map to compare with")
-    chosen = [dataset] if dataset else list(tree.datasets)
+    # That each node may be its own label says nothing of the data sets.
+    chosen = [dataset] if dataset else [name for name in tree.datasets if name != NODE_LABELS]
     by_node = _labels_by_node(tree, chosen)
     unmapped: Counter[str] = Counter()
     if labels is not None and dataset is not None:

@@ -167,6 +167,8 @@ def test_malignancy_and_cancer_of_the_seven_classes() -> None:
     [
         ("ham10000", "mel", {"melanoma"}),
         ("isic2017", "0", {"melanocytic_nevus", "benign_keratosis"}),  # a partial label of two nodes
+        ("isic2017", "0.0", {"melanocytic_nevus", "benign_keratosis"}),  # as the release writes it
+        ("isic2017", "1.0", {"melanoma"}),
         ("pad_ufes_20", "ACK", {"premalignant_epidermal"}),  # a class that holds the label's node
         ("pad_ufes_20", "SCC", {"premalignant_epidermal", "basal_cell_carcinoma"}),  # no class of its own: climbs
     ],
@@ -224,6 +226,28 @@ def test_every_label_of_a_set_of_lesions_says_something_about_the_classes(datase
 )
 def test_no_label_of_a_release_is_missing(dataset: str, labels: int) -> None:
     assert len(default_taxonomy().datasets[dataset]) == labels
+
+
+def test_every_node_is_known_by_its_id_and_its_name_in_any_case() -> None:
+    tree = default_taxonomy()
+    for node, name in tree.names.items():
+        for label in (node, name, name.upper(), node.replace("_", "-")):
+            assert tree.nodes_of("taxonomy", label) == (node,)
+    with pytest.raises(TaxonomyError, match="'naevi' is not one of taxonomy's"):
+        tree.nodes_of("taxonomy", "naevi")
+
+
+def test_labels_that_are_spelt_nearly_alike_are_found() -> None:
+    tree = default_taxonomy()
+    assert tree.near_labels("ham10000", "MEL") == ["mel"]
+    assert tree.near_labels("taxonomy", "Actinic keratoses")[0] == "actinic keratosis"
+    assert tree.near_labels("taxonomy", "cancer") == []
+
+
+def test_what_is_no_tumour_is_not_counted_as_a_benign_one() -> None:
+    tree = default_taxonomy()
+    for label in ("xanthomas", "porokeratosis of mibelli", "prurigo nodularis"):
+        assert "non_neoplastic" in tree.ancestors(tree.nodes_of("fitzpatrick17k", label)[0])
 
 
 def test_nothing_but_cancer_counts_as_cancer() -> None:

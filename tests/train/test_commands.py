@@ -194,7 +194,7 @@ def misspelt(folder: Path, _: list[Example]) -> tuple[str, ...]:
 
 
 def unknown_class(folder: Path, _: list[Example]) -> tuple[str, ...]:
-    recipe = ("split: {folds: 3, test_folds: 1, val_folds: 1}", "classes: [melanoma, melanocytic_nevvus]")
+    recipe = ("batch_size: 8", "split: {folds: 3, test_folds: 1, val_folds: 1}", "classes: [melanoma, melanocytic_nevvus]")
     return ("--recipe", str(write(folder / "bad.yaml", *recipe)))
 
 

@@ -121,6 +121,8 @@ def table_with(tmp_path: Path, *lines: str, images: Sequence[str] = ("a.jpg", "b
         ([], "not a readable CSV"),
         (["dx,lesion_id,image_id", "nv,1,a", "nv,1,"], "1 of 2 images are not in the folder, first .''"),
         (["image_id,dx,lesion_id", "a,nv,1", "b,nv"], "line 3 has 2 of 3 cells"),
+        (["image_id;dx;lesion_id", "a;nv;1"], "separated by semicolons, not by commas; export it as .csv with commas"),
+        (["image_id\tdx\tlesion_id", "a\tnv, naevus\t1"], "separated by tabs, not by commas"),
     ],
 )
 def test_a_faulty_table_is_refused_by_name_and_reason(tmp_path: Path, lines: list[str], reason: str) -> None:
@@ -128,9 +130,46 @@ def test_a_faulty_table_is_refused_by_name_and_reason(tmp_path: Path, lines: lis
         table_with(tmp_path, *lines)
 
 
+@pytest.mark.parametrize("name", ["labels.tab", "labels.tsv"])
+def test_a_table_with_tabs_is_known_by_its_name(name: str, tmp_path: Path) -> None:
+    images = draw(tmp_path / "images", "a.jpg")
+    tabs = write(tmp_path / name, "image_id\tdx", "a\tnv")
+    assert read_table(tabs, [images], "ham10000", Columns(group=None))[0].label == "nv"
+    commas = write(tmp_path / name, "image_id,dx", "a,nv")
+    with pytest.raises(DataError, match=rf"{name}: its cells are separated by commas, not by tabs"):
+        read_table(commas, [images], "ham10000", Columns(group=None))
+
+
 def test_an_unknown_label_is_named_with_the_known_ones(tmp_path: Path) -> None:
-    with pytest.raises(TaxonomyError, match=r"'wart'.*ham10000.*akiec, bcc, bkl"):
-        table_with(tmp_path, "lesion_id,image_id,dx", "1,a,wart")
+    rows = ("1,a,wart", "2,b,scc", "3,c,mel", "4,d,scc")
+    counted = (
+        r"labels\.csv: 3 rows have labels that ham10000 does not know: 'scc' \(2\), 'wart' \(1\); it knows akiec, bcc, bkl"
+    )
+    with pytest.raises(TaxonomyError, match=counted):
+        table_with(tmp_path, "lesion_id,image_id,dx", *rows, images=["a.jpg", "b.jpg", "c.jpg", "d.jpg"])
+    with pytest.raises(TaxonomyError, match=r"labels\.csv: no label map for data set 'clinic'; there are ham10000"):
+        read_table(tmp_path / "labels.csv", [tmp_path / "images"], "clinic", Columns())
+
+
+def test_labels_may_be_nodes_of_the_tree_or_their_names_where_a_data_set_has_no_map(tmp_path: Path) -> None:
+    labels = ["melanoma", "Basal Cell Carcinoma", "basal_cell_carcinoma", "common nevus", "Atypical Nevus", "Bowen's disease"]
+    table = write(tmp_path / "labels.csv", "image_id,label", *(f"{i},{label}" for i, label in enumerate(labels)))
+    images = draw(tmp_path / "images", *(f"{i}.png" for i in range(len(labels))))
+    columns = Columns("image_id", "label", None)
+    means = ["melanoma", *["basal_cell_carcinoma"] * 2, "melanocytic_nevus", "dysplastic_nevus", "bowen_disease"]
+    assert [example.nodes for example in read_table(table, [images], "taxonomy", columns)] == [(node,) for node in means]
+    write(table, "image_id,label", "0,actinic keratoses", "1,melanom", "2,nevus", "3,cancer")
+    near = r"3 rows have labels that taxonomy does not know: .*; near are 'actinic keratosis', .*'melanoma'"
+    with pytest.raises(TaxonomyError, match=near):
+        read_table(table, [images], "taxonomy", columns)
+
+
+def test_of_many_labels_the_first_few_are_named(tmp_path: Path) -> None:
+    table = write(tmp_path / "labels.csv", "image_id,label", *(f"{i},x{i}" for i in range(9)))
+    images = draw(tmp_path / "images", *(f"{i}.png" for i in range(9)))
+    few = r"9 rows .* 'x4' \(1\) and 4 more; it knows .*, drug eruption and \d+ more \(`python -m train taxonomy --dataset fitz"
+    with pytest.raises(TaxonomyError, match=few):
+        read_table(table, [images], "fitzpatrick17k", Columns("image_id", "label", None))
 
 
 def test_attributes_that_are_empty_are_left_out(tmp_path: Path) -> None:
@@ -159,7 +198,8 @@ def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"nowhere: no such data folder"):
         read_examples(tmp_path / "nowhere")
     with pytest.raises(
-        DataError, match=r"neither a public release, such as HAM10000_metadata\.csv, nor metadata\.csv or \*\.tar"
+        DataError,
+        match=r"no public release, such as HAM10000_metadata\.csv, nor dataset\.yaml, metadata\.csv or \*\.tar",
     ):
         read_examples(tmp_path)
     with pytest.raises(DataError, match=r"absent\.csv: no such label file"):
@@ -171,7 +211,7 @@ def test_missing_folders_and_files_are_named(tmp_path: Path) -> None:
 
 def test_a_metadata_file_of_nobodys_columns_or_none_is_refused(tmp_path: Path) -> None:
     write(tmp_path / "metadata.csv", "picture,truth", "a,nv")
-    with pytest.raises(DataError, match=r"metadata\.csv: columns of no known data set.*--image-column"):
+    with pytest.raises(DataError, match=r"metadata\.csv: columns of no known data set.*dataset\.yaml.*image_column"):
         read_examples(tmp_path)
     write(tmp_path / "metadata.csv")
     with pytest.raises(DataError, match=r"metadata\.csv: not a readable CSV"):

@@ -36,6 +36,26 @@ def ham10000_tab(root: Path) -> Path:
     return root
 
 
+def isic2017(root: Path) -> Path:
+    draw(root / "ISIC-2017_Training_Data", "ISIC_0000000.jpg", "ISIC_0000002.jpg", "ISIC_0000095.jpg")
+    draw(root / "ISIC-2017_Training_Data", "ISIC_0000000_superpixels.png")
+    write(
+        root / "ISIC-2017_Training_Part3_GroundTruth.csv",
+        "image_id,melanoma,seborrheic_keratosis",
+        "ISIC_0000000,0.0,0.0",
+        "ISIC_0000002,1.0,0.0",
+        "ISIC_0000095,0.0,1.0",
+    )
+    write(
+        root / "ISIC-2017_Training_Data" / "ISIC-2017_Training_Data_metadata.csv",
+        "image_id,age_approximate,sex",
+        "ISIC_0000000,55,female",
+        "ISIC_0000002,60,female",
+        "ISIC_0000095,unknown,male",
+    )
+    return root
+
+
 def isic2018(root: Path) -> Path:
     draw(root / "ISIC2018_Task3_Training_Input", "ISIC_0024306.jpg", "ISIC_0024307.jpg", "ISIC_0024308.jpg")
     write(
@@ -176,6 +196,7 @@ RELEASES: dict[str, tuple[Callable[[Path], Path], int, int]] = {
     # miniature, images, groups
     "ham10000": (ham10000, 3, 2),
     "ham10000_tab": (ham10000_tab, 3, 2),
+    "isic2017": (isic2017, 3, 3),
     "isic2018": (isic2018, 3, 2),
     "isic2019": (isic2019, 4, 3),
     "isic2020": (isic2020, 3, 2),
@@ -219,6 +240,17 @@ def test_one_hot_labels_and_lesions_of_isic_2018_and_2019(tmp_path: Path) -> Non
     assert found["ISIC_0000000"][2] == "isic2019:ISIC_0000000", "lesions without a number are not one lesion"
 
 
+def test_what_isic_2017_marks_neither_melanoma_nor_seborrheic_keratosis_is_a_nevus(tmp_path: Path) -> None:
+    found = by_id(isic2017(tmp_path))
+    assert [found[name][1] for name in sorted(found)] == [("melanocytic_nevus",), ("melanoma",), ("seborrheic_keratosis",)]
+    edited(table_of(tmp_path, "isic2017"), lambda lines: [*lines[:2], "ISIC_0000002,1.0,1.0", lines[3]])
+    with pytest.raises(DataError, match=r"1 rows do not mark one label of melanoma, seborrheic_keratosis.*'ISIC_0000002'"):
+        read_examples(tmp_path)
+    edited(table_of(tmp_path, "isic2017"), lambda lines: [*lines[:2], "ISIC_0000002,,0.0", lines[3]])
+    with pytest.raises(DataError, match="1 rows do not mark one label"):
+        read_examples(tmp_path)
+
+
 def test_isic_2020_is_grouped_by_patient_and_leaves_out_named_copies(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     found = by_id(isic2020(tmp_path))
     assert found["ISIC_2637011"] == ("unknown", ("benign",), "isic2020:IP_7279968")
@@ -234,11 +266,24 @@ def test_scin_takes_the_weightiest_conditions_and_says_what_it_leaves_out(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     found = by_id(scin(tmp_path))
-    assert "1 cases without a diagnosis and 1 with one outside the label map are left out" in capfd.readouterr().err
+    said = capfd.readouterr().err
+    assert "1 cases without a diagnosis and 1 with one outside the label map are left out; these: 'Unheard of' (1)" in said
     assert found["-1.png"] == found["-2.png"] == ("Eczema", ("eczema",), "scin:-10")
     tie = ("basal_cell_carcinoma", "squamous_cell_carcinoma", "bowen_disease")
     assert found["3.png"] == ("Basal Cell Carcinoma | SCC/SCCIS", tie, "scin:11"), "a photograph of two cases counts once"
     assert found["6.png"][0] == "Melanoma"
+
+
+def test_a_cancer_that_the_label_map_of_scin_lacks_is_named_before_what_is_frequent(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    labels = scin(tmp_path) / "dataset" / "scin_labels.csv"
+    edited(labels, lambda lines: [*lines[:3], "12,x,{'Merkel Cell Carcinoma': 1.0}", *lines[4:]])
+    by_id(tmp_path)
+    said = capfd.readouterr().err
+    assert (
+        "2 with one outside the label map are left out; cancer by name: 'Merkel Cell Carcinoma' (1); others: 'Unheard" in said
+    )
 
 
 def test_derm7pt_gives_both_pictures_of_a_case_by_their_relative_paths(tmp_path: Path) -> None:
@@ -253,6 +298,7 @@ def test_derm7pt_gives_both_pictures_of_a_case_by_their_relative_paths(tmp_path:
     ("name", "expected"),
     [
         ("ham10000", {"sex": ["female", "male"], "age": ["", "75+"], "site": ["", "scalp"]}),
+        ("isic2017", {"sex": ["female", "male"], "age": ["", "45-59", "60-74"], "acquisition": ["dermoscopy"]}),
         ("isic2018", {"acquisition": ["dermoscopy"]}),
         ("isic2019", {"sex": ["", "female", "male"], "age": ["", "30-44", "45-59", "60-74"]}),
         ("isic2020", {"sex": ["female", "male"], "age": ["45-59"]}),
@@ -277,6 +323,7 @@ def table_of(root: Path, name: str) -> Path:
     names = {
         "ham10000": "HAM10000_metadata",
         "ham10000_tab": "HAM10000_metadata.tab",
+        "isic2017": "ISIC-2017_Training_Part3_GroundTruth.csv",
         "isic2018": "ISIC2018_Task3_Training_GroundTruth/ISIC2018_Task3_Training_GroundTruth.csv",
         "isic2019": "ISIC_2019_Training_GroundTruth.csv",
         "isic2020": "ISIC_2020_Training_GroundTruth_v2.csv",
@@ -314,6 +361,7 @@ def test_a_duplicated_id_is_named(name: str, tmp_path: Path) -> None:
     ("name", "column"),
     [
         ("ham10000", "dx"),
+        ("isic2017", "seborrheic_keratosis"),
         ("isic2018", "AKIEC"),
         ("isic2019", "UNK"),
         ("isic2020", "patient_id"),
@@ -344,7 +392,7 @@ def test_a_missing_column_is_named(name: str, column: str, tmp_path: Path) -> No
 def test_an_unknown_label_is_named(name: str, label: str, tmp_path: Path) -> None:
     table = table_of(RELEASES[name][0](tmp_path), name)
     edited(table, lambda lines: [line.replace(f",{label},", ",sunspot,").replace(f",{label}", ",sunspot") for line in lines])
-    with pytest.raises(TaxonomyError, match=rf"'sunspot' is not one of {name}'s"):
+    with pytest.raises(TaxonomyError, match=rf"[1-9] rows have labels that {name} does not know: 'sunspot'"):
         read_examples(tmp_path)
 
 

@@ -1,0 +1,128 @@
+"""A data set of one's own: described once, and then understood by every command."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mobile_runtime.errors import DataError
+from tests.train.factories import call, draw, write
+from train.datasets import read_examples
+
+QUICK = (
+    *("backbone: test_efficientnet", "input_size: 32", "epochs: 1", "batch_size: 8"),
+    "split: {folds: 3, test_folds: 1, val_folds: 1}",
+)
+COLUMNS = ("--image-column", "file", "--label-column", "verdict", "--group-column", "patient", "--dataset", "pad_ufes_20")
+DESCRIBED = ("dataset: pad_ufes_20", "labels: labels.csv", "images: [photos]", "image_column: file", "label_column: verdict")
+
+
+def own(root: Path, images: int = 24) -> Path:
+    """Photographs in a sub-folder of `photos`, two of each patient, and labels that are nobody else's."""
+    folder = root / "photos" / "clinic"
+    folder.mkdir(parents=True)
+    for i, pixels in enumerate(np.random.default_rng(0).integers(0, 256, (images, 40, 40, 3), np.uint8)):
+        Image.fromarray(pixels).save(folder / f"{i}.png")
+    rows = (f"clinic/{i}.png,{'MEL' if i % 4 < 2 else 'NEV'},P{i // 2}" for i in range(images))
+    write(root / "labels.csv", "file,verdict,patient", *rows)
+    return root
+
+
+def test_a_run_on_labels_of_ones_own_is_evaluated_audited_and_split_like_any_other(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "quick.yaml", *QUICK)
+    quick = ("--recipe", "quick.yaml")
+    words = ("fit", "--data", "photos", "--labels", "labels.csv", *COLUMNS, *quick, "--workers", 0, "--out", "run")
+    status, out, err = call(capfd, *words)
+    assert status == 0, err
+    assert out.endswith("other commands read these images and labels as --data run\n")
+    monkeypatch.chdir(tmp_path.parent)  # what the run says does not hang on where it was begun
+    run = tmp_path / "run"
+
+    status, out, err = call(capfd, "evaluate", run, "--data", run, "--json")
+    assert status == 0, err
+    assert json.loads(out)["part"] == "test"
+    own_split = ("--split", run / "splits.csv")
+    status, out, err = call(capfd, "data", "audit", "--data", run, *own_split, "--json")
+    assert status == 0, err
+    assert json.loads(out)["images"] == 24
+    quick = ("--recipe", tmp_path / "quick.yaml")
+    status, _, err = call(capfd, "data", "split", "--data", run, *quick, "--out", tmp_path / "again.csv")
+    assert status == 0, err
+    assert (tmp_path / "again.csv").read_bytes() == (run / "splits.csv").read_bytes()
+
+
+def test_a_described_folder_is_read_by_its_description(tmp_path: Path) -> None:
+    root = own(tmp_path / "own")
+    write(root / "dataset.yaml", *DESCRIBED, "group_column: patient")
+    first = read_examples(root)[0]
+    assert (first.key, first.nodes) == ("pad_ufes_20:clinic/0.png", ("melanoma",))
+    assert first.path == root / "photos" / "clinic" / "0.png"
+    assert len({example.group for example in read_examples(root)}) == 12
+    assert len(read_examples(tmp_path)) == 24, "one folder down, as every layout"
+
+
+def test_images_of_one_name_in_two_folders_are_two_whosever_labels_they_have(tmp_path: Path) -> None:
+    draw(tmp_path / "a", "1.jpg")
+    draw(tmp_path / "b", "1.jpg")
+    write(tmp_path / "metadata.csv", "image_id,dx", "a/1.jpg,nv", "b/1.jpg,mel")
+    write(tmp_path / "dataset.yaml", "dataset: ham10000")
+    assert [example.path.parent.name for example in read_examples(tmp_path)] == ["a", "b"]
+
+
+def test_the_columns_of_lesions_or_patients_are_found_unless_each_image_is_its_own(tmp_path: Path) -> None:
+    lines = own(tmp_path)
+    table = (lines / "labels.csv").read_text(encoding="utf-8").splitlines()
+    write(tmp_path / "labels.csv", table[0].replace("patient", "patient_id"), *table[1:])
+    write(tmp_path / "dataset.yaml", *DESCRIBED)
+    assert len({example.group for example in read_examples(tmp_path)}) == 12
+    write(tmp_path / "dataset.yaml", *DESCRIBED, 'group_column: ""')
+    assert len({example.group for example in read_examples(tmp_path)}) == 24
+
+
+def test_a_metadata_file_beside_its_images_needs_no_more_than_its_columns(tmp_path: Path) -> None:
+    draw(tmp_path, "a.jpg")
+    write(tmp_path / "metadata.csv", "image_id,dx,age", "a,nv,50")
+    write(tmp_path / "dataset.yaml", "dataset: ham10000")
+    (example,) = read_examples(tmp_path)
+    assert (example.label, example.attributes) == ("nv", {"age": "50"})
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        (["labels: labels.csv"], "dataset: Field required"),
+        ([*DESCRIBED, "grouped_by: patient"], "grouped_by: Extra inputs are not permitted"),
+        (["- dataset"], "not a YAML mapping"),
+        (["images: photos", "dataset: ham10000"], "images: Input should be a valid"),
+    ],
+)
+def test_a_faulty_description_is_refused_by_name_and_reason(lines: list[str], reason: str, tmp_path: Path) -> None:
+    write(own(tmp_path) / "dataset.yaml", *lines)
+    with pytest.raises(DataError, match=rf"dataset\.yaml: {reason}"):
+        read_examples(tmp_path)
+
+
+def test_a_metadata_file_of_unknown_columns_is_refused_with_what_to_write(tmp_path: Path) -> None:
+    write(tmp_path / "metadata.csv", "picture,truth", "a,nv")
+    with pytest.raises(
+        DataError, match=r"metadata\.csv: columns of no known data set; write a dataset\.yaml beside it .*dataset"
+    ):
+        read_examples(tmp_path)
+
+
+@pytest.mark.parametrize("image_id", ["1", "1.jpg", "small/1", "small/1.jpg", "photos/small/1.jpg"])
+def test_an_id_means_the_file_of_that_path_not_another_of_that_name(image_id: str, tmp_path: Path) -> None:
+    for folder in (tmp_path / "photos", tmp_path / "photos" / "small", tmp_path / "photos" / "tiny"):
+        draw(folder, "1.jpg")
+    write(tmp_path / "metadata.csv", "image_id,dx", f"{image_id},nv")
+    write(tmp_path / "dataset.yaml", "dataset: ham10000", "images: [photos]")
+    (example,) = read_examples(tmp_path)
+    assert example.path.parent.name == ("small" if "small" in image_id else "photos")

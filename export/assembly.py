@@ -137,7 +137,7 @@ def assemble(
             begin(f"write {name}")
             fitted = record.variants[name]
             path = writer.write(name, fitted.temperature, models)
-            parity = check_parity(name, path, deployed, fitted.temperature, samples, parity_limits)
+            parity = check_parity(name, path, deployed, fitted.temperature, samples, fitted.abstention.limit, parity_limits)
             files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
             variants[name] = describe(
                 name,

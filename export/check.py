@@ -29,6 +29,8 @@ from train.metrics import truths
 from train.tables import group_column
 
 REFERENCES = ("float32", "float32_onnx")
+NOTHING = f"no variant {' or '.join(REFERENCES)} that works"
+ALONE = "neither golden outputs of it nor another float32 variant that works"
 Advance = Callable[[str], None]
 
 
@@ -110,11 +112,11 @@ def golden_set(bundle: Bundle) -> ImageSet:
         prepared.append(image)
     recorded = {}
     for name in REFERENCES:
-        recordings = vectors.variants[name].recordings if name in vectors.variants else []
+        recordings = vectors.variants[name].recordings if name in bundle.variants and name in vectors.variants else []
         if recordings and recordings[0].variant == name:
             paths = recordings[0].outputs
             recorded[name] = {role: read_array(bundle.path, path, listed, len(vectors.cases)) for role, path in paths.items()}
-            if why := broken(recorded[name], len(bundle.manifest.classes)):
+            if why := broken(bundle.manifest, bundle.variant(name), recorded[name], len(vectors.cases)):
                 raise BundleError(f"{bundle.path}: golden outputs of {name}: {why}; get the bundle again")
     return ImageSet("golden", np.stack(prepared), recorded=recorded)
 
@@ -174,18 +176,20 @@ def check(
             runs[name] = _run(bundle, name, sets)
         return runs[name]
 
-    reference = next(
-        (found for name in REFERENCES if name in bundle.variants for found in run(name) if not found.failure), None
-    )
+    working = (found for name in REFERENCES if name in bundle.variants for found in run(name) if not found.failure)
+    reference = next(working, None)
     rows = []
     for name in names or bundle.variants:
         for found in run(name):
             figures: dict[str, Figures] = {}
             failures = [found.failure] if found.failure else []
-            if not failures and reference is None:
-                failures.append(f"no variant {' or '.join(REFERENCES)} that works, to compare it with")
-            elif not failures and reference is not None:
-                figures, failures = _compare(bundle, point, found, reference, sets, margin)
+            against = reference
+            if found is reference and not any(name in images.recorded for images in sets):
+                against = next(working, None)
+            if not failures and against is None:
+                failures.append(f"{ALONE if reference else NOTHING}, to compare it with")
+            elif not failures and against is not None:
+                figures, failures = _compare(bundle, point, found, against, sets, margin)
             rows.append(Row(name, found.runtime, figures, tuple(failures)))
     return Report(bundle.id, reference.variant.name if reference else None, point, problem, tuple(rows))
 
@@ -212,12 +216,17 @@ def _run(bundle: Bundle, name: str, sets: Sequence[ImageSet]) -> list[_Run]:
     for engine in engines:
         try:
             outputs = {images.name: engine.run(images.pixels) for images in sets}
-            reasons = {key: broken(values, len(bundle.manifest.classes)) for key, values in outputs.items()}
-            failure = next((f"{key}: {reason}" for key, reason in reasons.items() if reason), "")
+            failure = next(
+                (f"{images.name}: {reason}" for images in sets if (reason := _broken(bundle, variant, outputs, images))), ""
+            )
         except EngineError as error:
             outputs, failure = {}, str(error)
         runs.append(_Run(variant, engine.name, outputs, failure))
     return runs
+
+
+def _broken(bundle: Bundle, variant: Variant, outputs: dict[str, Outputs], images: ImageSet) -> str | None:
+    return broken(bundle.manifest, variant, outputs[images.name], len(images.pixels))
 
 
 def _open(bundle: Bundle, variant: Variant) -> list[Engine]:

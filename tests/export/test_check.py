@@ -17,7 +17,7 @@ from export.commands import app
 from mobile_runtime import Bundle, BundleError, DataError
 from mobile_runtime.bundle import MANIFEST
 from mobile_runtime.files import sha256
-from mobile_runtime.golden import load_vectors
+from mobile_runtime.golden import GOLDEN, load_vectors
 
 pytestmark = pytest.mark.slow
 
@@ -217,4 +217,80 @@ def test_damaged_golden_images_fail_though_labelled_ones_pass(own: Path, synthet
     status, document, failures = report(own, *words, *only("float32"))
     assert status == 1
     assert document["problem"] is not None
+    assert failures["float32"] == []
+
+
+@pytest.mark.parametrize(
+    "change", [lambda values: values[:, :1], lambda values: values[:, 0], lambda values: values.astype("i4")]
+)
+def test_recordings_of_another_shape_are_an_error_and_no_traceback(own: Path, change: Callable[[Any], Any]) -> None:
+    path = load_vectors(Bundle.load(own)).variants["float32"].recordings[0].outputs["scores"]
+    np.save(own / path, change(np.load(own / path)))
+    edit(own, lambda document: None)
+    assert isinstance(run(own, *only("float32")).exception, BundleError)
+
+
+def drop_recorded(folder: Path, *roles: str) -> None:
+    """Take outputs out of what was recorded of float32."""
+    golden = json.loads((folder / GOLDEN).read_text(encoding="utf-8"))
+    for role in roles:
+        del golden["variants"]["float32"]["recordings"][0]["outputs"][role]
+    (folder / GOLDEN).write_text(json.dumps(golden), encoding="utf-8")
+    edit(folder, lambda document: None)
+
+
+def test_recordings_without_an_output_are_an_error_and_no_traceback(own: Path) -> None:
+    drop_recorded(own, "scores", "outlier")
+    found = run(own, *only("float32"))
+    assert isinstance(found.exception, BundleError), found.exception
+    assert "golden outputs of float32: no outlier, scores" in str(found.exception)
+
+
+def forget_float32(folder: Path) -> None:
+    """Take what was recorded of float32 out of the golden vectors."""
+    golden = json.loads((folder / GOLDEN).read_text(encoding="utf-8"))
+    golden["variants"]["float32"]["recordings"] = []
+    (folder / GOLDEN).write_text(json.dumps(golden), encoding="utf-8")
+    edit(folder, lambda document: None)
+
+
+def test_float32_is_never_compared_with_itself_alone(own: Path) -> None:
+    from compress.flatbuffer import with_temperature
+
+    forget_float32(own)
+    status, _, failures = report(own, *only("float32"))
+    assert status == 0, failures
+    file = own / "models" / "float32.tflite"
+    whole = file.read_bytes()
+    file.write_bytes(with_temperature(whole, 0.01))
+    edit(own, lambda document: None)
+    status, _, failures = report(own, *only("float32"))
+    assert status == 1
+    assert "largest probability error" in failures["float32"][0], "against float32_onnx"
+    file.write_bytes(whole)
+    (own / "models" / "float32.onnx").write_bytes(b"nothing")
+    edit(own, lambda document: None)
+    status, _, failures = report(own, *only("float32", "float16"))
+    assert status == 1
+    assert failures["float32"] == ["neither golden outputs of it nor another float32 variant that works, to compare it with"]
+    assert failures["float16"] == []
+
+
+def test_a_variant_whose_malignancy_leaves_melanoma_out_fails(own: Path) -> None:
+    import onnx
+    from onnx import numpy_helper
+
+    file = own / "models" / "float32.onnx"
+    model = onnx.load(str(file))
+    melanoma = [spec.node for spec in Bundle.load(own).manifest.classes].index("melanoma")
+    for tensor in model.graph.initializer:
+        if tuple(tensor.dims) == (7, 2):
+            values = numpy_helper.to_array(tensor).copy()
+            values[melanoma, 0] = 0
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    onnx.save(model, str(file))
+    edit(own, lambda document: None)
+    status, _, failures = report(own, *only("float32", "float32_onnx"))
+    assert status == 1
+    assert "malignancy is not the sum of its classes" in failures["float32_onnx"][0]
     assert failures["float32"] == []

@@ -125,7 +125,8 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     """A folder of images, sub-folders included, and a CSV of labels. Without a group column, that of `group_column` counts.
 
     Raises:
-        DataError: a column, file or image is missing, or an image is named twice; see `train.datasets.read_table`.
+        DataError: a column, file or image is missing, or an image is named twice; see `train.datasets.read_table`. Or an image
+            calibrated the bundle.
         TaxonomyError: an unknown data set or label.
         CaptureError: an image cannot be read.
     """
@@ -134,6 +135,7 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     if columns.group is None:
         columns = replace(columns, group=group_column(labels))
     examples = read_table(labels, folders, dataset, columns, taxonomy)
+    bundle.manifest.provenance.refuse_calibration_images(dataset, [example.image_id for example in examples])
     pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
     groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
     return ImageSet(dataset, pixels, Truth(truths(examples, "malignancy", taxonomy), groups))

@@ -15,7 +15,8 @@ from typer.testing import CliRunner
 
 from export.commands import app
 from export.errors import ExportError
-from mobile_runtime import Bundle, CaptureError, Decision, TriagePipeline, synthetic
+from mobile_runtime import Bundle, CaptureError, DataError, Decision, TriagePipeline, synthetic
+from tests.bundles import unseen_labels
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -98,7 +99,12 @@ def test_drift_reads_the_bundle(tiny_bundle: Path, synthetic_data: Path, tmp_pat
     for part in (1, 2):
         for file in (synthetic_data / f"HAM10000_images_part_{part}").iterdir():
             (images / file.name).write_bytes(file.read_bytes())
-    labels = synthetic_data / "HAM10000_metadata.csv"
+    whole = synthetic_data / "HAM10000_metadata.csv"
+    labels = unseen_labels(tiny_bundle, synthetic_data, tmp_path)
+    words = ["drift", "--bundle", str(tiny_bundle), "--images", str(images), "--labels", str(whole)]
+    refused = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "report")])
+    assert isinstance(refused.exception, DataError)
+    assert "of the labelled images calibrated this bundle" in str(refused.exception)
     words = ["drift", "--bundle", str(tiny_bundle), "--images", str(images), "--labels", str(labels), "--resamples", "200"]
     found = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "report"), "--json"])
     assert found.exit_code == 0, found.output

@@ -18,6 +18,7 @@ from mobile_runtime import Bundle, BundleError, DataError
 from mobile_runtime.bundle import MANIFEST
 from mobile_runtime.files import sha256
 from mobile_runtime.golden import GOLDEN, load_vectors
+from tests.bundles import unseen_labels
 
 pytestmark = pytest.mark.slow
 
@@ -71,14 +72,14 @@ def test_a_whole_bundle_passes(tiny_bundle: Path) -> None:
     assert rows["float32_onnx"]["figures"]["golden"]["largest"] < 1e-4
 
 
-def test_labelled_images(tiny_bundle: Path, synthetic_data: Path) -> None:
-    words = ["--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv")]
+def test_labelled_images(tiny_bundle: Path, synthetic_data: Path, tmp_path: Path) -> None:
+    words = ["--images", str(synthetic_data), "--labels", str(unseen_labels(tiny_bundle, synthetic_data, tmp_path))]
     names = ("float32", "float32_onnx", "palette6_coreml")
     status, document, failures = report(tiny_bundle, *words, "--group-column", "lesion_id", *only(*names))
     assert status == 0, failures
     for row in document["variants"]:
         figures = row["figures"]["ham10000"]
-        assert figures["images"] == 112
+        assert figures["images"] == 112 - len(Bundle.load(tiny_bundle).manifest.provenance.calibration_ids)
         assert 0 <= figures["ece"] <= 1
         gap = figures["auc_difference"]
         assert gap["low"] <= gap["value"] <= gap["high"]
@@ -177,7 +178,7 @@ def test_what_cannot_be_checked_at_all_is_an_error(own: Path, tmp_path: Path, sy
     assert isinstance(run(own, "--operating-point", "none").exception, BundleError)
     (own / "golden" / "golden.json").write_text("{}", encoding="utf-8")
     assert isinstance(run(own).exception, BundleError)
-    labelled = ("--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv"))
+    labelled = ("--images", str(synthetic_data), "--labels", str(unseen_labels(own, synthetic_data, tmp_path)))
     status, document, _ = report(own, *labelled, *only("float32"))
     assert status == 1
     assert document["problem"] is not None
@@ -211,9 +212,11 @@ def test_damaged_recordings_are_an_error_and_no_traceback(own: Path, change: Cal
     assert isinstance(found.exception, BundleError), found.exception
 
 
-def test_damaged_golden_images_fail_though_labelled_ones_pass(own: Path, synthetic_data: Path) -> None:
+def test_damaged_golden_images_fail_though_labelled_ones_pass(
+    own: Path, tiny_bundle: Path, synthetic_data: Path, tmp_path: Path
+) -> None:
     np.save(own / "golden" / "png.prepared.npy", np.zeros((3, 3, 3), np.uint8))
-    words = ["--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv")]
+    words = ["--images", str(synthetic_data), "--labels", str(unseen_labels(tiny_bundle, synthetic_data, tmp_path))]
     status, document, failures = report(own, *words, *only("float32"))
     assert status == 1
     assert document["problem"] is not None
@@ -294,3 +297,10 @@ def test_a_variant_whose_malignancy_leaves_melanoma_out_fails(own: Path) -> None
     assert status == 1
     assert "malignancy is not the sum of its classes" in failures["float32_onnx"][0]
     assert failures["float32"] == []
+
+
+def test_images_that_calibrated_the_bundle_are_refused(tiny_bundle: Path, synthetic_data: Path) -> None:
+    ids = Bundle.load(tiny_bundle).manifest.provenance.calibration_ids
+    found = run(tiny_bundle, "--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv"))
+    assert isinstance(found.exception, DataError), found.exception
+    assert f"{len(ids)} of the labelled images calibrated this bundle, first 'ISIC_" in str(found.exception)

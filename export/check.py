@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.comparison import Figures, Outputs, Truth, broken, compare, judge, limits_of
+from export.content import contradictions, wrong_scores
 from export.mil import open_coreml
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.capture import prepare
@@ -67,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome; `problem` is what is wrong with the bundle's files as a whole, such as one that is not in its list."""
+    """The outcome; `problem` is what is wrong with the bundle as a whole, such as a file that is not in its list."""
 
     bundle: str
     reference: str | None
@@ -167,6 +168,7 @@ def check(
         problem = None
     except BundleError as error:
         problem = str(error)
+    problem = problem or wrong_scores(bundle.manifest)
     point = point or bundle.manifest.default_operating_point
     for variant in bundle.variants.values():
         operating_point(variant, point)
@@ -212,8 +214,11 @@ def _run(bundle: Bundle, name: str, sets: Sequence[ImageSet]) -> list[_Run]:
         return [_Run(bundle.variant(), "", {}, str(error))]
     try:
         engines = _open(bundle, variant)
+        otherwise = "; ".join(contradictions(bundle, variant))
     except (BundleError, EngineError) as error:
         return [_Run(variant, variant.runtime, {}, str(error))]
+    if otherwise:
+        return [_Run(variant, variant.runtime, {}, otherwise)]
     runs = []
     for engine in engines:
         try:

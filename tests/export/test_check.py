@@ -51,6 +51,9 @@ def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
     for entry in document["files"]:
         file = folder / entry["path"]
         entry |= {"sha256": sha256(file), "size_bytes": file.stat().st_size}
+        for variant in document["variants"].values():
+            if variant["path"] == entry["path"]:
+                variant["size_bytes"] = entry["size_bytes"]
     (folder / MANIFEST).write_text(json.dumps(document), encoding="utf-8")
 
 
@@ -304,3 +307,57 @@ def test_images_that_calibrated_the_bundle_are_refused(tiny_bundle: Path, synthe
     found = run(tiny_bundle, "--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv"))
     assert isinstance(found.exception, DataError), found.exception
     assert f"{len(ids)} of the labelled images calibrated this bundle, first 'ISIC_" in str(found.exception)
+
+
+def test_names_in_the_manifest_that_are_not_those_in_the_files_fail(own: Path) -> None:
+    def swap(document: dict[str, Any]) -> None:
+        labels = [entry["label"] for entry in document["classes"]]
+        for entry, label in zip(document["classes"], [labels[1], labels[0], *labels[2:]], strict=True):
+            entry["label"] = label
+
+    edit(own, swap)
+    status, _, failures = report(own, *only("float32", "float16_coreml"))
+    assert status == 1
+    for name in ("float32", "float16_coreml"):
+        assert "probabilities are akiec, bcc, bkl" in failures[name][0]
+        assert "bcc, akiec, bkl, df, mel, nv, vasc in the manifest" in failures[name][0]
+
+
+def test_scores_by_other_names_than_the_taxonomys_fail(own: Path) -> None:
+    def rename(document: dict[str, Any]) -> None:
+        names = [score["name"] for score in document["scores"]]
+        for score, name in zip(document["scores"], reversed(names), strict=True):
+            score["name"] = name
+
+    edit(own, rename)
+    status, document, failures = report(own, *only("float32"))
+    assert status == 1
+    assert "by the taxonomy it is" in document["problem"]
+    assert "scores are malignancy, cancer in its file, cancer, malignancy in the manifest" in failures["float32"][0]
+
+
+def test_a_stated_size_that_is_not_the_files_fails(own: Path) -> None:
+    document = json.loads((own / MANIFEST).read_text(encoding="utf-8"))
+    document["variants"]["float16"]["size_bytes"] = 5
+    (own / MANIFEST).write_text(json.dumps(document), encoding="utf-8")
+    status, _, failures = report(own, *only("float32", "float16"))
+    assert status == 1
+    assert "the manifest says 5; rebuild the bundle" in failures["float16"][0]
+    assert failures["float32"] == []
+
+
+@pytest.mark.parametrize(
+    ("name", "source"),
+    [("static_wi8_ai8", "float32.tflite"), ("static_wi8_ai8_onnx", "float32.onnx"), ("wi8_ai8_coreml", "float16.mlpackage")],
+)
+def test_a_float_graph_in_the_place_of_an_int8_one_fails(own: Path, name: str, source: str) -> None:
+    edit(own, lambda document: document["variants"][name].update(replacement(document, source)))
+    status, _, failures = report(own, *only(name))
+    assert status == 1
+    assert failures[name] == ["its graph quantizes no activations, which its name promises; rebuild the bundle"]
+
+
+def replacement(document: dict[str, Any], source: str) -> dict[str, Any]:
+    """Path and size of another variant."""
+    other = next(variant for variant in document["variants"].values() if variant["path"] == f"models/{source}")
+    return {key: other[key] for key in ("path", "size_bytes")}

@@ -107,6 +107,7 @@ def assemble(
         ExportError: the record belongs to other weights, an unknown variant, a variant that differs from PyTorch, or `out` is
             no bundle.
     """
+    out = out.absolute()  # `.` is another folder once it is replaced
     check_out(out)
     if sha256(checkpoint) != record.provenance.checkpoint_sha256:
         raise ExportError(f"{checkpoint} is not the checkpoint that the release record was made for")

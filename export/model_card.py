@@ -88,8 +88,8 @@ def read_subgroups(path: Path, manifest: Manifest) -> Subgroups:
     same = found.bundle.startswith(f"{manifest.name}-{manifest.version}+")
     if not same or point is None or point.threshold != found.threshold:
         raise ExportError(
-            f"{path}: measured on {found.bundle}, {found.variant} at {found.operating_point}, which is another release or model "
-            f"than {manifest.name} {manifest.version}; measure this bundle"
+            f"{path}: measured on {found.bundle}, {found.variant} at {found.operating_point}, which is another release or "
+            f"model than {manifest.name} {manifest.version}; measure this bundle"
         )
     return found
 

@@ -54,7 +54,7 @@ def tiny_bundle(tiny_run: TrainedRun, tiny_release: Path, tmp_path_factory: pyte
 
 def unseen_labels(bundle: Path, data: Path, folder: Path) -> Path:
     """The labels of the synthetic images that did not calibrate a bundle, as a CSV in a folder."""
-    used = {key.split(":")[1] for key in Bundle.load(bundle).manifest.provenance.calibration_ids}
+    used = {key.split(":")[1] for key in Bundle.read(bundle).manifest.provenance.calibration_ids}
     lines = (data / "HAM10000_metadata.csv").read_text(encoding="utf-8").splitlines()
     column = lines[0].split(",").index("image_id")
     kept = [lines[0], *(line for line in lines[1:] if line.split(",")[column] not in used)]

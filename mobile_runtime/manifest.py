@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mobile_runtime.errors import DataError
 
 SCHEMA_VERSION = 2
+NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 OPERATING_POINTS = ("rule_out", "balanced", "rule_in")
 Runtime = Literal["litert", "onnx", "coreml"]
 
@@ -174,7 +175,7 @@ class Manifest(_Part):
     """The contract between training and apps."""
 
     schema_version: int = SCHEMA_VERSION
-    name: str = Field(pattern="^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=NAME_PATTERN)
     version: str
     intended_use: str
     limitations: list[str]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +17,7 @@ from typer.testing import CliRunner
 
 from export.commands import app
 from export.errors import ExportError
+from export.outliers import load_outliers, save_outliers
 from mobile_runtime import Bundle, CaptureError, DataError, Decision, TriagePipeline, synthetic
 from tests.bundles import unseen_labels
 from tests.conftest import REPOSITORY
@@ -132,6 +135,24 @@ def test_a_bundle_is_not_put_where_something_else_is(tiny_release: Path, tiny_bu
     assert isinstance(found.exception, ExportError), found.exception
     assert "something else than a bundle" in str(found.exception)
     assert [file.name for file in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_the_outlier_score_of_another_release_is_refused(tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    release = Path(shutil.copytree(tiny_release, tmp_path / "release"))
+    model = load_outliers(release / "outliers.safetensors")
+    save_outliers(replace(model, mean=model.mean + 1), release / "outliers.safetensors")
+    words = ["rebuild", "--release", str(release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "never")]
+    found = CliRunner().invoke(app, words)
+    assert isinstance(found.exception, ExportError), found.exception
+    assert "outliers.safetensors is not the one" in str(found.exception)
+    assert not (tmp_path / "never").exists()
+
+
+def test_a_name_that_no_bundle_may_have_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    words = ["bundle", str(tmp_path / "none"), "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    found = CliRunner().invoke(app, [*words, "--name", "My Bundle"])
+    assert isinstance(found.exception, ExportError)
+    assert "--name 'My Bundle': take small letters" in str(found.exception)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")

@@ -84,6 +84,7 @@ def drift(
     labelled = _read(
         loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
     )
+    loaded.manifest.provenance.refuse_calibration_images(dataset, [image.image_id for image in labelled.images])
     names = None if variants is None else [reference, *split_names(variants)]
     pipelines, not_run = scoring.open_pipelines(loaded, names, operating_point, threads)
     pipelines = {reference: pipelines.pop(reference), **pipelines}

@@ -106,6 +106,8 @@ def quantize(
     """Quantize a float32 graph after training; the ids of the calibration images are written beside the result."""
     if recipe not in RECIPES:
         raise DataError(f"no quantization recipe {recipe!r}; there are {', '.join(RECIPES)}")
+    if model.resolve() == target.resolve():
+        raise DataError(f"{target}: the float32 model itself; give another name for the quantized one")
     source = _model_bytes(model)
     ranges, ids = None, []
     if recipe.startswith("static"):
@@ -150,6 +152,7 @@ def show_sensitivity(
     source = _model_bytes(model)
     parts = load_split(split, read_examples(data))
     bench = draw_workbench(parts, part, dataset, _input_size(source), limit, seed)
+    original = source
     if rounding:
         with err.status("round weights"):
             source = round_weights(source, list(bench.calibration), seed)
@@ -157,7 +160,7 @@ def show_sensitivity(
     ranges = collect_ranges(source, bench.calibration)
     costs = sensitivity(source, ranges, bench.images, bench.malignant, shown)
     full, int8 = (
-        malignancy_auc(graph, bench.images, bench.malignant) for graph in (source, quantize_model(source, STATIC, ranges))
+        malignancy_auc(graph, bench.images, bench.malignant) for graph in (original, quantize_model(source, STATIC, ranges))
     )
     apart = calibration_spread(source, bench)
     document: dict[str, Any] = {

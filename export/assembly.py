@@ -17,7 +17,7 @@ from export.errors import ExportError
 from export.golden import write_golden
 from export.mediapipe import described
 from export.model_card import write_card
-from export.outliers import OutlierModel
+from export.outliers import OutlierModel, outliers_digest
 from export.record import ReleaseRecord
 from export.tflite_metadata import fingerprint
 from export.variants import ALL_VARIANTS, Limits, VariantWriter, check_parity, describe
@@ -104,14 +104,17 @@ def assemble(
         parity_limits: None takes `export.variants.PARITY_LIMITS`.
 
     Raises:
-        ExportError: the record belongs to other weights, an unknown variant, a variant that differs from PyTorch, or `out` is
-            no bundle.
+        ExportError: the record belongs to other weights or another outlier score, an unknown variant, a variant that differs
+            from PyTorch, or `out` is no bundle.
     """
+    out = out.absolute()  # `.` is another folder once it is replaced
     check_out(out)
     if sha256(checkpoint) != record.provenance.checkpoint_sha256:
         raise ExportError(f"{checkpoint} is not the checkpoint that the release record was made for")
     if fingerprint(int8) != record.int8_sha256:
         raise ExportError("the static int8 model is not the one that the release record was made with")
+    if record.outliers_sha256 not in (None, outliers_digest(outliers)):
+        raise ExportError("outliers.safetensors is not the one that the release record was made with; take both of one release")
     names = list(only or [name for name in ALL_VARIANTS if name in record.variants])
     if unknown := [name for name in names if name not in record.variants]:
         raise ExportError(f"no variant {', '.join(unknown)}; there are {', '.join(record.variants)}")
@@ -137,7 +140,7 @@ def assemble(
             begin(f"write {name}")
             fitted = record.variants[name]
             path = writer.write(name, fitted.temperature, models)
-            parity = check_parity(name, path, deployed, fitted.temperature, samples, parity_limits)
+            parity = check_parity(name, path, deployed, fitted.temperature, samples, fitted.abstention.limit, parity_limits)
             files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
             variants[name] = describe(
                 name,

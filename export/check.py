@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.comparison import Figures, Outputs, Truth, broken, compare, judge, limits_of
+from export.content import contradictions, wrong_scores
 from export.mil import open_coreml
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.capture import prepare
@@ -29,6 +30,8 @@ from train.metrics import truths
 from train.tables import group_column
 
 REFERENCES = ("float32", "float32_onnx")
+NOTHING = f"no variant {' or '.join(REFERENCES)} that works"
+ALONE = "neither golden outputs of it nor another float32 variant that works"
 Advance = Callable[[str], None]
 
 
@@ -65,7 +68,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome; `problem` is what is wrong with the bundle's files as a whole, such as one that is not in its list."""
+    """The outcome; `problem` is what is wrong with the bundle as a whole, such as a file that is not in its list."""
 
     bundle: str
     reference: str | None
@@ -110,11 +113,11 @@ def golden_set(bundle: Bundle) -> ImageSet:
         prepared.append(image)
     recorded = {}
     for name in REFERENCES:
-        recordings = vectors.variants[name].recordings if name in vectors.variants else []
+        recordings = vectors.variants[name].recordings if name in bundle.variants and name in vectors.variants else []
         if recordings and recordings[0].variant == name:
             paths = recordings[0].outputs
             recorded[name] = {role: read_array(bundle.path, path, listed, len(vectors.cases)) for role, path in paths.items()}
-            if why := broken(recorded[name], len(bundle.manifest.classes)):
+            if why := broken(bundle.manifest, bundle.variant(name), recorded[name], len(vectors.cases)):
                 raise BundleError(f"{bundle.path}: golden outputs of {name}: {why}; get the bundle again")
     return ImageSet("golden", np.stack(prepared), recorded=recorded)
 
@@ -123,7 +126,8 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     """A folder of images, sub-folders included, and a CSV of labels. Without a group column, that of `group_column` counts.
 
     Raises:
-        DataError: a column, file or image is missing, or an image is named twice; see `train.datasets.read_table`.
+        DataError: a column, file or image is missing, or an image is named twice; see `train.datasets.read_table`. Or an image
+            calibrated the bundle.
         TaxonomyError: an unknown data set or label.
         CaptureError: an image cannot be read.
     """
@@ -132,6 +136,7 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     if columns.group is None:
         columns = replace(columns, group=group_column(labels))
     examples = read_table(labels, folders, dataset, columns, taxonomy)
+    bundle.manifest.provenance.refuse_calibration_images(dataset, [example.image_id for example in examples])
     pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
     groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
     return ImageSet(dataset, pixels, Truth(truths(examples, "malignancy", taxonomy), groups))
@@ -163,6 +168,7 @@ def check(
         problem = None
     except BundleError as error:
         problem = str(error)
+    problem = problem or wrong_scores(bundle.manifest)
     point = point or bundle.manifest.default_operating_point
     for variant in bundle.variants.values():
         operating_point(variant, point)
@@ -174,18 +180,20 @@ def check(
             runs[name] = _run(bundle, name, sets)
         return runs[name]
 
-    reference = next(
-        (found for name in REFERENCES if name in bundle.variants for found in run(name) if not found.failure), None
-    )
+    working = (found for name in REFERENCES if name in bundle.variants for found in run(name) if not found.failure)
+    reference = next(working, None)
     rows = []
     for name in names or bundle.variants:
         for found in run(name):
             figures: dict[str, Figures] = {}
             failures = [found.failure] if found.failure else []
-            if not failures and reference is None:
-                failures.append(f"no variant {' or '.join(REFERENCES)} that works, to compare it with")
-            elif not failures and reference is not None:
-                figures, failures = _compare(bundle, point, found, reference, sets, margin)
+            against = reference
+            if found is reference and not any(name in images.recorded for images in sets):
+                against = next(working, None)
+            if not failures and against is None:
+                failures.append(f"{ALONE if reference else NOTHING}, to compare it with")
+            elif not failures and against is not None:
+                figures, failures = _compare(bundle, point, found, against, sets, margin)
             rows.append(Row(name, found.runtime, figures, tuple(failures)))
     return Report(bundle.id, reference.variant.name if reference else None, point, problem, tuple(rows))
 
@@ -206,18 +214,26 @@ def _run(bundle: Bundle, name: str, sets: Sequence[ImageSet]) -> list[_Run]:
         return [_Run(bundle.variant(), "", {}, str(error))]
     try:
         engines = _open(bundle, variant)
+        otherwise = "; ".join(contradictions(bundle, variant))
     except (BundleError, EngineError) as error:
         return [_Run(variant, variant.runtime, {}, str(error))]
+    if otherwise:
+        return [_Run(variant, variant.runtime, {}, otherwise)]
     runs = []
     for engine in engines:
         try:
             outputs = {images.name: engine.run(images.pixels) for images in sets}
-            reasons = {key: broken(values, len(bundle.manifest.classes)) for key, values in outputs.items()}
-            failure = next((f"{key}: {reason}" for key, reason in reasons.items() if reason), "")
+            failure = next(
+                (f"{images.name}: {reason}" for images in sets if (reason := _broken(bundle, variant, outputs, images))), ""
+            )
         except EngineError as error:
             outputs, failure = {}, str(error)
         runs.append(_Run(variant, engine.name, outputs, failure))
     return runs
+
+
+def _broken(bundle: Bundle, variant: Variant, outputs: dict[str, Outputs], images: ImageSet) -> str | None:
+    return broken(bundle.manifest, variant, outputs[images.name], len(images.pixels))
 
 
 def _open(bundle: Bundle, variant: Variant) -> list[Engine]:

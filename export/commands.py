@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from export.assembly import assemble, check_out
 from export.check import Report, Row, golden_set, labelled_set
 from export.check import check as check_bundle
 from export.deployed import undo_adjustment
+from export.errors import ExportError
 from export.folding import fold_to_half
 from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
@@ -30,6 +32,7 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import BundleError, DataError
 from mobile_runtime.golden import GOLDEN
+from mobile_runtime.manifest import NAME_PATTERN
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Columns, read_examples
 from train.splits import load_split
@@ -71,10 +74,14 @@ def bundle(
     and figure is of them.
     """
     check_out(folder)
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ExportError(
+            f"--name {name!r}: take small letters, digits, dots, hyphens, underscores, as in {ReleaseName().name}"
+        )
     network, recipe = load_checkpoint(run / "model.safetensors")
     split = load_split(run / "splits.csv", read_examples(data))
     undo_adjustment(network, recipe, split["train"], undo_share)
-    place = record_to or run
+    place = (record_to or run).absolute()
     place.mkdir(parents=True, exist_ok=True)
     # Weights and record belong together: they are moved when both are there, minutes later, and the bundle with them.
     with tempfile.TemporaryDirectory(prefix=".record.", dir=place) as made:
@@ -132,7 +139,7 @@ def check(
     ] = None,
     operating_point: Annotated[Optional[str], typer.Option(help="Of the decisions; the bundle's default if left out.")] = None,
     margin: Annotated[
-        Optional[float], typer.Option(min=0.0, max=1.0, help="Largest loss of AUC; each variant's own if left out.")
+        Optional[float], typer.Option(max=1.0, help="Largest loss of AUC, above 0; each variant's own if left out.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -143,6 +150,8 @@ def check(
     """
     if (images is None) != (labels is None):
         raise DataError("give both --images and --labels, or neither")
+    if margin is not None and not margin > 0:
+        raise DataError(f"--margin {margin:g}: no number of images shows a loss of nothing; give more than 0, such as 0.005")
     bundle = Bundle.read(folder)
     sets = []
     damaged: str | None = None

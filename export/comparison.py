@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.variants import PARITY_LIMITS, Limits
+from export.variants import PARITY_LIMITS, Limits, outlier_error
+from mobile_runtime.engines import check_outputs
+from mobile_runtime.errors import EngineError
 from mobile_runtime.golden import decide_rule
 from mobile_runtime.manifest import Manifest, Variant
 from mobile_runtime.statistics import Gap, auc, expected_calibration_error, non_inferiority, paired_difference
@@ -44,6 +46,8 @@ class Figures:
         largest, mean: absolute difference of class probabilities, 0..1.
         top1: share of images with the same likeliest class.
         decisions: share of images with the same decision (refer, low concern, abstain), each at its own limits.
+        scores: largest absolute difference of a score, 0..1.
+        outlier: see `export.variants.outlier_error`; None where neither abstains.
         kl: mean Kullback-Leibler divergence from float32's probabilities, nats.
         ece: expected calibration error of malignancy, 0..1, and `ece_reference` that of float32; None without labels.
         auc_difference: malignancy AUC minus float32's with its paired 95 % interval (DeLong, images of a lesion or patient
@@ -56,6 +60,8 @@ class Figures:
     top1: float
     decisions: float
     kl: float
+    scores: float = 0.0
+    outlier: float | None = None
     ece: float | None = None
     ece_reference: float | None = None
     auc_difference: Gap | None = None
@@ -121,6 +127,8 @@ def compare(
         mean=float(difference.mean()),
         top1=float((new.argmax(1) == old.argmax(1)).mean()),
         decisions=float(same.mean()),
+        scores=float(np.abs(found[1]["scores"] - reference[1]["scores"]).max()),
+        outlier=_outlier_error(found, reference),
         kl=float((old * (logs[1] - logs[0])).sum(1).mean()),
         ece=calibration[0],
         ece_reference=calibration[1],
@@ -128,22 +136,38 @@ def compare(
     )
 
 
+def _outlier_error(found: tuple[Variant, Outputs], reference: tuple[Variant, Outputs]) -> float | None:
+    limit = found[0].abstention
+    if limit is None or "outlier" not in reference[1]:
+        return None
+    return outlier_error(found[1]["outlier"], reference[1]["outlier"], limit.limit)
+
+
 def limits_of(variant: Variant) -> Limits | None:
-    """The limits that the manifest states; those of this version for a bundle from before it stated any."""
-    stated = {name: variant.parity.get(f"{name}_limit") for name in Limits._fields}
-    if None not in stated.values():
-        return Limits(**{name: value for name, value in stated.items() if value is not None})
-    return PARITY_LIMITS.get(variant.name)
+    """The limits that the manifest states; those of this version for a bundle from before it stated any, or that one."""
+    own = PARITY_LIMITS.get(variant.name)
+    stated = {name: value for name in Limits._fields if (value := variant.parity.get(f"{name}_limit")) is not None}
+    if stated.keys() >= set(Limits._fields) - {"outlier"}:
+        return Limits(**({"outlier": own.outlier} if own else {}) | stated)
+    return own
 
 
-def broken(outputs: Outputs, classes: int) -> str | None:
-    """Why outputs are none of a working classifier; None if they are."""
-    probabilities = outputs["probabilities"]
-    if probabilities.shape[1:] != (classes,):
-        return f"{list(probabilities.shape[1:])} probabilities instead of {classes}"
+def broken(manifest: Manifest, variant: Variant, outputs: Outputs, count: int) -> str | None:
+    """Why outputs on `count` images are none of a working classifier with the manifest's scores; None if they are."""
+    if lacking := variant.outputs.keys() - outputs.keys():
+        return f"no {', '.join(sorted(lacking))}"
     for role, values in outputs.items():
+        if values.dtype != np.float32 or values.shape[:1] != (count,):
+            return f"{role} are {values.dtype} {list(values.shape)} on {count} images"
         if not np.isfinite(values).all():
-            return f"{role} are not finite numbers on {int((~np.isfinite(values)).any(axis=1).sum())} images"
+            return f"{role} are not finite numbers on {int((~np.isfinite(values)).reshape(count, -1).any(1).sum())} images"
+    if (outlier := outputs.get("outlier")) is not None and outlier.shape != (count, 1):
+        return f"outlier is {list(outlier.shape)} instead of {[count, 1]}"
+    try:
+        check_outputs(manifest, variant, outputs, count)
+    except EngineError as error:
+        return str(error)
+    probabilities = outputs["probabilities"]
     # float16 rounds each of them by up to 2.5e-4.
     if (worst := float(np.abs(probabilities.sum(1) - 1).max())) > 0.01:
         return f"probabilities do not sum to 1 (off by {worst:.2g})"
@@ -153,13 +177,18 @@ def broken(outputs: Outputs, classes: int) -> str | None:
 def judge(figures: Figures, limits: Limits, labelled: bool) -> list[str]:
     """Every limit that is missed, in words.
 
-    The largest error is judged on images without labels only: the more images, the larger it gets. Of those, which are few, one
-    decision more may differ than the agreement leaves. Labelled images must give the agreement, and show that the AUC is not
-    lower by more than the margin: too few images to show it is a failure.
+    The largest errors (of probabilities, scores and outlier score) are judged on images without labels only: the more images,
+    the larger they get. Of those, which are few, one decision more may differ than the agreement leaves. Labelled images must
+    give the agreement, and show that the AUC is not lower by more than the margin: too few images to show it is a failure.
     """
     failures = []
     if not labelled and not figures.largest <= limits.largest:
         failures.append(f"largest probability error {figures.largest:.2g}, limit {limits.largest:g}")
+    if not labelled and not figures.scores <= limits.largest:
+        failures.append(f"largest error of a score {figures.scores:.2g}, limit {limits.largest:g}")
+    if not labelled and figures.outlier is not None and not figures.outlier <= limits.outlier:
+        off = f"outlier score off by {figures.outlier:.2g} of the abstention limit"
+        failures.append(f"{off}, limit {limits.outlier:g}")
     if not figures.mean <= limits.mean:
         failures.append(f"mean probability error {figures.mean:.2g}, limit {limits.mean:g}")
     differing = round(figures.images * (1 - figures.decisions))

@@ -81,6 +81,7 @@ def add_golden(path: Path) -> Bundle:
         BundleError: the bundle is not intact.
         EngineError: see `write_golden`.
     """
+    path = path.resolve()  # a link stays one, and `.` is another folder once it is replaced
     bundle = Bundle.load(path)
     with build_folder(path) as folder:
         shutil.copytree(path, folder, dirs_exist_ok=True)

@@ -74,8 +74,8 @@ def read_subgroups(path: Path, manifest: Manifest) -> Subgroups:
     """Read a stored result that was measured on this model.
 
     Raises:
-        ExportError: missing, something else, or measured on another model: a threshold is fitted to the last digit, so that
-            another one tells.
+        ExportError: missing, something else, or measured on another release or model: a threshold is fitted to the last digit,
+            so that another one tells.
     """
     try:
         found = Subgroups.model_validate_json(path.read_bytes())
@@ -85,10 +85,11 @@ def read_subgroups(path: Path, manifest: Manifest) -> Subgroups:
         raise ExportError(f"{path}: no stored result of `python -m benchmarks decisions`; make one with --out") from error
     variant = manifest.variants.get(found.variant)
     point = variant.operating_points.get(found.operating_point) if variant else None
-    if point is None or point.threshold != found.threshold:
+    same = found.bundle.startswith(f"{manifest.name}-{manifest.version}+")
+    if not same or point is None or point.threshold != found.threshold:
         raise ExportError(
-            f"{path}: measured on {found.bundle}, {found.variant} at {found.operating_point}, which is another model than "
-            f"{manifest.name} {manifest.version}; measure this bundle"
+            f"{path}: measured on {found.bundle}, {found.variant} at {found.operating_point}, which is another release or "
+            f"model than {manifest.name} {manifest.version}; measure this bundle"
         )
     return found
 
@@ -123,6 +124,7 @@ def update_card(path: Path, results: Sequence[Path]) -> Bundle:
         BundleError: the bundle is not intact.
         ExportError: see `read_subgroups`.
     """
+    path = path.resolve()  # a link stays one, and `.` is another folder once it is replaced
     manifest = Bundle.load(path).manifest
     text = write_card(manifest, [read_subgroups(result, manifest) for result in results])
     with build_folder(path) as folder:

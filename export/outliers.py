@@ -10,16 +10,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors import SafetensorError
-from safetensors.numpy import load_file, save_file
+from safetensors.numpy import load_file, save
 from torch import nn
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import write_atomically
+from mobile_runtime.files import sha256_bytes, write_atomically
 
 COMPONENTS = 48
 
@@ -72,15 +73,23 @@ def fit_outliers(textures: npt.NDArray[np.float32], datasets: Sequence[str], com
 
 def save_outliers(model: OutlierModel, path: Path) -> None:
     """Write fitted parameters as safetensors."""
-    tensors = {
+    with write_atomically(path) as temporary:
+        temporary.write_bytes(save(_tensors(model)))
+
+
+def _tensors(model: OutlierModel) -> dict[str, npt.NDArray[Any]]:
+    return {
         "mean": model.mean,
         "scale": model.scale,
         "components": model.components,
         "variances": model.variances,
         "residual_variance": np.array([model.residual_variance], np.float64),
     }
-    with write_atomically(path) as temporary:
-        save_file(tensors, temporary)
+
+
+def outliers_digest(model: OutlierModel) -> str:
+    """SHA-256 of the file that `save_outliers` writes."""
+    return sha256_bytes(save(_tensors(model)))
 
 
 def load_outliers(path: Path) -> OutlierModel:

@@ -27,7 +27,7 @@ from train.datasets import EXTENSIONS
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.")]
 ImagesOption = Annotated[Optional[Path], typer.Option(help="Folder of JPEG, PNG or WebP photographs; sub-folders count.")]
 LimitOption = Annotated[int, typer.Option(min=2, help="Most photographs to take, drawn at random.")]
-SeedOption = Annotated[int, typer.Option(help="Seed of that draw.")]
+SeedOption = Annotated[int, typer.Option(min=0, help="Seed of that draw.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 

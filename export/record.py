@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
-from mobile_runtime.manifest import AbstentionLimit, Estimate, OperatingPoint, Provenance, QualityLimits
+from mobile_runtime.manifest import NAME_PATTERN, AbstentionLimit, Estimate, OperatingPoint, Provenance, QualityLimits
 
 
 class VariantRecord(BaseModel):
@@ -27,16 +27,18 @@ class ReleaseRecord(BaseModel):
 
     Attributes:
         int8_sha256: fingerprint of the static int8 graph, see `export.tflite_metadata.fingerprint`.
+        outliers_sha256: of outliers.safetensors; None in a record from before there was one.
         ranges: runtime -> value of its graph -> smallest and largest value on the calibration images.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str
+    name: str = Field(pattern=NAME_PATTERN)
     version: str
     default_variant: str
     default_operating_point: str
     int8_sha256: str
+    outliers_sha256: str | None = None
     quality: QualityLimits
     variants: dict[str, VariantRecord]
     provenance: Provenance

@@ -20,7 +20,7 @@ from compress.temperature import fit_temperature
 from export.coreml import Metadata
 from export.deployed import deploy
 from export.figures import carried, lock_points, measure, thresholds
-from export.outliers import OutlierModel, fit_outliers
+from export.outliers import OutlierModel, fit_outliers, outliers_digest
 from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
 from export.tflite import write_tflite
@@ -163,6 +163,7 @@ def fit_release(
         default_variant=STATIC_VARIANT,
         default_operating_point="rule_out",
         int8_sha256=fingerprint(int8),
+        outliers_sha256=outliers_digest(outliers),
         quality=quality_limits(typical, parts["test"]),
         variants=variants,
         provenance=Provenance(
@@ -228,7 +229,7 @@ def _abstention(val: Prediction, test: Prediction, rows: dict[str, list[int]]) -
     """The limit that refuses no more than the aimed share of any data set's validation images."""
     assert val.outlier is not None
     assert test.outlier is not None
-    limit = max(float(np.quantile(val.outlier[kept], 1 - REFUSAL_AIM)) for kept in rows.values())
+    limit = max(float(np.quantile(val.outlier[kept], 1 - REFUSAL_AIM, method="higher")) for kept in rows.values())
     refused = wilson(int((test.outlier > limit).sum()), len(test.outlier))
     assert refused is not None
     return AbstentionLimit(limit=limit, aim=REFUSAL_AIM, refused=refused, dataset="test split, all data sets")

@@ -99,6 +99,15 @@ def with_metadata(model: bytes, about: About, heads: Sequence[Head]) -> bytes:
     return write(tree) + _archive(heads)
 
 
+def labels_inside(model: bytes, output: str) -> list[str] | None:
+    """The labels that a model's file has for an output, as MediaPipe reads them; None where it has none that can be read."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(model)) as archive:
+            return archive.read(f"{output}_labels.txt").decode().splitlines()
+    except (zipfile.BadZipFile, KeyError, UnicodeDecodeError):
+        return None
+
+
 def fingerprint(model: bytes) -> str:
     """SHA-256 of what a model computes with, the same whether it is described or not.
 

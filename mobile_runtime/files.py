@@ -35,21 +35,33 @@ def write_atomically(path: Path) -> Iterator[Path]:
 @contextmanager
 def build_folder(path: Path) -> Iterator[Path]:
     """Give an empty temporary folder beside `path`; when the block ends well it replaces `path`, else it is removed."""
+    path = Path(os.path.abspath(path))  # `.` has no name, and calls itself its own parent
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=_beside(path), dir=path.parent))
     try:
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
-            # Aside first, so that being killed between the two leaves one of them.
-            old = Path(tempfile.mkdtemp(prefix=_beside(path), dir=path.parent))
-            path.rename(old / path.name)
-            temporary.rename(path)
-            shutil.rmtree(old, ignore_errors=True)
+            _replace(path, temporary)
         else:
             temporary.rename(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _replace(path: Path, new: Path) -> None:
+    # Aside first, so that being killed between the two leaves one of them.
+    old = Path(tempfile.mkdtemp(prefix=_beside(path), dir=path.parent))
+    kept = old / path.name
+    try:
+        path.rename(kept)
+        new.rename(path)
+    except OSError:
+        if kept.exists():
+            kept.rename(path)
+        old.rmdir()
+        raise
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def is_replaceable(path: Path, mark: str) -> bool:

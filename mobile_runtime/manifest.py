@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mobile_runtime.errors import DataError
+
 SCHEMA_VERSION = 3
+NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 OPERATING_POINTS = ("rule_out", "balanced", "rule_in")
 Runtime = Literal["litert", "onnx", "coreml"]
 
@@ -141,12 +146,36 @@ class Provenance(_Part):
     checkpoint_sha256: str
     versions: dict[str, str] = {}
 
+    def refuse_calibration_images(self, dataset: str, image_ids: Iterable[str]) -> None:
+        """Stop an evaluation on images that fixed the variants' activation ranges, which flatters them.
+
+        Args:
+            dataset: name of the images' label map.
+            image_ids: file names, with or without extension.
+
+        Raises:
+            DataError: some are among `calibration_ids`.
+        """
+        used = {_image_key(*key.split(":", 1)) for key in self.calibration_ids if ":" in key}
+        if found := [name for name in image_ids if _image_key(dataset, name) in used]:
+            raise DataError(
+                f"{len(found)} of the labelled images calibrated this bundle, first {found[0]!r}; "
+                "take their rows out of --labels, the test split has none of them"
+            )
+
+
+def _image_key(dataset: str, image_id: str) -> str:
+    path = PurePosixPath(image_id)
+    bare = str(path.with_suffix("")) if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else image_id
+    # Numbers of the ISIC archive are the same in all of its data sets.
+    return path.name.split(".")[0].removesuffix("_downsampled") if path.name.startswith("ISIC_") else f"{dataset}:{bare}"
+
 
 class Manifest(_Part):
     """The contract between training and apps."""
 
     schema_version: int = SCHEMA_VERSION
-    name: str = Field(pattern="^[a-z0-9][a-z0-9._-]*$")
+    name: str = Field(pattern=NAME_PATTERN)
     version: str
     intended_use: str
     limitations: list[str]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +17,9 @@ from typer.testing import CliRunner
 
 from export.commands import app
 from export.errors import ExportError
-from mobile_runtime import Bundle, CaptureError, Decision, TriagePipeline, synthetic
+from export.outliers import load_outliers, save_outliers
+from mobile_runtime import Bundle, CaptureError, DataError, Decision, TriagePipeline, synthetic
+from tests.bundles import unseen_labels
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -98,7 +102,12 @@ def test_drift_reads_the_bundle(tiny_bundle: Path, synthetic_data: Path, tmp_pat
     for part in (1, 2):
         for file in (synthetic_data / f"HAM10000_images_part_{part}").iterdir():
             (images / file.name).write_bytes(file.read_bytes())
-    labels = synthetic_data / "HAM10000_metadata.csv"
+    whole = synthetic_data / "HAM10000_metadata.csv"
+    labels = unseen_labels(tiny_bundle, synthetic_data, tmp_path)
+    words = ["drift", "--bundle", str(tiny_bundle), "--images", str(images), "--labels", str(whole)]
+    refused = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "report")])
+    assert isinstance(refused.exception, DataError)
+    assert "of the labelled images calibrated this bundle" in str(refused.exception)
     words = ["drift", "--bundle", str(tiny_bundle), "--images", str(images), "--labels", str(labels), "--resamples", "200"]
     found = CliRunner().invoke(app, [*words, "--out", str(tmp_path / "report"), "--json"])
     assert found.exit_code == 0, found.output
@@ -126,6 +135,24 @@ def test_a_bundle_is_not_put_where_something_else_is(tiny_release: Path, tiny_bu
     assert isinstance(found.exception, ExportError), found.exception
     assert "something else than a bundle" in str(found.exception)
     assert [file.name for file in tmp_path.iterdir()] == ["photo.jpg"]
+
+
+def test_the_outlier_score_of_another_release_is_refused(tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:
+    release = Path(shutil.copytree(tiny_release, tmp_path / "release"))
+    model = load_outliers(release / "outliers.safetensors")
+    save_outliers(replace(model, mean=model.mean + 1), release / "outliers.safetensors")
+    words = ["rebuild", "--release", str(release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "never")]
+    found = CliRunner().invoke(app, words)
+    assert isinstance(found.exception, ExportError), found.exception
+    assert "outliers.safetensors is not the one" in str(found.exception)
+    assert not (tmp_path / "never").exists()
+
+
+def test_a_name_that_no_bundle_may_have_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    words = ["bundle", str(tmp_path / "none"), "--data", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    found = CliRunner().invoke(app, [*words, "--name", "My Bundle"])
+    assert isinstance(found.exception, ExportError)
+    assert "--name 'My Bundle': take small letters" in str(found.exception)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")

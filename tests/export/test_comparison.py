@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 
 from mobile_runtime import Bundle
@@ -101,6 +102,10 @@ def test_a_few_images_of_a_kind_show_no_difference(manifest: Manifest, variant: 
         ({}, False, None),
         ({"largest": 0.11}, False, "largest probability error 0.11, limit 0.1"),
         ({"largest": 0.11}, True, None),
+        ({"scores": 0.11}, False, "largest error of a score 0.11, limit 0.1"),
+        ({"scores": float("nan")}, False, "largest error of a score nan"),
+        ({"outlier": 0.4}, False, "outlier score off by 0.4 of the abstention limit, limit 0.35"),
+        ({"outlier": float("nan")}, False, "outlier score off by nan"),
         ({"mean": 0.02}, True, "mean probability error 0.02, limit 0.01"),
         ({"mean": float("nan")}, False, "mean probability error nan"),
         ({"decisions": 0.94}, True, "same decision on 94.0% of images, limit 95.0%"),
@@ -120,17 +125,52 @@ def test_limits(change: dict[str, float], labelled: bool, reason: str | None) ->
 
 def test_limits_come_from_the_manifest(variant: Variant) -> None:
     stated = {f"{name}_limit": 0.5 for name in Limits._fields}
-    assert limits_of(variant.model_copy(update={"parity": stated})) == Limits(0.5, 0.5, 0.5, 0.5)
+    assert limits_of(variant.model_copy(update={"parity": stated})) == Limits(0.5, 0.5, 0.5, 0.5, 0.5)
+    del stated["outlier_limit"]
+    found = limits_of(variant.model_copy(update={"parity": stated, "name": "float16"}))
+    assert found == Limits(0.5, 0.5, 0.5, 0.5, PARITY_LIMITS["float16"].outlier), "bundles of before state none for it"
     assert limits_of(variant.model_copy(update={"parity": {}, "name": "float16"})) == PARITY_LIMITS["float16"]
     assert limits_of(variant.model_copy(update={"parity": {}, "name": "unheard_of"})) is None
 
 
-def test_broken_outputs_are_told(manifest: Manifest) -> None:
-    classes = len(manifest.classes)
+def test_broken_outputs_are_told(manifest: Manifest, variant: Variant) -> None:
     good = outputs(manifest, [0.2, 0.3])
-    assert broken(good, classes) is None
-    assert "instead of 9" in str(broken(good, 9))
-    assert "do not sum to 1" in str(broken(good | {"probabilities": good["probabilities"] * 1.1}, classes))
+
+    def told(**changed: npt.NDArray[np.float32]) -> str:
+        return str(broken(manifest, variant, {**good, **changed}, 2))
+
+    assert broken(manifest, variant, good, 2) is None
+    assert "instead of [2, 7]" in told(probabilities=good["probabilities"][:, :6])
+    assert "not the sum of its classes" in told(probabilities=good["probabilities"] * 1.1)
+    assert "do not sum to 1" in told(probabilities=good["probabilities"] * 0.9, scores=good["scores"] * 0.9)
     bad = good["outlier"].copy()
     bad[1] = np.inf
-    assert broken(good | {"outlier": bad}, classes) == "outlier are not finite numbers on 1 images"
+    assert told(outlier=bad) == "outlier are not finite numbers on 1 images"
+    assert told(outlier=np.zeros((2, 3), np.float32)) == "outlier is [2, 3] instead of [2, 1]"
+    assert told(outlier=np.zeros(2, np.float32)) == "outlier is [2] instead of [2, 1]"
+    assert "on 2 images" in told(outlier=np.zeros((5, 1), np.float32))
+    assert broken(manifest, variant, {"probabilities": good["probabilities"]}, 2) == "no outlier, scores"
+
+
+def test_a_score_that_leaves_melanoma_out_is_told(manifest: Manifest, variant: Variant) -> None:
+    good = outputs(manifest, [0.2, 0.9])
+    melanoma = [entry.node for entry in manifest.classes].index("melanoma")
+    sums = good["probabilities"].copy()
+    sums[:, melanoma] = 0.5
+    sums /= sums.sum(1, keepdims=True)
+    scores = np.stack([sums @ np.array(score.weights, np.float32) for score in manifest.scores], 1)
+    scores[:, 0] -= sums[:, melanoma]
+    tampered = good | {"probabilities": sums, "scores": scores}
+    assert "malignancy is not the sum of its classes" in str(broken(manifest, variant, tampered, 2))
+
+
+def test_errors_of_scores_and_outlier_score_by_hand(manifest: Manifest, variant: Variant) -> None:
+    assert variant.abstention is not None
+    limit = variant.abstention.limit
+    old, new = outputs(manifest, [0.2, 0.9]), outputs(manifest, [0.25, 0.9])
+    old["outlier"][:] = [[limit / 2], [4 * limit]]
+    new["outlier"][:] = [[limit / 4], [5 * limit]]
+    found = compare(manifest, "rule_out", (variant, new), (variant, old))
+    assert found.scores == pytest.approx(0.05, abs=1e-6)
+    # A quarter of the limit; and, far above it, a quarter of the score.
+    assert found.outlier == pytest.approx(0.25)

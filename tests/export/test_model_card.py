@@ -92,12 +92,13 @@ def test_groups_come_with_their_source_numbers_and_intervals(bundle: Bundle, sto
     assert "Not measured for this card" not in card
 
 
-def test_a_result_of_another_model_is_refused(bundle: Bundle, stored: Path) -> None:
+def test_a_result_of_another_release_or_model_is_refused(bundle: Bundle, stored: Path) -> None:
     other = document(bundle)
-    other["threshold"] += 1e-9
-    stored.write_text(json.dumps(other), encoding="utf-8")
-    with pytest.raises(ExportError, match=r"decisions.json: measured on .* another model"):
-        read_subgroups(stored, bundle.manifest)
+    threshold, name = other["threshold"], f"{bundle.manifest.name}-0.0.1+000000000000"
+    for change in ({"threshold": threshold + 1e-9}, {"bundle": name}, {"bundle": f"{bundle.manifest.name}-0"}):
+        stored.write_text(json.dumps(other | change), encoding="utf-8")
+        with pytest.raises(ExportError, match=r"decisions.json: measured on .* another release or model"):
+            read_subgroups(stored, bundle.manifest)
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"kind": "drift"}'])
@@ -129,3 +130,18 @@ def test_a_bundle_gets_its_card_and_stays_whole(
     assert "| female |" in (own / CARD).read_text(encoding="utf-8")
     assert not (own / SIGNATURE).exists()
     assert update_card(own, [stored]).id == made.id, "the same results give the same bundle"
+
+
+def test_a_bundle_may_be_named_from_within_or_by_a_link(
+    bundle: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own, link = tmp_path / "bundle", tmp_path / "link"
+    shutil.copytree(bundle.path, own)
+    link.symlink_to(own)
+    made = update_card(link, [])
+    assert link.is_symlink()
+    assert Bundle.load(own).id == made.id
+    monkeypatch.chdir(own)
+    assert update_card(Path("."), []).id == made.id
+    monkeypatch.chdir(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bundle", "link"]

@@ -56,6 +56,12 @@ def test_the_lower_figure_is_ahead(better: dict[str, Any], worse: dict[str, Any]
     assert reason.startswith(criterion)
 
 
+def test_errors_that_are_no_numbers_are_over_the_limit() -> None:
+    for errors in (Errors(10, 0.01, float("nan"), 1.0), Errors(10, float("nan"), 0.001, 1.0)):
+        side = dataclasses.replace(SIDE, errors={"photographs": Errors(10, 0.01, 0.001, 1.0), "golden": errors})
+        assert side.criteria("static_wi8_ai8")["errors over the limit"] == 1
+
+
 def test_partitions_come_before_errors_and_size() -> None:
     path, reason = pair(delegation=Delegation(2, 3, {}), errors={"golden": Errors(10, 0.0, 0.0, 1.0)}, size_bytes=1).verdict()
     assert path == FIRST

@@ -21,6 +21,37 @@ def test_a_folder_is_replaced_whole_or_left(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.parametrize("name", [".", "../made", "sub/.."])
+def test_a_folder_may_be_named_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    target = tmp_path / "made"
+    (target / "sub").mkdir(parents=True)
+    monkeypatch.chdir(target)
+    with build_folder(Path(name)) as folder:
+        assert folder.parent == tmp_path
+        (folder / "new").touch()
+    monkeypatch.chdir(tmp_path)
+    assert [file.name for file in target.iterdir()] == ["new"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_folder_is_put_back_when_the_new_one_cannot_take_its_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "made"
+    target.mkdir()
+    (target / "old").touch()
+    rename = Path.rename
+
+    def refuse(self: Path, to: Path) -> Path:
+        if self.name.startswith(".made.") and (self / "new").exists():
+            raise PermissionError(13, "refused", str(self))
+        return rename(self, to)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(PermissionError), build_folder(target) as folder:
+        (folder / "new").touch()
+    assert [file.name for file in target.iterdir()] == ["old"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
 def test_only_what_was_made_before_may_be_replaced(tmp_path: Path) -> None:
     new, empty, ours, theirs = (tmp_path / name for name in ("new", "empty", "ours", "theirs"))
     for folder in (empty, ours, theirs):

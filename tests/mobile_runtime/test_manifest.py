@@ -1,0 +1,36 @@
+"""What a manifest says of its own training."""
+
+from __future__ import annotations
+
+import pytest
+
+from mobile_runtime import DataError
+from mobile_runtime.manifest import Provenance
+
+PROVENANCE = Provenance(
+    datasets={},
+    split_sha256="",
+    recipe={},
+    calibration_ids=["ham10000:ISIC_0000001", "pad_ufes_20:PAT_1.jpg", "folder:benign/1"],
+    checkpoint_sha256="",
+)
+
+
+@pytest.mark.parametrize(
+    ("dataset", "image_id"),
+    [
+        ("ham10000", "ISIC_0000001"),
+        ("ham10000", "ISIC_0000001.JPG"),
+        ("isic2019", "train/ISIC_0000001_downsampled.jpg"),
+        ("pad_ufes_20", "PAT_1"),
+        ("folder", "benign/1.png"),
+    ],
+)
+def test_images_that_fixed_activation_ranges_are_refused_by_any_of_their_names(dataset: str, image_id: str) -> None:
+    with pytest.raises(DataError, match=r"1 of the labelled images calibrated this bundle, first '.*'; take their rows out"):
+        PROVENANCE.refuse_calibration_images(dataset, ["another", image_id])
+
+
+def test_other_images_pass() -> None:
+    PROVENANCE.refuse_calibration_images("folder", ["malignant/1.png", "1", "ISIC_0000002"])
+    PROVENANCE.refuse_calibration_images("ham10000", ["PAT_1.jpg"])

@@ -180,8 +180,8 @@ def test_export_stops_at_a_variant_that_is_off(tiny_run: object, tiny_release: P
     from export.assembly import assemble
     from export.errors import ExportError
     from export.outliers import load_outliers
+    from export.parity import Limits
     from export.record import load_record
-    from export.variants import Limits
 
     record = load_record(tiny_release / "record.json")
     int8 = Bundle.load(tiny_bundle).model_bytes(Bundle.load(tiny_bundle).variants["static_wi8_ai8"])

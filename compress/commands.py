@@ -174,7 +174,7 @@ def show_sensitivity(
         "calibration_halves": {"mean_difference": apart[0], "largest_difference": apart[1]},
     }
     if target:
-        graph, kept = mixed(source, ranges, bench.images, bench.malignant, costs, bound)
+        graph, kept = mixed(source, ranges, bench.images, bench.malignant, costs, bound, original)
         with write_atomically(target) as temporary:
             temporary.write_bytes(graph)
         document["mixed"] = {"path": str(target), "bytes": len(graph), "float_layers": [layer.name for layer in kept]}

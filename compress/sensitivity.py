@@ -178,6 +178,7 @@ def mixed(
     malignant: npt.NDArray[np.bool_],
     costs: Sequence[LayerCost],
     bound: float,
+    original: bytes | None = None,
 ) -> tuple[bytes, list[Layer]]:
     """An int8 graph that loses no more AUC than the bound, with few layers in float.
 
@@ -186,6 +187,7 @@ def mixed(
 
     Args:
         bound: largest loss of malignancy AUC against the float graph.
+        original: the float graph before its weights were rounded by effect; None takes `model`.
 
     Returns:
         The graph, and the layers that stayed in float.
@@ -193,7 +195,7 @@ def mixed(
     Raises:
         DataError: the loss is above the bound even with all convolutions in float.
     """
-    aim = malignancy_auc(model, images, malignant) - bound
+    aim = malignancy_auc(original or model, images, malignant) - bound
 
     def graph(kept: Sequence[Layer]) -> bytes:
         return quantize(model, STATIC, ranges, [layer.tensor for layer in kept])

@@ -18,9 +18,10 @@ from export.golden import write_golden
 from export.mediapipe import described
 from export.model_card import write_card
 from export.outliers import OutlierModel, outliers_digest
+from export.parity import Limits, check_parity
 from export.record import ReleaseRecord
 from export.tflite_metadata import fingerprint
-from export.variants import ALL_VARIANTS, Limits, VariantWriter, check_parity, describe
+from export.variants import ALL_VARIANTS, VariantWriter, describe
 from mobile_runtime import synthetic
 from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.bundle import MANIFEST, Bundle
@@ -101,7 +102,7 @@ def assemble(
         base: the float32 TFLite graph at temperature 1; None converts the weights.
         only: names of the variants to write; None writes all that the record knows.
         images: prepared images for the parity check; None draws synthetic ones.
-        parity_limits: None takes `export.variants.PARITY_LIMITS`.
+        parity_limits: None takes `export.parity.PARITY_LIMITS`.
 
     Raises:
         ExportError: the record belongs to other weights or another outlier score, an unknown variant, a variant that differs

@@ -83,7 +83,7 @@ def bundle(
     undo_adjustment(network, recipe, split["train"], undo_share)
     place = (record_to or run).absolute()
     place.mkdir(parents=True, exist_ok=True)
-    # Weights and record belong together: they are moved when both are there, minutes later, and the bundle with them.
+    # Weights and record belong together: they are moved when all are there, minutes later, and the bundle with them.
     with tempfile.TemporaryDirectory(prefix=".record.", dir=place) as made:
         kept = save_checkpoint(fold_to_half(network), recipe, Path(made) / "mobile.safetensors", half=True)
         fitted = fit_release(
@@ -98,8 +98,9 @@ def bundle(
         save_record(fitted.record, Path(made) / "record.json")
         save_outliers(fitted.outliers, Path(made) / "outliers.safetensors")
         assembled = assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base)
-        for file in Path(made).iterdir():
-            file.replace(place / file.name)
+        # The record last: it has the hashes of the others, so that whatever is mixed by being killed here is refused.
+        for file in ("mobile.safetensors", "outliers.safetensors", "record.json"):
+            (Path(made) / file).replace(place / file)
     _report(assembled, as_json)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from export.variants import PARITY_LIMITS, Limits, outlier_error
+from export.parity import PARITY_LIMITS, Limits, outlier_error
 from mobile_runtime.engines import check_outputs
 from mobile_runtime.errors import EngineError
 from mobile_runtime.golden import decide_rule
@@ -47,7 +47,7 @@ class Figures:
         top1: share of images with the same likeliest class.
         decisions: share of images with the same decision (refer, low concern, abstain), each at its own limits.
         scores: largest absolute difference of a score, 0..1.
-        outlier: see `export.variants.outlier_error`; None where neither abstains.
+        outlier: see `export.parity.outlier_error`; None where neither abstains.
         kl: mean Kullback-Leibler divergence from float32's probabilities, nats.
         ece: expected calibration error of malignancy, 0..1, and `ece_reference` that of float32; None without labels.
         auc_difference: malignancy AUC minus float32's with its paired 95 % interval (DeLong, images of a lesion or patient

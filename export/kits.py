@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -62,16 +62,18 @@ class Kit:
         bundle: id of the bundle.
         variants: names of the variants whose models are in it, the one to use by default first.
         left_out: names of the bundle's other variants; the manifest still lists them.
+        files: paths of what was written, this file aside; a later kit replaces them and nothing else.
     """
 
     platform: str
     bundle: str
     variants: tuple[str, ...]
     left_out: tuple[str, ...]
+    files: tuple[str, ...] = ()
 
 
 def write_kit(bundle: Bundle, platform: str, out: Path, variants: Sequence[str] | None = None) -> Kit:
-    """Write a kit, or nothing at all; an earlier kit there is replaced as a whole.
+    """Write a kit, or nothing at all; an earlier kit of the platform there is replaced as a whole.
 
     Args:
         bundle: a verified bundle with golden vectors.
@@ -81,14 +83,16 @@ def write_kit(bundle: Bundle, platform: str, out: Path, variants: Sequence[str] 
             first one for the platform where that is for another.
 
     Raises:
-        ExportError: an unknown platform, a variant that is not for it, or a folder that is no kit.
+        ExportError: an unknown platform, a variant that is not for it, or a folder that is no kit, one of another platform,
+            or holds files that no kit wrote.
         BundleError: an unknown variant, or no golden vectors.
     """
     if platform not in PLATFORMS:
         raise ExportError(f"no kit for platform {platform!r}; there are {', '.join(PLATFORMS)}")
+    out = out.absolute()  # `.` is another folder once it is replaced
     target = PLATFORMS[platform]
     chosen = _choose(bundle, platform, variants)
-    _check_out(out)
+    earlier = _earlier(out, platform)
     names = tuple(variant.name for variant in chosen)
     kit = Kit(platform, bundle.id, names, tuple(name for name in bundle.variants if name not in names))
     load_vectors(bundle)
@@ -99,6 +103,9 @@ def write_kit(bundle: Bundle, platform: str, out: Path, variants: Sequence[str] 
             place.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(bundle.path / path, place)
         write_json(folder / target.vectors / PORT, port_vectors(bundle, chosen[0]))
+        kit = replace(kit, files=tuple(sorted(_paths(folder))))
+        # Kits of before do not say what they wrote.
+        _refuse_foreign(out, {KIT, *earlier.get("files", kit.files)})
         write_json(folder / KIT, asdict(kit))
     return kit
 
@@ -150,9 +157,30 @@ def _choose(bundle: Bundle, platform: str, names: Sequence[str] | None) -> list[
     return chosen
 
 
-def _check_out(out: Path) -> None:
+def _earlier(out: Path, platform: str) -> dict[str, Any]:
+    """What kit.json says of an earlier kit; empty where there is none."""
+    other = f"{out}: there is something else than a kit; give a new folder, or remove it yourself"
     if not is_replaceable(out, KIT):
-        raise ExportError(f"{out}: there is something else than a kit; give a new folder, or remove it yourself")
+        raise ExportError(other)
+    if not (out / KIT).exists():
+        return {}
+    try:
+        found = json.loads((out / KIT).read_text(encoding="utf-8"))
+        earlier = found["platform"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ExportError(other) from error
+    if earlier != platform:
+        raise ExportError(f"{out}: a kit for {earlier}; give the one for {platform} a folder of its own")
+    return dict(found)
+
+
+def _refuse_foreign(out: Path, written: set[str]) -> None:
+    if foreign := sorted(set(_paths(out)) - written):
+        raise ExportError(f"{out / foreign[0]}: not written by `export kit`; move it elsewhere, or give a new folder")
+
+
+def _paths(folder: Path) -> Iterator[str]:
+    return (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file() or file.is_symlink())
 
 
 def _taken(bundle: Bundle, chosen: list[Variant]) -> Iterator[str]:

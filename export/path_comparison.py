@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.graphs import Graph
-from export.variants import PARITY_LIMITS
+from export.parity import PARITY_LIMITS
 from mobile_runtime.cores import pinned
 from mobile_runtime.engines import Engine
 

@@ -154,7 +154,7 @@ def fit_release(
             assert reference is not None  # float32 comes first
             variants[name] = _record(split, outputs, reference, primary, classes, temperature, how)
     # It is the float32 graph, and shares what was fitted there.
-    variants[ONNX_VARIANT] = variants["float32"]
+    variants[ONNX_VARIANT] = _shared(variants["float32"], "float32")
     if not evaluate_coreml:
         variants |= {name: _shared(variants[other], other) for name, other in COREML_COUNTERPARTS.items()}
     record = ReleaseRecord(
@@ -184,7 +184,8 @@ def _shared(fitted: VariantRecord, source: str) -> VariantRecord:
         name: point.model_copy(update={"dataset": f"{point.dataset}, measured on {source}"})
         for name, point in fitted.operating_points.items()
     }
-    return fitted.model_copy(update={"operating_points": points, "metrics": {}})
+    abstention = fitted.abstention.model_copy(update={"dataset": f"{fitted.abstention.dataset}, measured on {source}"})
+    return fitted.model_copy(update={"operating_points": points, "abstention": abstention, "metrics": {}})
 
 
 def _sample(train: Sequence[Example], per_dataset: int, seed: int) -> list[Example]:

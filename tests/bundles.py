@@ -10,13 +10,13 @@ import pytest
 from mobile_runtime import Bundle
 
 if TYPE_CHECKING:
-    from export.variants import Limits
+    from export.parity import Limits
     from tests.conftest import TrainedRun
 
 
 def loose_limits() -> dict[str, Limits]:
     """A network of a few seconds' training is far less smooth under quantization than a real one."""
-    from export.variants import PARITY_LIMITS, Limits
+    from export.parity import PARITY_LIMITS, Limits
 
     exact = {name: limits._replace(outlier=100.0) for name, limits in PARITY_LIMITS.items() if name.startswith("float")}
     return dict.fromkeys(PARITY_LIMITS, Limits(0.95, 0.25, 0.0, 1.0, 100.0)) | exact

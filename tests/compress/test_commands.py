@@ -160,6 +160,7 @@ def test_a_static_recipe_calibrates_on_a_folder_and_records_the_ids(
         (("MODEL", "o.tflite", "--recipe", "static_wi4"), "no quantization recipe 'static_wi4'"),
         (("absent.tflite", "o.tflite"), "absent.tflite: no such model"),
         (("junk.tflite", "o.tflite", "--recipe", "float16"), "junk.tflite: not a readable TFLite model"),
+        (("MODEL", "MODEL", "--recipe", "float16"), "the float32 model itself; give another name"),
         (("MODEL", "o.tflite"), "needs --images with at least 32 training images, found 0"),
         (("MODEL", "o.tflite", "--images", "few"), "needs --images with at least 32 training images, found 3"),
         (("MODEL", "o.tflite", "--images", "nowhere"), "found 0"),

@@ -19,6 +19,7 @@ from export.commands import app
 from export.errors import ExportError
 from export.outliers import load_outliers, save_outliers
 from mobile_runtime import Bundle, CaptureError, DataError, Decision, TriagePipeline, synthetic
+from mobile_runtime.manifest import OperatingPoint, Variant
 from tests.bundles import unseen_labels
 from tests.conftest import REPOSITORY
 
@@ -39,6 +40,10 @@ VARIANTS = {
 }
 
 
+def rule_out(variant: Variant) -> OperatingPoint:
+    return variant.operating_points["rule_out"]
+
+
 def test_bundle_holds_every_variant(tiny_bundle: Path) -> None:
     bundle = Bundle.load(tiny_bundle)
     assert set(bundle.variants) == VARIANTS
@@ -54,6 +59,10 @@ def test_bundle_holds_every_variant(tiny_bundle: Path) -> None:
     for variant in bundle.variants.values():
         assert variant.parity["images"] == 70, variant.name
         assert set(variant.operating_points) == {"rule_out", "balanced", "rule_in"}
+    borrowed = bundle.variants["float32_onnx"]
+    assert borrowed.abstention is not None
+    assert all(text.endswith(", measured on float32") for text in (borrowed.abstention.dataset, rule_out(borrowed).dataset))
+    assert borrowed.metrics == {}
     assert "by evaluation in PyTorch" in bundle.variants["wi8_afp16_coreml"].operating_points["rule_out"].dataset
     card = (tiny_bundle / "model_card.md").read_text(encoding="utf-8")
     assert "Not a medical device" in card
@@ -171,8 +180,8 @@ def test_export_stops_at_a_variant_that_is_off(tiny_run: object, tiny_release: P
     from export.assembly import assemble
     from export.errors import ExportError
     from export.outliers import load_outliers
+    from export.parity import Limits
     from export.record import load_record
-    from export.variants import Limits
 
     record = load_record(tiny_release / "record.json")
     int8 = Bundle.load(tiny_bundle).model_bytes(Bundle.load(tiny_bundle).variants["static_wi8_ai8"])

@@ -13,7 +13,7 @@ from mobile_runtime.manifest import Manifest, Variant
 
 pytest.importorskip("litert_torch")
 from export.comparison import Figures, Outputs, Truth, broken, compare, judge, limits_of
-from export.variants import PARITY_LIMITS, Limits
+from export.parity import PARITY_LIMITS, Limits
 from mobile_runtime.statistics import Gap
 
 LIMITS = Limits(0.1, 0.01, 0.95, 0.005)

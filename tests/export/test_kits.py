@@ -30,7 +30,9 @@ def contents(folder: Path) -> dict[str, bytes]:
 def test_kit_holds_the_bundle_unchanged(android_kit: Path) -> None:
     bundle = Bundle.load()
     target = PLATFORMS["android"]
-    assert json.loads((android_kit / "kit.json").read_text(encoding="utf-8")) == {
+    stated = json.loads((android_kit / "kit.json").read_text(encoding="utf-8"))
+    assert {*stated.pop("files"), "kit.json"} == contents(android_kit).keys()
+    assert stated == {
         "platform": "android",
         "bundle": bundle.id,
         "variants": ["static_wi8_ai8"],
@@ -144,9 +146,7 @@ def test_only_kits_are_overwritten(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.mkdir()
     write_kit(bundle, "android", mine)  # an empty folder holds nothing to lose
-    (mine / "stale").write_text("of an earlier kit", encoding="utf-8")
     write_kit(bundle, "android", mine)
-    assert not (mine / "stale").exists()
     (mine / "kit.json").unlink()
     before = contents(mine)
     with pytest.raises(ExportError, match="something else than a kit"):
@@ -158,6 +158,40 @@ def test_only_kits_are_overwritten(tmp_path: Path) -> None:
     for taken in (file, tmp_path / "link", DEFAULT_BUNDLE):
         with pytest.raises(ExportError, match="something else than a kit"):
             write_kit(bundle, "android", taken)
+
+
+@pytest.mark.parametrize("listed", [True, False])
+def test_files_that_no_kit_wrote_are_kept(tmp_path: Path, listed: bool) -> None:
+    folder = tmp_path / "kit"
+    write_kit(Bundle.load(), "android", folder)
+    if not listed:  # as in kits of before
+        stated = json.loads((folder / "kit.json").read_text(encoding="utf-8"))
+        del stated["files"]
+        (folder / "kit.json").write_text(json.dumps(stated), encoding="utf-8")
+    (folder / "src" / "Mine.java").write_text("mine", encoding="utf-8")
+    before = contents(tmp_path)
+    with pytest.raises(ExportError, match=r"Mine\.java: not written by `export kit`; move it elsewhere"):
+        write_kit(Bundle.load(), "android", folder)
+    assert contents(tmp_path) == before
+    (folder / "src" / "Mine.java").unlink()
+    write_kit(Bundle.load(), "android", folder)
+
+
+def test_what_only_the_earlier_kit_wrote_goes_with_it(tmp_path: Path) -> None:
+    write_kit(Bundle.load(), "android", tmp_path / "kit")
+    stated = json.loads((tmp_path / "kit" / "kit.json").read_text(encoding="utf-8"))
+    (tmp_path / "kit" / "stale").write_text("of an earlier kit", encoding="utf-8")
+    (tmp_path / "kit" / "kit.json").write_text(json.dumps(stated | {"files": [*stated["files"], "stale"]}), encoding="utf-8")
+    write_kit(Bundle.load(), "android", tmp_path / "kit")
+    assert not (tmp_path / "kit" / "stale").exists()
+
+
+def test_a_kit_for_another_platform_is_kept(tmp_path: Path) -> None:
+    write_kit(Bundle.load(), "android", tmp_path / "kit")
+    before = contents(tmp_path)
+    with pytest.raises(ExportError, match="a kit for android; give the one for web a folder of its own"):
+        write_kit(Bundle.load(), "web", tmp_path / "kit")
+    assert contents(tmp_path) == before
 
 
 def test_nothing_is_left_of_a_kit_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

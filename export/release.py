@@ -226,11 +226,22 @@ def _part(prediction: Prediction, rows: list[int]) -> Prediction:
     return Prediction(prediction.probabilities[rows], prediction.malignancy[rows], scores)
 
 
+def refusal_limit(outlier: npt.NDArray[np.float32]) -> float:
+    """The limit above which no more than `REFUSAL_AIM` of these scores [N] lie.
+
+    It is halfway between neighbouring scores, so that rounding does not move a decision; of so few that none may be refused,
+    a little above the largest.
+    """
+    values = np.sort(outlier.astype(np.float64))
+    largest_kept = len(values) - 1 - int(len(values) * REFUSAL_AIM)
+    return float(np.append(values, 1.01 * values[-1])[largest_kept : largest_kept + 2].mean())
+
+
 def _abstention(val: Prediction, test: Prediction, rows: dict[str, list[int]]) -> AbstentionLimit:
     """The limit that refuses no more than the aimed share of any data set's validation images."""
     assert val.outlier is not None
     assert test.outlier is not None
-    limit = max(float(np.quantile(val.outlier[kept], 1 - REFUSAL_AIM, method="higher")) for kept in rows.values())
+    limit = max(refusal_limit(val.outlier[kept]) for kept in rows.values())
     refused = wilson(int((test.outlier > limit).sum()), len(test.outlier))
     assert refused is not None
     return AbstentionLimit(limit=limit, aim=REFUSAL_AIM, refused=refused, dataset="test split, all data sets")

@@ -13,6 +13,8 @@ Images = npt.NDArray[np.uint8]
 
 CLEAN_SHARE = 0.0025
 """Share of clean training images that each limit may turn away; eight limits keep the sum at the aim of 2 %."""
+COLOUR_SHARE = 0.75
+"""Of the clean images' limit: grey and tinted pictures lie far below it, and no one can give a pale spot more colour."""
 REGION_SHARE = 0.5
 """A region of fewer source pixels than this share of S a side holds too little detail."""
 
@@ -37,7 +39,7 @@ def quality_limits(train: Images, test: Images, share: float = CLEAN_SHARE) -> Q
         clipped_max=max(0.02, tail("clipped", 1 - share)),
         glare_max=max(0.02, tail("glare", 1 - share)),
         contrast_min=tail("contrast", share),
-        colour_min=tail("colour", share),
+        colour_min=COLOUR_SHARE * tail("colour", share),
         region_px_min=int(train.shape[1] * REGION_SHARE),
         dataset="training images",
     )

@@ -41,6 +41,21 @@ def test_median_shrugs_off_one_bad_frame() -> None:
     assert found.agreement == pytest.approx(0.8)
 
 
+def test_scores_stay_the_sums_of_their_classes() -> None:
+    for values in ((0.05, 0.06, 0.04), (0.02, 0.03, 0.3, 0.4), (0.3, 0.9)):
+        found = combine([frame(v) for v in values])
+        if found.malignancy is not None:
+            assert found.assessment.probabilities["mel"] == pytest.approx(found.malignancy)
+            assert sum(found.assessment.probabilities.values()) == pytest.approx(1)
+        assert found.spread == pytest.approx(max(values) - min(values))
+
+
+def test_a_burst_to_be_retaken_shows_no_score_of_any_kind() -> None:
+    found = combine([replace(frame(v), outlier=1.0) for v in (0.05, 0.06, 0.04, 0.5, 0.9)]).assessment
+    assert (found.decision, found.malignancy, found.cancer, found.outlier) == (Decision.RETAKE, None, None, None)
+    assert found.probabilities == {}
+
+
 def test_disagreement_below_the_threshold_is_not_reassuring() -> None:
     found = combine([frame(v) for v in (0.05, 0.06, 0.04, 0.5, 0.9)])
     assert found.decision is Decision.RETAKE

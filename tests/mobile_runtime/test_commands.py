@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jsonschema
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from mobile_runtime import synthetic
+from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.commands import app
 from mobile_runtime.errors import BundleError, CaptureError
 from tests.conftest import REPOSITORY
@@ -44,7 +46,7 @@ def test_assess_writes_a_verdict_and_a_picture_without_metadata(tiny_bundle: Pat
 
 def test_no_picture_of_an_earlier_verdict_stays_beside_an_error(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
     words = ["assess", str(photo), "--bundle", str(tiny_bundle), "--out", str(tmp_path / "verdicts")]
-    for burst, name in ([], "photo.jpg"), (["--burst"], "burst"):
+    for burst, name in ([], "photo.jpg"), ([str(photo), "--burst"], "burst"):
         whole = photo.read_bytes()
         picture = tmp_path / "verdicts" / f"{name}.verdict.png"
         assert CliRunner().invoke(app, words + burst).exit_code == 0
@@ -67,6 +69,19 @@ def test_a_batch_reports_the_bad_and_goes_on(tiny_bundle: Path, photo: Path, tmp
     assert ["error" in d for d in documents] == [True, True, True, True, False]
     for name, document in zip(names[:4], documents, strict=False):
         assert name in document["error"]
+
+
+def test_one_picture_is_no_burst(tiny_bundle: Path, photo: Path) -> None:
+    found = CliRunner().invoke(app, ["assess", str(photo), "--burst", "--bundle", str(tiny_bundle)])
+    assert isinstance(found.exception, CaptureError) and "several photographs of one lesion" in str(found.exception)
+
+
+def test_what_the_command_writes_fits_the_schema(tiny_bundle: Path, photo: Path) -> None:
+    words = ["assess", str(photo), str(photo), "--bundle", str(tiny_bundle), "--json"]
+    schema = jsonschema.Draft202012Validator(assessment_schema())
+    for document in json.loads(CliRunner().invoke(app, words).stdout):
+        schema.validate(document)
+    schema.validate(json.loads(CliRunner().invoke(app, [*words, "--burst"]).stdout))
 
 
 def test_several_pictures_of_one_lesion_get_one_verdict(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def test_avif_is_not_taken_for_heic() -> None:
 
 def test_heic_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(CaptureError, match=r"pip install 'skintriage\[heic\]'"):
+    with pytest.raises(CaptureError, match=r"pip install '\.\[heic\]'"):
         decode(HEIC_HEAD)
 
 

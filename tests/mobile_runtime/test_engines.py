@@ -148,7 +148,7 @@ def test_missing_runtimes_name_what_to_install(bundle: Bundle, monkeypatch: pyte
         open_engine(bundle, litert_variant(bundle))
     for variant in bundle.variants.values():
         if variant.runtime == "onnx":
-            with pytest.raises(EngineError, match=r"pip install 'skintriage\[onnx\]'"):
+            with pytest.raises(EngineError, match=r"pip install '\.\[onnx\]'"):
                 open_engine(bundle, variant)
 
 

@@ -196,7 +196,7 @@ def test_missing_extra_is_named(signed: Signed, monkeypatch: pytest.MonkeyPatch)
         raise ImportError(name)
 
     monkeypatch.setattr(signing, "import_module", missing)
-    with pytest.raises(MissingExtraError, match=r"skintriage\[sign\]"):
+    with pytest.raises(MissingExtraError, match=r"pip install '\.\[sign\]'"):
         Bundle.load(folder, key=public)
 
 

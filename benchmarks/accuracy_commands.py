@@ -47,7 +47,7 @@ from benchmarks.options import (
 from benchmarks.results import DriftReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.console import out, print_error
+from mobile_runtime.console import err, out, print_error
 from mobile_runtime.files import write_atomically, write_json
 from mobile_runtime.golden import has_vectors
 from mobile_runtime.manifest import Manifest
@@ -84,7 +84,14 @@ def drift(
     labelled = _read(
         loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
     )
-    loaded.manifest.provenance.refuse_calibration_images(dataset, [image.image_id for image in labelled.images])
+    flattering = loaded.manifest.provenance.calibrated_on(dataset, [image.image_id for image in labelled.images])
+    notes = []
+    if flattering:
+        notes.append(
+            f"{len(flattering)} of the images, first {flattering[0]}, calibrated the quantized variants, whose figures they "
+            "flatter; take their rows out."
+        )
+        err.print(f"warning: {notes[0]}", highlight=False, soft_wrap=True)
     names = None if variants is None else [reference, *split_names(variants)]
     pipelines, not_run = scoring.open_pipelines(loaded, names, operating_point, threads)
     pipelines = {reference: pipelines.pop(reference), **pipelines}
@@ -116,7 +123,7 @@ def drift(
         dataset=dataset_facts(labels, prepared.labelled, prepared.unreadable),
         variants=compared,
         not_run=not_run,
-        notes=drifting.notes_of(prepared.labelled, [spec.label for spec in classes], compared, floor),
+        notes=notes + drifting.notes_of(prepared.labelled, [spec.label for spec in classes], compared, floor),
         environment=environment(),
     )
     write_json(folder / "drift.json", report.model_dump(mode="json"))

@@ -146,18 +146,26 @@ class Provenance(_Part):
     checkpoint_sha256: str
     versions: dict[str, str] = {}
 
-    def refuse_calibration_images(self, dataset: str, image_ids: Iterable[str]) -> None:
-        """Stop an evaluation on images that fixed the variants' activation ranges, which flatters them.
+    def calibrated_on(self, dataset: str, image_ids: Iterable[str]) -> list[str]:
+        """Those of some images that fixed the variants' activation ranges: figures on them flatter the variants.
 
         Args:
             dataset: name of the images' label map.
             image_ids: file names, with or without extension.
-
-        Raises:
-            DataError: some are among `calibration_ids`.
         """
         used = {_image_key(*key.split(":", 1)) for key in self.calibration_ids if ":" in key}
-        if found := [name for name in image_ids if _image_key(dataset, name) in used]:
+        return [name for name in image_ids if _image_key(dataset, name) in used]
+
+    def refuse_calibration_images(self, dataset: str, image_ids: Iterable[str]) -> None:
+        """Stop an evaluation on images that fixed the variants' activation ranges.
+
+        Args:
+            dataset, image_ids: as in `calibrated_on`.
+
+        Raises:
+            DataError: some of them did.
+        """
+        if found := self.calibrated_on(dataset, image_ids):
             raise DataError(
                 f"{len(found)} of the labelled images calibrated this bundle, first {found[0]!r}; "
                 "take their rows out of --labels, the test split has none of them"

@@ -74,7 +74,7 @@ def _marked(labels: Path, row: dict[str, str], image_column: str, known: Sequenc
     return ones[0]
 
 
-def name_few(names: Sequence[str]) -> str:
+def name_few(names: Sequence[str], shown: int = _SHOWN) -> str:
     """The first few names for a message."""
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

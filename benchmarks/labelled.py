@@ -197,10 +197,12 @@ def _nodes_by_label(labels: Path, dataset: str, values: Sequence[str], taxonomy:
     strange = {label: [part for part in parts[label] if part not in taxonomy.datasets[dataset]] for label in counts}
     if unknown := list(dict.fromkeys(part for found in strange.values() for part in found)):
         rows = sum(counts[label] for label in counts if strange[label])
-        known = ", ".join(taxonomy.datasets[dataset])
+        near = dict.fromkeys(repr(name) for part in unknown[:5] for name in taxonomy.near_labels(dataset, part))
+        known = name_few(list(taxonomy.datasets[dataset]), 20)
         raise TaxonomyError(
-            f"{labels}: {rows} rows have labels that {dataset} does not know: {name_few([repr(u) for u in unknown])}; "
-            f"it knows {known}; check --label-column and --dataset"
+            f"{labels}: {rows} rows have labels that {dataset} does not know: {name_few([repr(u) for u in unknown])}"
+            + (f"; near are {', '.join(near)}" if near else "")
+            + f"; it knows {known}; check --label-column and --dataset"
         )
     # As `train data select` writes them and reads them back: `A | B` is "A or B".
     meant = {label: [node for part in parts[label] for node in taxonomy.nodes_of(dataset, part)] for label in counts}

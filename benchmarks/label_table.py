@@ -10,7 +10,6 @@ from pathlib import Path
 from mobile_runtime.errors import DataError
 
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
-_SHOWN = 5
 
 
 def read_rows(
@@ -72,9 +71,3 @@ def _marked(labels: Path, row: dict[str, str], image_column: str, known: Sequenc
             "mend that row, or name a column of labels with --label-column"
         )
     return ones[0]
-
-
-def name_few(names: Sequence[str], shown: int = _SHOWN) -> str:
-    """The first few names for a message."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

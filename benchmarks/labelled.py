@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.image_files import find_image, index_by_id, list_images, unread_kinds
-from benchmarks.label_table import name_few, read_rows
-from mobile_runtime.errors import DataError, TaxonomyError
+from benchmarks.label_table import read_rows
+from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
 

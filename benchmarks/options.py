@@ -16,11 +16,10 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import scoring
-from benchmarks.label_table import name_few
 from benchmarks.labelled import LabelledSet, Truth, fingerprint
 from benchmarks.results import DatasetFacts, Part, Unreadable
 from mobile_runtime.console import err, out, print_error, print_json
-from mobile_runtime.errors import DataError
+from mobile_runtime.errors import DataError, name_few
 from mobile_runtime.files import sha256
 from mobile_runtime.pipeline import TriagePipeline
 

@@ -1,5 +1,9 @@
 """Typed errors of the runtime. Each message names what was wrong and how to mend it."""
 
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 
 class SkintriageError(Exception):
     """Base of every error that a user can cause and mend."""
@@ -31,3 +35,9 @@ class DataError(SkintriageError):
 
 class MissingExtraError(SkintriageError):
     """A command needs an optional dependency group that is not installed."""
+
+
+def name_few(names: Sequence[str], shown: int = 5) -> str:
+    """The first few of some names for a message, and how many more there are."""
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
-from mobile_runtime.errors import TaxonomyError
+from mobile_runtime.errors import TaxonomyError, name_few
 from mobile_runtime.taxonomy import Taxonomy
 
 _SHOWN = 5
@@ -33,9 +33,3 @@ def meaning_of(table: str, labels: Iterable[str], dataset: str, taxonomy: Taxono
             "mend them, or name their column and data set"
         )
     return {label: tuple(dict.fromkeys(node for part in parts[label] for node in known[part])) for label in counts}
-
-
-def name_few(names: Sequence[str], shown: int) -> str:
-    """The first few of some names for a message."""
-    more = len(names) - shown
-    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

@@ -10,9 +10,8 @@ from pathlib import Path
 import pandas as pd
 
 from mobile_runtime.console import err
-from mobile_runtime.errors import DataError
+from mobile_runtime.errors import DataError, name_few
 from mobile_runtime.taxonomy import default_taxonomy
-from train.labels import name_few
 from train.release_files import joined, subfolders
 from train.tables import Columns, Example, find_files, make_examples, read_frame, refuse_doubled, require_columns
 

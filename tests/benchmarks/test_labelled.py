@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.label_table import name_few
 from benchmarks.labelled import LabelledImage, LabelledSet, Truth, read_labelled
-from mobile_runtime.errors import DataError, TaxonomyError
+from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.taxonomy import HAM10000_CLASSES
 
 

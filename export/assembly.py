@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from export.coreml import Metadata
 from export.deployed import AGGREGATES, deploy
+from export.ending import exit_if_ended
 from export.errors import ExportError
 from export.golden import write_golden
 from export.mediapipe import described
@@ -153,6 +154,7 @@ def assemble(
                 metrics=fitted.metrics,
                 parity=parity.to_manifest(),
             )
+            exit_if_ended()
         _write_documents(folder, record, variants, recipe.classes, size, taxonomy)
     return Bundle.load(out)
 

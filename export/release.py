@@ -19,6 +19,7 @@ from compress.quantization import quantize
 from compress.temperature import fit_temperature
 from export.coreml import Metadata
 from export.deployed import deploy
+from export.ending import exit_if_ended
 from export.figures import carried, lock_points, measure, thresholds
 from export.outliers import OutlierModel, fit_outliers, outliers_digest
 from export.quality_limits import quality_limits
@@ -153,6 +154,7 @@ def fit_release(
             reference = outputs["val"] if name == "float32" else reference
             assert reference is not None  # float32 comes first
             variants[name] = _record(split, outputs, reference, primary, classes, temperature, how)
+            exit_if_ended()
     # It is the float32 graph, and shares what was fitted there.
     variants[ONNX_VARIANT] = _shared(variants["float32"], "float32")
     if not evaluate_coreml:

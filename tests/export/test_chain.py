@@ -176,6 +176,40 @@ def test_an_export_that_is_ended_leaves_nothing(tiny_release: Path, tiny_bundle:
     assert list(tmp_path.iterdir()) == []
 
 
+SWALLOWED = """
+import os, signal
+from export.ending import ended_by_sigterm
+from export.errors import ExportError
+from export.variants import VariantWriter
+from mobile_runtime.console import run
+
+write = VariantWriter.write
+
+def swallow(writer, name, *rest):
+    try:
+        signal.raise_signal(signal.SIGTERM)
+    except SystemExit:
+        if name == "float32":
+            raise ExportError("something else") from None
+    return write(writer, name, *rest)
+
+VariantWriter.write = swallow
+with ended_by_sigterm():
+    run("export")
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGTERM")
+@pytest.mark.parametrize("variant", ["static_wi8_ai8", "float32"], ids=["swallowed", "made another error"])
+def test_an_export_is_ended_though_a_library_catches_it(
+    tiny_release: Path, tiny_bundle: Path, tmp_path: Path, variant: str
+) -> None:
+    words = ["rebuild", "--release", str(tiny_release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "bundle")]
+    command = [sys.executable, "-c", SWALLOWED, *words, "--only", variant]
+    assert subprocess.run(command, cwd=REPOSITORY, capture_output=True, timeout=120).returncode == 128 + signal.SIGTERM
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_export_stops_at_a_variant_that_is_off(tiny_run: object, tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     from export.assembly import assemble
     from export.errors import ExportError

@@ -77,7 +77,7 @@ def main(
     """Measure the drift that scaled decoding causes, and store it."""
     files = sorted(p for p in images.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
     if not files:
-        raise DataError(f"{images}: no photographs in it; give a folder of JPEG, PNG or WebP files")
+        raise DataError(f"{images}: no photographs in it; give a folder of JPEG, PNG, WebP or BMP files")
     chosen = [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:limit]]
     pipeline = TriagePipeline(Bundle.load(bundle))
     found = measure(pipeline, chosen, seed)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mobile_runtime.errors import DataError
 from mobile_runtime.watching import EXTENSIONS
 
-UNREAD = (".tif", ".tiff", ".bmp", ".gif", ".avif", ".jp2", ".jxl", ".dcm")
+UNREAD = (".tif", ".tiff", ".gif", ".avif", ".jp2", ".jxl", ".dcm")
 """Endings of pictures that the runtime does not read: such a file is there, and no more than its format is the matter."""
 
 
@@ -25,7 +25,7 @@ def list_images(images: Path) -> list[Path]:
         return files
     kinds = sorted({path.suffix.lower() for path in _ending_in(UNREAD, images)})
     remedy = f"those there as {', '.join(kinds)} are not read, convert them to JPEG or PNG" if kinds else "check --images"
-    raise DataError(f"{images}: no JPEG, PNG, WebP or HEIC files here or below; {remedy}")
+    raise DataError(f"{images}: no JPEG, PNG, WebP, HEIC or BMP files here or below; {remedy}")
 
 
 def index_by_id(images: Path, files: Sequence[Path]) -> dict[str, list[Path]]:

@@ -114,7 +114,7 @@ def read_labelled(
     allow_missing: bool = False,
     taxonomy: Taxonomy | None = None,
 ) -> LabelledSet:
-    """Match a CSV of labels with the JPEG, PNG, WebP and HEIC files below a folder.
+    """Match a CSV of labels with the JPEG, PNG, WebP, HEIC and BMP files below a folder.
 
     Args:
         images: folder; sub-folders are searched too.

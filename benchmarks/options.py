@@ -32,7 +32,7 @@ VariantsOption = Annotated[
     Optional[str], typer.Option("--variants", help="Comma-separated names; all that run on this machine if left out.")
 ]
 PointOption = Annotated[Optional[str], typer.Option("--operating-point", help="The bundle's default if left out.")]
-ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of JPEG, PNG, WebP or HEIC files; sub-folders count.")]
+ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of JPEG, PNG, WebP, HEIC, BMP; sub-folders count.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="CSV with a row per image.")]
 ImageColumnOption = Annotated[str, typer.Option("--image-column", help="CSV column of file names; extension optional.")]
 LabelColumnOption = Annotated[

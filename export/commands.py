@@ -125,7 +125,7 @@ def rebuild(
 @app.command(epilog="Example: python -m export check dist/bundle --images photos --labels labels.csv --dataset ham10000")
 def check(
     folder: Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle; it need not be intact.")],
-    images: Annotated[Optional[Path], typer.Option(help="Folder of JPEG, PNG or WebP files; sub-folders count.")] = None,
+    images: Annotated[Optional[Path], typer.Option(help="Folder of JPEG, PNG, WebP or BMP files; sub-folders count.")] = None,
     labels: Annotated[Optional[Path], typer.Option(help="CSV with a row per image.")] = None,
     image_column: Annotated[str, typer.Option(help="CSV column of file names; extension optional.")] = "image_id",
     label_column: Annotated[str, typer.Option(help="CSV column of labels.")] = "dx",

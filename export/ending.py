@@ -18,8 +18,8 @@ def _end(number: int, _: object) -> None:
 def exit_if_ended() -> None:
     """Exit with 128 + the signal's number when SIGTERM has come.
 
-    The signal raises SystemExit wherever Python happens to be. A converter may swallow that, or turn it into an error of its own;
-    so what takes long asks between its steps, and before anything is put in place.
+    The signal raises SystemExit wherever Python happens to be. A converter may swallow that, or turn it into an error of its
+    own; so what takes long asks between its steps, and before anything is put in place.
 
     Raises:
         SystemExit: it has.

@@ -25,7 +25,7 @@ from mobile_runtime.files import write_json
 from train.datasets import EXTENSIONS
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.")]
-ImagesOption = Annotated[Optional[Path], typer.Option(help="Folder of JPEG, PNG or WebP photographs; sub-folders count.")]
+ImagesOption = Annotated[Optional[Path], typer.Option(help="Folder of JPEG, PNG, WebP or BMP photographs; sub-folders count.")]
 LimitOption = Annotated[int, typer.Option(min=2, help="Most photographs to take, drawn at random.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of that draw.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
@@ -104,7 +104,7 @@ def _progress() -> Progress:
 def _photographs(folder: Path, size: int, limit: int, seed: int) -> npt.NDArray[np.uint8]:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
     if len(files) < 2:
-        raise DataError(f"{folder}: {len(files)} images; give a folder with two or more JPEG, PNG or WebP files")
+        raise DataError(f"{folder}: {len(files)} images; give a folder with two or more JPEG, PNG, WebP or BMP files")
     drawn = np.random.default_rng(seed).permutation(len(files))[:limit]
     return np.stack([prepare(files[index], size) for index in drawn])
 

@@ -57,7 +57,7 @@ app.command(epilog="Example: skintriage assess-archive photos --out verdicts --w
 @app.command(epilog="Example: skintriage assess photo.jpg --out verdicts --json")
 def assess(
     images: Annotated[
-        Optional[list[Path]], typer.Argument(help="Photographs: JPEG, PNG or WebP; HEIC with the extra `heic`.")
+        Optional[list[Path]], typer.Argument(help="Photographs: JPEG, PNG, WebP or BMP; HEIC with the extra `heic`.")
     ] = None,
     bundle: BundleOption = None,
     variant: VariantOption = None,

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
+from mobile_runtime.bitmap import bitmap_size, is_bitmap, read_bitmap
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.resample import MIN_SIDE, Box
 from mobile_runtime.structure import check_structure, rows_of_zeros
@@ -128,7 +129,7 @@ def open_upright(
     JPEG the first picture counts.
 
     Args:
-        data: the bytes of a JPEG, PNG or WebP file, or of a HEIC file where pillow-heif is installed.
+        data: the bytes of a JPEG, PNG, WebP or 24-bit BMP file, or of a HEIC file where pillow-heif is installed.
         min_short_side: let big JPEGs be decoded at 1/2, 1/4 or 1/8 DCT scale as long as the short side keeps this many
             pixels and both the image and its centre square are whole pixels at that scale (from `LARGE_PIXELS` on, half scale
             needs no whole pixels); the result is then that much smaller. None decodes in full.
@@ -152,7 +153,11 @@ def open_upright(
         raise CaptureError("a library switched Pillow to truncated images; set ImageFile.LOAD_TRUNCATED_IMAGES = False")
     try:
         check_structure(data, name)
-        image = _open_heic(data, name) if is_heic(data) else _open(data, min_short_side, name)
+        if is_bitmap(data):
+            check_size(*bitmap_size(data, name), name)
+            image = read_bitmap(data, name)
+        else:
+            image = _open_heic(data, name) if is_heic(data) else _open(data, min_short_side, name)
         # A crop that keeps everything would copy everything.
         if crop is not None and (box := crop(image.width, image.height)) != (0, 0, image.width, image.height):
             image = image.crop(box)
@@ -160,7 +165,7 @@ def open_upright(
     except CaptureError:
         raise
     except UnidentifiedImageError as error:
-        raise CaptureError(f"{name}: not a JPEG, PNG, WebP or HEIC image; convert it first") from error
+        raise CaptureError(f"{name}: not a JPEG, PNG, WebP, HEIC or BMP image; convert it first") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise CaptureError(f"{name}: over {MAX_PIXELS} pixels; export a smaller image") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, struct.error, ValueError, MemoryError and others

@@ -15,7 +15,7 @@ from pathlib import Path
 from mobile_runtime.errors import CaptureError
 
 RETRY_S = 30.0
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
 
 
 @dataclass(frozen=True)

@@ -93,18 +93,24 @@ def select(
     data: DataOption,
     folder: Annotated[Path, typer.Option("--out", help="CSV to write: image_id, label, group, and what is known of patients.")],
     dataset: Annotated[str, typer.Option(help="Which data set's images.")],
-    part: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    part: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv; cut by the recipe if left out.")] = None,
     recipe: RecipeOption = "mobile",
 ) -> None:
-    """Write the labels of one part of a split, as `python -m benchmarks drift --labels` reads them."""
+    """Write the labels of one part of a split, as `python -m benchmarks drift --labels` reads them.
+
+    `--part all` writes those of every image, for data that no part of the training has seen.
+    """
     examples = read_examples(data)
-    parts = load_split(split, examples) if split else split_examples(examples, load_recipe(recipe).split)
+    if part == "all":
+        parts = {part: examples}
+    else:
+        parts = load_split(split, examples) if split else split_examples(examples, load_recipe(recipe).split)
     if part not in parts:
-        raise DataError(f"no part {part!r}; there are {', '.join(parts)}")
+        raise DataError(f"no part {part!r}; there are {', '.join(parts)} and all")
     chosen = [e for e in parts[part] if e.dataset == dataset]
     if not chosen:
-        raise DataError(f"the {part} split has no images of {dataset!r}; there are {sorted({e.dataset for e in parts[part]})}")
+        raise DataError(f"part {part} has no images of {dataset!r}; there are {sorted({e.dataset for e in parts[part]})}")
     known = {name: values for name, values in subgroup_values(chosen).items() if name in COLUMNS}
     with write_atomically(folder) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
@@ -112,7 +118,7 @@ def select(
         stems = Counter(e.path.stem for e in examples if e.dataset == dataset)
         ids = [e.path.stem if stems[e.path.stem] == 1 else e.image_id for e in chosen]  # that of two folders, with the folder
         writer.writerows([i, e.label, e.group, *row] for i, e, *row in zip(ids, chosen, *known.values(), strict=True))
-    out.print(f"wrote {folder}: {len(chosen)} {part} images of {dataset}")
+    out.print(f"wrote {folder}: {len(chosen)} images of {dataset}, part {part}")
 
 
 @data_app.command("synthetic", epilog="Example: python -m train data synthetic --out synthetic --per-class 40")

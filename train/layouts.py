@@ -14,6 +14,7 @@ Each release is known by its table. Official test sets are not read: they are fo
 | DDI (Daneshjou et al. 2022, doi:10.1126/sciadv.abq6147) | `ddi_metadata.csv`, none | any folder |
 | SCIN (Ward et al. 2024, arXiv:2402.18545) | `scin_cases.csv` and `scin_labels.csv`, case | `images` |
 | Derm7pt (Kawahara et al. 2019, doi:10.1109/JBHI.2018.2824327) | `meta/meta.csv`, case | `images` |
+| PH2 (Mendonca et al. 2013, doi:10.1109/EMBC.2013.6610779) | `PH2_dataset.txt`, none | any folder, `<name>.bmp` |
 
 Besides: any folder with a `dataset.yaml` (`train.described`); with a `metadata.csv` or tar archives (`train.shards`) whose
 columns are those of a release here.
@@ -133,6 +134,19 @@ def _derm7pt(root: Path, table: Path) -> list[Example]:
     return make_examples(table, pd.concat(parts), files, "derm7pt", Columns("image", "diagnosis", "case_num"))
 
 
+def _ph2(root: Path, table: Path) -> list[Example]:
+    """A table with `||` around its cells and a legend below, which says what its numbers are."""
+    names = {"0": "common nevus", "1": "atypical nevus", "2": "melanoma"}
+    lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
+    rows = [[cell.strip() for cell in line.strip().strip("|").split("||")] for line in lines if line.strip().startswith("||")]
+    header = rows[0] if rows else []
+    frame = pd.DataFrame([row for row in rows[1:] if len(row) == len(header)], columns=header, dtype=str)
+    require_columns(table, frame, "Name", "Clinical Diagnosis")
+    frame["Clinical Diagnosis"] = frame["Clinical Diagnosis"].replace(names)
+    # Besides each picture lie outlines of the lesion and of its colours, by names of their own.
+    return make_examples(table, frame, find_files([root], below=True), "ph2", Columns("Name", "Clinical Diagnosis", None))
+
+
 LAYOUTS = (
     Layout(("HAM10000_metadata.csv", "HAM10000_metadata", "HAM10000_metadata.tab"), _ham10000),
     Layout(("ISIC-2017_Training_Part3_GroundTruth.csv",), _isic2017),
@@ -149,6 +163,7 @@ LAYOUTS = (
     Layout(("ddi_metadata.csv",), _ddi),
     Layout(("scin_cases.csv", "dataset/scin_cases.csv"), read_scin),
     Layout(("meta/meta.csv", "release_v0/meta/meta.csv"), _derm7pt),
+    Layout(("PH2_dataset.txt",), _ph2),
 )
 
 

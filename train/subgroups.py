@@ -15,7 +15,7 @@ COLUMNS = {
 }
 """Attribute -> the columns that hold it in one release or another."""
 
-DERMOSCOPY = frozenset({"ham10000", "isic2017", "isic2018", "isic2019", "isic2020", "derm7pt"})
+DERMOSCOPY = frozenset({"ham10000", "isic2017", "isic2018", "isic2019", "isic2020", "derm7pt", "ph2"})
 AGE_BANDS = (30, 45, 60, 75)
 
 

@@ -15,7 +15,7 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.labels import meaning_of
 
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
 """Columns that say which images belong together, the widest first; `group` is what `python -m train data select` writes."""
 

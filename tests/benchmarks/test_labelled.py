@@ -145,10 +145,10 @@ def test_rows_without_an_image_are_an_error_that_lists_both_sides(photos: Path, 
 
 
 def test_pictures_of_a_format_that_is_not_read_are_told_from_missing_ones(photos: Path, tmp_path: Path) -> None:
-    for name in ("x1.tif", "left/x2.BMP"):
+    for name in ("x1.tif", "left/x2.GIF"):
         (photos / name).touch()
     both = "image_id,dx\na,mel\nx1.tif,nv\nleft/x2,nv\n"
-    with pytest.raises(DataError, match=r"2 are there as \.bmp, \.tif, which is not read: convert them to JPEG or PNG$"):
+    with pytest.raises(DataError, match=r"2 are there as \.gif, \.tif, which is not read: convert them to JPEG or PNG$"):
         read_labelled(photos, table(tmp_path, both))
     with pytest.raises(DataError, match=r"1 are there as \.tif, .*for the others, pass --allow-missing"):
         read_labelled(photos, table(tmp_path, "image_id,dx\na,mel\nx1,nv\nx3,nv\n"))
@@ -230,5 +230,5 @@ def test_missing_files_and_folders(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such image folder"):
         read_labelled(tmp_path / "none", labels)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no JPEG, PNG, WebP or HEIC files here or below; check --images"):
+    with pytest.raises(DataError, match="no JPEG, PNG, WebP, HEIC or BMP files here or below; check --images"):
         read_labelled(tmp_path / "empty", labels)

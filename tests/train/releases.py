@@ -187,6 +187,24 @@ def derm7pt(root: Path) -> Path:
     return root
 
 
+def ph2(root: Path) -> Path:
+    for name in ("IMD003", "IMD058", "IMD417"):
+        draw(root / "PH2 Dataset images" / name / f"{name}_Dermoscopic_Image", f"{name}.bmp")
+        draw(root / "PH2 Dataset images" / name / f"{name}_lesion", f"{name}_lesion.bmp")
+    write(
+        root / "PH2_dataset.txt",
+        "|| Name ||   Histological Diagnosis    || Clinical Diagnosis || Asymmetry ||  Colors ||",
+        "||   IMD003 ||                             ||          0 ||        0 ||       4 ||",
+        "||   IMD058 ||  Melanoma (in situ) || 2 || 2 ||  3  6 ||",
+        "||   IMD417 || || 1 || 1 || 4 ||",
+        "",
+        "Legends: ",
+        "\tClinical Diagnosis:",
+        "\t0 - Common Nevus; 1 - Atypical Nevus; 2 - Melanoma.",
+    )
+    return root
+
+
 RELEASES: dict[str, tuple[Callable[[Path], Path], int, int]] = {
     # miniature, images, groups
     "ham10000": (ham10000, 3, 2),
@@ -200,6 +218,7 @@ RELEASES: dict[str, tuple[Callable[[Path], Path], int, int]] = {
     "ddi": (ddi, 2, 2),
     "scin": (scin, 4, 3),
     "derm7pt": (derm7pt, 3, 2),
+    "ph2": (ph2, 3, 3),
 }
 
 

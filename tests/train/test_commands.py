@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import re
@@ -143,6 +144,27 @@ def test_a_saved_split_is_used(tiny_run: TrainedRun, tmp_path: Path, capfd: pyte
     status, out, _ = call(capfd, "data", "split", "--data", tiny_run.data, "--recipe", "tiny", "--out", target)
     assert status == 0
     assert "wrote" in out
+
+
+def test_labels_of_a_part_are_written_for_the_benchmarks(
+    tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
+    words = ("data", "select", "--data", tiny_run.data, "--split", tiny_run.folder / "splits.csv", "--out", tmp_path / "x.csv")
+    expected = {**split, "all": [example for part in split.values() for example in part]}
+    for part, examples in expected.items():
+        status, out, err = call(capfd, *words, "--dataset", "ham10000", "--part", part)
+        assert status == 0, err
+        assert f"{len(examples)} images of ham10000, part {part}" in " ".join(out.split())
+        with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as stream:
+            rows = list(csv.DictReader(stream))
+        assert {(row["image_id"], row["label"], row["group"]) for row in rows} == {
+            (e.path.stem, e.label, e.group) for e in examples
+        }
+    status, _, err = call(capfd, *words, "--dataset", "ham10000", "--part", "rest")
+    assert (status, err.strip()) == (2, "error: no part 'rest'; there are train, val, test and all")
+    status, _, err = call(capfd, *words, "--dataset", "ph2")
+    assert (status, err.strip()) == (2, "error: part test has no images of 'ph2'; there are ['ham10000']")
 
 
 def test_synthetic_data_can_be_drawn(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:

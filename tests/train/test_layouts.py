@@ -106,8 +106,19 @@ def table_of(root: Path, name: str) -> Path:
         "ddi": "ddi_metadata.csv",
         "scin": "dataset/scin_cases.csv",
         "derm7pt": "release_v0/meta/meta.csv",
+        "ph2": "PH2_dataset.txt",
     }
     return root / names[name]
+
+
+def test_ph2_has_its_pictures_not_their_outlines(tmp_path: Path) -> None:
+    examples = {e.image_id: e for e in read_examples(RELEASES["ph2"][0](tmp_path))}
+    assert {name: e.nodes for name, e in examples.items()} == {
+        "IMD003": ("melanocytic_nevus",),
+        "IMD058": ("melanoma",),
+        "IMD417": ("dysplastic_nevus",),
+    }
+    assert examples["IMD058"].path.name == "IMD058.bmp" and examples["IMD417"].label == "atypical nevus"
 
 
 @pytest.mark.parametrize("name", RELEASES)
@@ -139,6 +150,7 @@ def test_a_duplicated_id_is_named(name: str, tmp_path: Path) -> None:
         ("ddi", "disease"),
         ("scin", "image_2_path"),
         ("derm7pt", "clinic"),
+        ("ph2", "Clinical Diagnosis"),
     ],
 )
 def test_a_missing_column_is_named(name: str, column: str, tmp_path: Path) -> None:

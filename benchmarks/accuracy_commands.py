@@ -1,23 +1,17 @@
-"""Commands that measure on labelled images: drift, decisions, robustness, gates."""
+"""Commands that measure how right the verdicts on labelled images are: drift, decisions."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
-import numpy as np
 import typer
 
 from benchmarks import coverage, drift_page, scoring, subgroups, tables
 from benchmarks import decisions as deciding
 from benchmarks import drift as drifting
-from benchmarks import robustness as measuring
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.environment import environment
-from benchmarks.gates import measure_gates
-from benchmarks.gates_results import GatesReport
-from benchmarks.labelled import LabelledSet, draw, notes_of_gaps, read_labelled
 from benchmarks.options import (
     TABLE_WIDTH,
     AllowMissingOption,
@@ -40,17 +34,14 @@ from benchmarks.options import (
     exit_if_unreadable,
     prepare_images,
     progress,
+    read_images,
     show,
     split_names,
-    warn_of_gaps,
 )
 from benchmarks.results import DriftReport
-from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.console import err, out, print_error
+from mobile_runtime.console import out
 from mobile_runtime.files import write_atomically, write_json
-from mobile_runtime.golden import has_vectors
-from mobile_runtime.manifest import Manifest
 from mobile_runtime.pipeline import TriagePipeline
 
 
@@ -81,17 +72,9 @@ def drift(
     loaded = Bundle.load(bundle)
     reference = drifting.reference_variant(loaded)
     classes = loaded.manifest.classes
-    labelled = _read(
-        loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
+    labelled, notes = read_images(
+        loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing
     )
-    flattering = loaded.manifest.provenance.calibrated_on(dataset, [image.image_id for image in labelled.images])
-    notes = []
-    if flattering:
-        notes.append(
-            f"{len(flattering)} of the images, first {flattering[0]}, calibrated the quantized variants, whose figures they "
-            "flatter; take their rows out."
-        )
-        err.print(f"warning: {notes[0]}", highlight=False, soft_wrap=True)
     names = None if variants is None else [reference, *split_names(variants)]
     pipelines, not_run = scoring.open_pipelines(loaded, names, operating_point, threads)
     pipelines = {reference: pipelines.pop(reference), **pipelines}
@@ -168,16 +151,8 @@ def decisions(
     deciding.check_prevalence(prevalence)
     columns, cuts = list(dict.fromkeys(subgroup or [])), subgroups.parse_cuts(cut or [])
     pipeline = TriagePipeline(bundle, variant, operating_point, threads)
-    labelled = _read(
-        pipeline.manifest,
-        images,
-        labels,
-        image_column,
-        label_column,
-        dataset,
-        group_column,
-        columns,
-        allow_missing,
+    labelled, notes = read_images(
+        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, columns
     )
     subgroups.check(labelled, columns, cuts)
     prepared = prepare_images(labelled, pipeline)
@@ -201,7 +176,7 @@ def decisions(
         coverage=coverage.coverage_curves(judged),
         diagnoses=deciding.diagnoses(judged),
         subgroups=by_column,
-        notes=[*deciding.notes_of(judged, prevalence, curve), *subgroups.notes_of(by_column, floor)],
+        notes=[*notes, *deciding.notes_of(judged, prevalence, curve), *subgroups.notes_of(by_column, floor)],
         environment=environment(),
     )
     if file is not None:
@@ -209,134 +184,3 @@ def decisions(
     shown = [tables.outcomes_table, tables.diagnoses_table, *([tables.subgroups_table] if columns else [])]
     show(report, as_json, *shown)
     exit_if_unreadable(prepared.unreadable, len(labelled))
-
-
-LimitOption = Annotated[int, typer.Option("--limit", min=2, help="Images at most, drawn by the seed.")]
-
-
-def robustness(
-    context: typer.Context,
-    images: ImagesOption,
-    labels: LabelsOption,
-    bundle: BundleOption = None,
-    image_column: ImageColumnOption = "image_id",
-    label_column: LabelColumnOption = "dx",
-    dataset: DatasetOption = "ham10000",
-    group_column: GroupColumnOption = None,
-    allow_missing: AllowMissingOption = False,
-    variant: VariantOption = None,
-    operating_point: PointOption = None,
-    limit: LimitOption = 400,
-    seed: SeedOption = 0,
-    threads: ThreadsOption = 1,
-    file: OutOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Damage photographs in five severities and break the capture pipeline; say what each costs and what golden vectors catch.
-
-    Unreadable images are reported and left out; the exit status is then 1.
-    """
-    pipeline = TriagePipeline(bundle, variant, operating_point, threads)
-    everything = _read(
-        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
-    )
-    labelled = draw(everything, limit, np.random.default_rng(seed))
-    with progress("damage and run", len(labelled)) as advance:
-        found = measuring.measure(pipeline, labelled, seed, advance)
-    for item in found.unreadable:
-        print_error(f"{item.image}: {item.reason}")
-    faults = found.faults
-    if has_vectors(pipeline.bundle):
-        with progress("replay golden vectors", len(faults)) as advance:
-            faults = measuring.check_golden(pipeline, faults, advance)
-    report = RobustnessReport(
-        command=command_line(context),
-        bundle=pipeline.bundle.id,
-        variant=pipeline.variant.name,
-        operating_point=pipeline.operating_point,
-        threshold=pipeline.point.threshold,
-        seed=seed,
-        dataset=dataset_facts(labels, found.labelled, found.unreadable),
-        undamaged=found.undamaged,
-        corruptions=found.corruptions,
-        faults=faults,
-        notes=[*measuring.notes_of(faults), *notes_of_gaps(everything)],
-        environment=environment(),
-    )
-    if file is not None:
-        write_json(file, report.model_dump(mode="json"))
-    show(report, as_json, tables.corruptions_table, tables.faults_table)
-    exit_if_unreadable(found.unreadable, len(labelled))
-
-
-def gates(
-    context: typer.Context,
-    images: ImagesOption,
-    labels: LabelsOption,
-    bundle: BundleOption = None,
-    image_column: ImageColumnOption = "image_id",
-    label_column: LabelColumnOption = "dx",
-    dataset: DatasetOption = "ham10000",
-    group_column: GroupColumnOption = None,
-    allow_missing: AllowMissingOption = False,
-    variant: VariantOption = None,
-    operating_point: PointOption = None,
-    limit: LimitOption = 400,
-    seed: SeedOption = 0,
-    file: OutOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Measure the quality gate, abstention, and how often a verdict flips between views of the same lesion.
-
-    Unreadable images are reported and left out; the exit status is then 1.
-    """
-    pipeline = TriagePipeline(bundle, variant, operating_point)
-    everything = _read(
-        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing=allow_missing
-    )
-    labelled = draw(everything, limit, np.random.default_rng(seed))
-    with progress("measure gates", 2 * len(labelled)) as advance:
-        found = measure_gates(pipeline, labelled, seed, advance=advance)
-    for item in found.unreadable:
-        print_error(f"{item.image}: {item.reason}")
-    report = GatesReport(
-        command=command_line(context),
-        bundle=pipeline.bundle.id,
-        variant=pipeline.variant.name,
-        operating_point=pipeline.operating_point,
-        seed=seed,
-        dataset=dataset_facts(labels, found.labelled, found.unreadable),
-        environment=environment(),
-        **found.fields,
-    )
-    if file is not None:
-        write_json(file, report.model_dump(mode="json"))
-    show(report, as_json, tables.gates_table)
-    exit_if_unreadable(found.unreadable, len(labelled))
-
-
-def _read(
-    manifest: Manifest,
-    images: Path,
-    labels: Path,
-    image_column: str,
-    label_column: str,
-    dataset: str,
-    group_column: str | None,
-    columns: Sequence[str] = (),
-    allow_missing: bool = False,
-) -> LabelledSet:
-    nodes = [spec.node for spec in manifest.classes]
-    labelled = read_labelled(
-        images,
-        labels,
-        image_column,
-        label_column,
-        dataset,
-        group_column,
-        columns=columns,
-        classes=nodes,
-        allow_missing=allow_missing,
-    )
-    warn_of_gaps(labelled)
-    return labelled

@@ -18,6 +18,7 @@ from benchmarks import (
     latency,
     release_gate,
     report_page,
+    robustness_commands,
     scoring,
     tables,
 )
@@ -40,8 +41,8 @@ _ON_IMAGES = "--bundle dist/bundle --images photos --labels labels.csv"
 for _name, _command, _more in (
     ("drift", accuracy_commands.drift, ""),
     ("decisions", accuracy_commands.decisions, " --prevalence 0.05 --subgroup sex --subgroup age --cut age=40,60"),
-    ("robustness", accuracy_commands.robustness, " --out robustness.json"),
-    ("gates", accuracy_commands.gates, " --out gates.json"),
+    ("robustness", robustness_commands.robustness, " --out robustness.json"),
+    ("gates", robustness_commands.gates, " --out gates.json"),
 ):
     app.command(_name, epilog=f"Example: python -m benchmarks {_name} {_ON_IMAGES}{_more}")(_command)
 app.command("peers", epilog="Example: python -m benchmarks peers dist/bundle --out peers.json")(peers)

@@ -43,4 +43,5 @@ class GatesReport(Part):
     not_skin_not_scored: Estimate | None
     coverage_risk: list[CoveragePoint]
     flips: Flips
+    notes: tuple[str, ...] = ()
     environment: Environment

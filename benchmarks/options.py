@@ -16,11 +16,12 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks import scoring
-from benchmarks.labelled import LabelledSet, Truth, fingerprint
+from benchmarks.labelled import LabelledSet, Truth, fingerprint, read_labelled
 from benchmarks.results import DatasetFacts, Part, Unreadable
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import DataError, name_few
 from mobile_runtime.files import sha256
+from mobile_runtime.manifest import Manifest
 from mobile_runtime.pipeline import TriagePipeline
 
 BundleOption = Annotated[
@@ -51,6 +52,7 @@ AllowMissingOption = Annotated[
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.", min=0)]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Inference threads; results do not depend on them.", min=1)]
 OutOption = Annotated[Optional[Path], typer.Option("--out", help="JSON file to write.")]
+LimitOption = Annotated[int, typer.Option("--limit", min=2, help="Images at most, drawn by the seed.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 TABLE_WIDTH = 120
@@ -87,7 +89,48 @@ def split_names(names: str) -> list[str]:
     return chosen
 
 
-def warn_of_gaps(labelled: LabelledSet) -> None:
+def read_images(
+    manifest: Manifest,
+    images: Path,
+    labels: Path,
+    image_column: str,
+    label_column: str,
+    dataset: str,
+    group_column: str | None,
+    allow_missing: bool,
+    columns: Sequence[str] = (),
+) -> tuple[LabelledSet, list[str]]:
+    """The labelled images that a command names, for the classes of a bundle, and what has to be said of them.
+
+    Rows without an image, images without a row, and images that flatter the bundle are named on standard error.
+
+    Raises:
+        DataError, TaxonomyError: as `benchmarks.labelled.read_labelled`.
+    """
+    labelled = read_labelled(
+        images,
+        labels,
+        image_column,
+        label_column,
+        dataset,
+        group_column,
+        columns=columns,
+        classes=[spec.node for spec in manifest.classes],
+        allow_missing=allow_missing,
+    )
+    _warn_of_gaps(labelled)
+    flattering = manifest.provenance.calibrated_on(dataset, [image.image_id for image in labelled.images])
+    if not flattering:
+        return labelled, []
+    note = (
+        f"{len(flattering)} of the images, first {flattering[0]}, calibrated the quantized variants, whose figures they "
+        "flatter; take their rows out."
+    )
+    err.print(f"[yellow]warning:[/] {escape(note)}", highlight=False, soft_wrap=True)
+    return labelled, [note]
+
+
+def _warn_of_gaps(labelled: LabelledSet) -> None:
     """Name rows without an image and images without a row on standard error."""
     for names, what in (
         (labelled.missing, "label rows have no image"),

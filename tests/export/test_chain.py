@@ -123,6 +123,11 @@ def test_drift_reads_the_bundle(tiny_bundle: Path, synthetic_data: Path, tmp_pat
     assert not any("calibrated" in note for note in document["notes"])
     assert (tmp_path / "report" / "drift.html").stat().st_size > 1000
     assert "static_wi8_ai8" in json.dumps(document)
+    for command in (["decisions", "--prevalence", "0.1"], ["robustness", "--limit", "8"], ["gates", "--limit", "8"]):
+        few = [*command, "--bundle", str(tiny_bundle), "--images", str(images), "--labels", str(whole), "--json"]
+        found = CliRunner().invoke(app, few)
+        assert found.exit_code == 0, found.output
+        assert "calibrated the quantized variants" in json.loads(found.stdout)["notes"][0]
 
 
 def test_rebuild_without_images_gives_the_same_models(tiny_bundle: Path, tiny_release: Path, tmp_path: Path) -> None:

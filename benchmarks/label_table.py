@@ -8,22 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mobile_runtime.errors import DataError
+from mobile_runtime.marked_labels import marked_columns, refuse_other_marks
+from mobile_runtime.taxonomy import Taxonomy
 
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
 def read_rows(
-    labels: Path, image_column: str, label_column: str, more: Sequence[str] = (), known: Sequence[str] = ()
+    labels: Path, image_column: str, label_column: str, more: Sequence[str], dataset: str, taxonomy: Taxonomy
 ) -> list[dict[str, str]]:
     """The rows of a table, with the cells of its columns stripped.
 
     Args:
         labels: CSV with a header, UTF-8.
         image_column: column of ids, filled in every row.
-        label_column: column of labels. Where it is absent and there is a column for each of `known`, as ISIC publishes its
-            ground truth, the one that a row marks with 1, among zeros, is its label.
+        label_column: column of labels. Where it is absent and there are `marked_columns` of the data set, what they mark is.
         more: further columns that there must be.
-        known: labels of the data set.
+        dataset: label map in the taxonomy.
+        taxonomy: where that is.
 
     Raises:
         DataError: there is no such file or column, it is no CSV, or a row is cut short, without an id or marks no one label.
@@ -38,7 +40,7 @@ def read_rows(
                 raise DataError(f"{labels}: columns have the same name: {', '.join(doubled)}; rename them")
             if len(header) == 1 and (between := [name for mark, name in OTHER_SEPARATORS.items() if mark in header[0]]):
                 raise DataError(f"{labels}: {between[0]}, not commas, separate its cells; save it as a CSV with commas")
-            marked = label_column not in header and bool(known) and set(known) <= set(header)
+            marked = None if label_column in header else marked_columns(dataset, header, taxonomy)
             needed = [image_column, *([] if marked else [label_column]), *more]
             if absent := [name for name in needed if name not in header]:
                 raise DataError(
@@ -58,16 +60,7 @@ def read_rows(
         raise DataError(f"{labels}: no rows below the header; nothing to measure")
     if blank := sum(not row[image_column] for row in rows):
         raise DataError(f"{labels}: {blank} rows have nothing in column {image_column!r}; fill in or remove them")
-    if not marked:
+    if marked is None:
+        refuse_other_marks(str(labels), dataset, label_column)
         return rows
-    return [{**row, label_column: _marked(labels, row, image_column, known)} for row in rows]
-
-
-def _marked(labels: Path, row: dict[str, str], image_column: str, known: Sequence[str]) -> str:
-    ones, zeros = ([name for name in known if row[name] in digits] for digits in (("1", "1.0"), ("0", "0.0")))
-    if len(ones) != 1 or len(ones) + len(zeros) != len(known):
-        raise DataError(
-            f"{labels}: image {row[image_column]!r} does not mark one of {', '.join(known)} with 1 and the others with 0; "
-            "mend that row, or name a column of labels with --label-column"
-        )
-    return ones[0]
+    return [{**row, label_column: marked.label_of(row, f"{labels}: image {row[image_column]!r}")} for row in rows]

@@ -121,7 +121,7 @@ def read_labelled(
         labels: CSV with a header, UTF-8.
         image_column: column of ids: a file name, with or without extension, or a path relative to `images`.
         label_column: column of labels; `A | B` says "A or B". A table with a column of zeros and ones for each label of the
-            data set needs none.
+            data set, as ISIC's, needs none.
         dataset: label map in the taxonomy.
         group_column: column of lesion or patient ids; None takes patient_id, lesion_id or group, row by row, if there.
         columns: further columns to keep, as `LabelledImage.values`.
@@ -135,8 +135,8 @@ def read_labelled(
         TaxonomyError: the data set or labels are unknown to the taxonomy.
     """
     taxonomy = taxonomy or default_taxonomy()
-    known = list(taxonomy.datasets.get(dataset, ()))
-    rows = read_rows(labels, image_column, label_column, [*([group_column] if group_column else []), *columns], known)
+    more = [*([group_column] if group_column else []), *columns]
+    rows = read_rows(labels, image_column, label_column, more, dataset, taxonomy)
     # A column without anything in it, or not in this row, says nothing of lesions that the other one may know.
     by = [group_column] if group_column else [name for name in GROUP_COLUMNS if any(row.get(name) for row in rows)]
     ids = [row[image_column] for row in rows]

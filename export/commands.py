@@ -218,7 +218,7 @@ def sign(
     if as_json:
         print_json({"signature": str(written)})
     else:
-        out.print(f"{written}: signed; check with `skintriage verify {folder} --key PUBLIC_KEY`", soft_wrap=True)
+        out.print(escape(f"{written}: signed; check with `skintriage verify {folder} --key PUBLIC_KEY`"), soft_wrap=True)
 
 
 @app.command(epilog="Example: python -m export kit --platform android dist/bundle kits/android")
@@ -236,7 +236,9 @@ def kit(
     if as_json:
         print_json(asdict(made))
         return
-    out.print(f"{folder}: {platform} kit of {made.bundle} with {', '.join(made.variants)}; see its README.md", soft_wrap=True)
+    out.print(
+        escape(f"{folder}: {platform} kit of {made.bundle} with {', '.join(made.variants)}; see its README.md"), soft_wrap=True
+    )
     if made.left_out:
         out.print(f"left out: {', '.join(made.left_out)}", soft_wrap=True)
 

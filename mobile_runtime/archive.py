@@ -122,6 +122,8 @@ def _of_shard(file: Path, name: str) -> Iterator[Item]:
                         f"{file}: {member.name} is a link to {member.linkname}; pack the files themselves "
                         "(tar --dereference --hard-dereference)"
                     )
+                if member.issparse():
+                    raise DataError(f"{file}: {member.name} is stored with holes; pack it again (tar without --sparse)")
                 if member.isreg():
                     yield Item(f"{name}/{member.name}", os.path.abspath(file), member.size, changed, member.offset_data)
     except (OSError, tarfile.TarError) as error:

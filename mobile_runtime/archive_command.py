@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
+from rich.markup import escape
 from rich.progress import Progress
 
 from mobile_runtime.archive import Plan, list_items
@@ -39,7 +40,7 @@ def assess_archive(
     """
     optional("ray.data")
     pipeline = TriagePipeline(bundle, variant, operating_point)
-    with err.status(f"looking through {source}"):
+    with err.status(escape(f"looking through {source}")):
         model = (pipeline.bundle.id, pipeline.variant.name, pipeline.operating_point)
         plan = Plan(list_items(source, path_column), part_images, *model)
         plan.claim(folder, fresh)
@@ -59,5 +60,5 @@ def assess_archive(
     else:
         counts = ", ".join(f"{name} {count}" for name, count in document["counts"].items())
         out.print(f"{len(plan.items)} images: {counts}", highlight=False, soft_wrap=True)
-        out.print(f"wrote {folder / 'parts'}, {images} images in {seconds:.0f} s", highlight=False, soft_wrap=True)
+        out.print(f"wrote {escape(str(folder / 'parts'))}, {images} images in {seconds:.0f} s", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if document["failed"] else 0)

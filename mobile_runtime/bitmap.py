@@ -18,7 +18,7 @@ _PROFILES = (b"DEBM", b"KNIL")  # "MBED" and "LINK", little-endian
 _SPACE = 70
 """Where headers of version 4 and 5 name their colour space."""
 _MOST_ZEROS = 16
-"""An interrupted copy has zeros where its rest should be: of so many parts of the rows, one may be black."""
+"""A copy that was interrupted has zeros where rows should be: of so many parts of the picture, one may be black."""
 
 
 def is_bitmap(data: bytes) -> bool:
@@ -54,8 +54,8 @@ def read_bitmap(data: bytes, name: str) -> Image.Image:
     if start < 14 + header or len(data) < start + stride * height:
         raise CaptureError(f"{name}: truncated, {height} rows of {width} pixels are not there; copy it again")
     rows = np.frombuffer(data, np.uint8, stride * height, start).reshape(height, stride)
-    written = np.flatnonzero(rows.any(1))
-    if not written.size or (height - 1 - written[-1]) * _MOST_ZEROS > height:
-        raise CaptureError(f"{name}: zeros stand where its last rows should be; copy it again, or export it as PNG")
+    written = np.flatnonzero(np.concatenate([[True], rows.any(1), [True]]))
+    if (np.diff(written).max() - 1) * _MOST_ZEROS > height:
+        raise CaptureError(f"{name}: zeros stand where some of its rows should be; copy it again, or export it as PNG")
     pixels = rows[:, : 3 * width].reshape(height, width, 3)[:, :, ::-1]
     return Image.fromarray(np.ascontiguousarray(pixels if stored_height < 0 else pixels[::-1]))

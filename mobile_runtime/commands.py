@@ -27,7 +27,7 @@ from mobile_runtime.options import BundleOption, JsonOption, PointOption, Varian
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.replay import replay
 from mobile_runtime.serving import PageServer, collect
-from mobile_runtime.watching import arrivals, verdict_path
+from mobile_runtime.watching import Stamp, arrivals, verdict_path
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -134,19 +134,29 @@ def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool)
                 print_error(error)
             refused.add(photo)
             continue
-        document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
-        verdict_path(photo, folder).unlink(missing_ok=True)  # of an earlier photograph of this name
         try:
-            document |= _assess_one(pipeline, photo, photo.name, folder, photo.name, quiet=as_json).to_dict()
-        except CaptureError as error:
-            print_error(error)
-            if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
-                continue  # the disk or the network failed, not the picture: it comes again
-            document["error"] = str(error)
-        write_json(verdict_path(photo, folder), document)
-        if as_json:
+            document = _watched(pipeline, photo, stamp, folder, quiet=as_json)
+        except OSError as error:  # a disk that is full or a network that is away: it comes again
+            print_error(f"{photo.name}: {error.filename or folder}: {error.strerror or error}; tried again later")
+            continue
+        if as_json and document:
             sys.stdout.write(json.dumps(document, sort_keys=True, allow_nan=False) + "\n")
             sys.stdout.flush()
+
+
+def _watched(pipeline: TriagePipeline, photo: Path, stamp: Stamp, folder: Path, quiet: bool) -> dict[str, Any] | None:
+    """Write the verdict on a photograph, or why there is none; None where it could not be read this time."""
+    document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
+    verdict_path(photo, folder).unlink(missing_ok=True)  # of an earlier photograph of this name
+    try:
+        document |= _assess_one(pipeline, photo, photo.name, folder, photo.name, quiet=quiet).to_dict()
+    except CaptureError as error:
+        print_error(error)
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
+            return None  # the disk or the network failed, not the picture: it comes again
+        document["error"] = str(error)
+    write_json(verdict_path(photo, folder), document)
+    return document
 
 
 @app.command(epilog="Example: skintriage demo --image photo.jpg --out demo")

@@ -113,7 +113,7 @@ def print_replay(replayed: Replay) -> None:
         table.add_row(case, *("" if cell is None else _cell(cell) for cell in cells))
     out.print(table)
     for name, reason in replayed.not_run.items():
-        out.print(f"[dim]{name} was not run: {reason}[/]", soft_wrap=True)
+        out.print(f"[dim]{name} was not run: {escape(reason)}[/]", soft_wrap=True)
 
 
 def _cell(check: Check) -> str:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mobile_runtime.errors import DataError
 
 SCHEMA_VERSION = 3
+_EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 OPERATING_POINTS = ("rule_out", "balanced", "rule_in")
 Runtime = Literal["litert", "onnx", "coreml"]
@@ -151,10 +152,23 @@ class Provenance(_Part):
 
         Args:
             dataset: name of the images' label map.
-            image_ids: file names, with or without extension.
+            image_ids: file names or paths, with or without extension.
         """
-        used = {_image_key(*key.split(":", 1)) for key in self.calibration_ids if ":" in key}
-        return [name for name in image_ids if _image_key(dataset, name) in used]
+        used: dict[str, list[tuple[str, ...]]] = {}
+        for key in self.calibration_ids:
+            if ":" in key:
+                *folders, name = _parts(*key.split(":", 1))
+                used.setdefault(name, []).append(tuple(folders))
+
+        def is_used(image_id: str) -> bool:
+            *folders, name = _parts(dataset, image_id)
+            known = used.get(name, [])
+            if not folders:  # a name that recurs from folder to folder says nothing alone
+                return len(known) == 1 or () in known
+            # One side may name more of the folders than the other: images/a.jpg is a.jpg.
+            return any(all(x == y for x, y in zip(folders[::-1], one[::-1], strict=False)) for one in known)
+
+        return [name for name in image_ids if is_used(name)]
 
     def refuse_calibration_images(self, dataset: str, image_ids: Iterable[str]) -> None:
         """Stop an evaluation on images that fixed the variants' activation ranges.
@@ -172,11 +186,13 @@ class Provenance(_Part):
             )
 
 
-def _image_key(dataset: str, image_id: str) -> str:
+def _parts(dataset: str, image_id: str) -> list[str]:
+    """The folders of an image, if named, and what it is called in all tables."""
     path = PurePosixPath(image_id)
-    bare = str(path.with_suffix("")) if path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp") else image_id
-    # Numbers of the ISIC archive are the same in all of its data sets.
-    return path.name.split(".")[0].removesuffix("_downsampled") if path.name.startswith("ISIC_") else f"{dataset}:{bare}"
+    if path.name.startswith("ISIC_"):  # numbers of the ISIC archive are the same in all of its data sets
+        return [path.name.split(".")[0].removesuffix("_downsampled")]
+    *folders, name = path.parts or (image_id,)
+    return [*folders, f"{dataset}:{PurePosixPath(name).stem if path.suffix.lower() in _EXTENSIONS else name}"]
 
 
 class Manifest(_Part):

@@ -78,7 +78,7 @@ def arrivals(
                 stat = photo.stat()
             except OSError:  # taken away again
                 continue
-            stamp = Stamp(stat.st_size, stat.st_mtime_ns)
+            stamp = Stamp(stat.st_size, max(0, stat.st_mtime_ns))
             known, since = seen.get(photo, (None, 0.0))
             if known != stamp:
                 seen[photo] = (stamp, clock())

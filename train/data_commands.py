@@ -101,6 +101,8 @@ def select(
 
     `--part all` writes those of every image, for data that no part of the training has seen.
     """
+    if part == "all" and split:
+        raise DataError("--part all takes every image, whatever the split; leave --split out, or name a part of it")
     examples = read_examples(data)
     if part == "all":
         parts = {part: examples}

@@ -137,10 +137,16 @@ def _derm7pt(root: Path, table: Path) -> list[Example]:
 def _ph2(root: Path, table: Path) -> list[Example]:
     """A table with `||` around its cells and a legend below, which says what its numbers are."""
     names = {"0": "common nevus", "1": "atypical nevus", "2": "melanoma"}
-    lines = table.read_text(encoding="utf-8", errors="replace").splitlines()
-    rows = [[cell.strip() for cell in line.strip().strip("|").split("||")] for line in lines if line.strip().startswith("||")]
-    header = rows[0] if rows else []
-    frame = pd.DataFrame([row for row in rows[1:] if len(row) == len(header)], columns=header, dtype=str)
+    lines = [line.strip() for line in table.read_text(encoding="utf-8", errors="replace").splitlines()]
+    rows = [
+        (number, [cell.strip() for cell in line.removeprefix("||").removesuffix("||").split("||")])
+        for number, line in enumerate(lines, 1)
+        if "||" in line
+    ]
+    header = rows[0][1] if rows else []
+    if short := [number for number, cells in rows if len(cells) != len(header)]:
+        raise DataError(f"{table}: line {short[0]} has not {len(header)} cells between `||`; mend the table")
+    frame = pd.DataFrame([cells for _, cells in rows[1:]], columns=header, dtype=str)
     require_columns(table, frame, "Name", "Clinical Diagnosis")
     frame["Clinical Diagnosis"] = frame["Clinical Diagnosis"].replace(names)
     # Besides each picture lie outlines of the lesion and of its colours, by names of their own.

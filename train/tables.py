@@ -12,6 +12,7 @@ from pathlib import Path
 import pandas as pd
 
 from mobile_runtime.errors import DataError
+from mobile_runtime.marked_labels import marked_columns, refuse_other_marks
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.labels import meaning_of
 
@@ -68,14 +69,20 @@ def read_table(
         table: CSV with a header.
         images: folders that hold the files; an id may be a file name or a name without extension.
         dataset: name of the label map in the taxonomy.
-        columns: which column holds what.
+        columns: which column holds what; a table with a column of zeros and ones for each label needs none of labels.
         taxonomy: None takes the default.
 
     Raises:
         DataError: no such file or column, a duplicated id, or images that are missing (the first few are named).
         TaxonomyError: no such label map, or labels that it does not know (counted, the first few named).
     """
-    return make_examples(table, read_frame(table), find_files(images), dataset, columns, taxonomy)
+    frame, taxonomy = read_frame(table), taxonomy or default_taxonomy()
+    if columns.label in frame:
+        refuse_other_marks(str(table), dataset, columns.label)
+    elif columns.image in frame and (marked := marked_columns(dataset, frame.columns, taxonomy)):
+        rows = frame.to_dict("records")
+        frame[columns.label] = [marked.label_of(row, f"{table}: image {row[columns.image]!r}") for row in rows]
+    return make_examples(table, frame, find_files(images), dataset, columns, taxonomy)
 
 
 def make_examples(

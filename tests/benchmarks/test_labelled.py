@@ -60,6 +60,19 @@ def test_a_column_of_zeros_and_ones_for_each_label_is_read(photos: Path, tmp_pat
         read_labelled(photos, table(tmp_path, text), image_column="image", dataset="isic2019")
 
 
+def test_the_two_columns_of_isic_2017_are_read(photos: Path, tmp_path: Path) -> None:
+    text = "image_id,melanoma,seborrheic_keratosis\na,1.0,0.0\nb,0.0,1.0\nleft/c,0.0,0.0\n"
+    found = read_labelled(photos, table(tmp_path, text), dataset="isic2017")
+    assert [image.label for image in found.images] == ["melanoma", "seborrheic keratosis", "nevus"]
+    assert [image.malignant for image in found.images] == [True, False, False]
+    found = read_labelled(photos, table(tmp_path, text), label_column="melanoma", dataset="isic2017")
+    assert [image.malignant for image in found.images] == [True, False, False]
+    with pytest.raises(DataError, match="'seborrheic_keratosis' does not say which lesions are melanomas"):
+        read_labelled(photos, table(tmp_path, text), label_column="seborrheic_keratosis", dataset="isic2017")
+    with pytest.raises(DataError, match="image 'a' does not mark at most one of melanoma, seborrheic_keratosis"):
+        read_labelled(photos, table(tmp_path, text.replace("a,1.0,0.0", "a,1.0,1.0")), dataset="isic2017")
+
+
 def test_a_label_may_leave_open_which_of_several_it_is(photos: Path, tmp_path: Path) -> None:
     text = "image_id,label\na,Melanoma | Melanocytic Nevus\nb,Eczema | Acne\nc,Melanoma\n"
     found = read_labelled(photos, table(tmp_path, text), label_column="label", dataset="scin")

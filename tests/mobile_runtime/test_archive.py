@@ -82,6 +82,10 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
     with tarfile.open(linked, "w") as stream:
         for name in ("a.png", "b.png"):
             stream.add(tmp_path / name, name)
+    with tarfile.open(tmp_path / "sparse.tar", "w", format=tarfile.GNU_FORMAT) as stream:
+        holed = tarfile.TarInfo("a.bmp")
+        holed.type = tarfile.GNUTYPE_SPARSE
+        stream.addfile(holed)
     packed = shard(tmp_path / "packed.tar", photo(tmp_path / "x.png"), kind="w:gz")
     for source, reason in (
         (tmp_path / "nowhere", "no such archive; give a folder, a .csv of paths or a .tar shard"),
@@ -89,6 +93,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         (tmp_path / "twice.csv", r"1 images are named more than once, first 'a\.png'"),
         (tmp_path / "other.csv", "no column 'path'; there are file"),
         (linked, r"b\.png is a link to a\.png; pack the files themselves"),
+        (tmp_path / "sparse.tar", r"a\.bmp is stored with holes; pack it again"),
         (packed, "not a whole uncompressed tar file"),
     ):
         with pytest.raises(DataError, match=reason):

@@ -53,8 +53,9 @@ def test_rows_may_be_stored_from_the_top() -> None:
         (lambda d: d[:18] + struct.pack("<i", 15) + d[22:], "under 16 pixels"),
         (lambda d: d[:18] + struct.pack("<ii", 20_000, 20_000) + d[26:], "over 100000000 pixels"),
         (lambda d: d[:18] + struct.pack("<i", -17) + d[22:], "under 16 pixels"),
-        (lambda d: d[: -2 * 52] + bytes(2 * 52), "zeros stand where its last rows should be"),
-        (lambda d: d[:54] + bytes(len(d) - 54), "zeros stand where its last rows should be"),
+        (lambda d: d[: -2 * 52] + bytes(2 * 52), "zeros stand where some of its rows should be"),
+        (lambda d: d[: 54 + 5 * 52] + bytes(2 * 52) + d[54 + 7 * 52 :], "zeros stand where some of its rows should be"),
+        (lambda d: d[:54] + bytes(len(d) - 54), "zeros stand where some of its rows should be"),
         (lambda d: d[:14] + b"\x7c" + d[15:70] + b"DEBM" + d[74:], "colour profile"),
     ],
 )

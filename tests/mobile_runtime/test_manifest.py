@@ -11,7 +11,14 @@ PROVENANCE = Provenance(
     datasets={},
     split_sha256="",
     recipe={},
-    calibration_ids=["ham10000:ISIC_0000001", "pad_ufes_20:PAT_1.jpg", "folder:benign/1"],
+    calibration_ids=[
+        "ham10000:ISIC_0000001",
+        "pad_ufes_20:PAT_1.jpg",
+        "folder:benign/1",
+        "folder:benign/2",
+        "folder:malignant/2",
+        "ph2:IMD003.bmp",
+    ],
     checkpoint_sha256="",
 )
 
@@ -24,6 +31,11 @@ PROVENANCE = Provenance(
         ("isic2019", "train/ISIC_0000001_downsampled.jpg"),
         ("pad_ufes_20", "PAT_1"),
         ("folder", "benign/1.png"),
+        ("folder", "images/benign/1.png"),
+        ("folder", "1"),
+        ("pad_ufes_20", "images/PAT_1.png"),
+        ("ph2", "IMD003"),
+        ("ph2", "images/IMD003/IMD003.heic"),
     ],
 )
 def test_images_that_fixed_activation_ranges_are_refused_by_any_of_their_names(dataset: str, image_id: str) -> None:
@@ -32,5 +44,5 @@ def test_images_that_fixed_activation_ranges_are_refused_by_any_of_their_names(d
 
 
 def test_other_images_pass() -> None:
-    PROVENANCE.refuse_calibration_images("folder", ["malignant/1.png", "1", "ISIC_0000002"])
+    PROVENANCE.refuse_calibration_images("folder", ["malignant/1.png", "2", "other/2.png", "3", "ISIC_0000002"])
     PROVENANCE.refuse_calibration_images("ham10000", ["PAT_1.jpg"])

@@ -140,6 +140,34 @@ def test_a_photograph_that_cannot_be_read_now_comes_again(
     assert not failures and (out / "nv.png.json").is_file()
 
 
+def test_a_verdict_that_cannot_be_written_now_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a.png", "b.png"):
+        Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / name)
+    (out / "a.png.verdict.png").mkdir(parents=True)
+    found = watch(folder, out, Time())
+
+    def three(watched: Path, to: Path) -> Iterator[tuple[Path, Stamp]]:
+        yield from islice(found, 2)
+        (out / "a.png.verdict.png").rmdir()
+        yield from islice(found, 1)
+
+    monkeypatch.setattr(commands, "arrivals", three)
+    commands._watch(TriagePipeline(), folder, out, as_json=True)
+    shown = capfd.readouterr()
+    assert [json.loads(line)["image"] for line in shown.out.splitlines()] == ["b.png", "a.png"]
+    assert "a.png: " in shown.err and "tried again later" in shown.err
+
+
+def test_a_photograph_from_before_1970_has_a_stamp_that_fits_the_schema(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(b"x")
+    os.utime(tmp_path / "a.jpg", ns=(-(10**18), -(10**18)))
+    assert next(watch(tmp_path, tmp_path / "out", Time()))[1].changed_ns == 0
+
+
 def test_a_folder_that_goes_away_for_a_moment_is_waited_for(tmp_path: Path) -> None:
     folder, away = tmp_path / "in", tmp_path / "away"
     folder.mkdir()

@@ -150,10 +150,12 @@ def test_labels_of_a_part_are_written_for_the_benchmarks(
     tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
-    words = ("data", "select", "--data", tiny_run.data, "--split", tiny_run.folder / "splits.csv", "--out", tmp_path / "x.csv")
+    everything = ("data", "select", "--data", tiny_run.data, "--out", tmp_path / "x.csv")
+    words = (*everything, "--split", tiny_run.folder / "splits.csv")
     expected = {**split, "all": [example for part in split.values() for example in part]}
     for part, examples in expected.items():
-        status, out, err = call(capfd, *words, "--dataset", "ham10000", "--part", part)
+        chosen = everything if part == "all" else words
+        status, out, err = call(capfd, *chosen, "--dataset", "ham10000", "--part", part)
         assert status == 0, err
         assert f"{len(examples)} images of ham10000, part {part}" in " ".join(out.split())
         with (tmp_path / "x.csv").open(newline="", encoding="utf-8") as stream:
@@ -161,6 +163,8 @@ def test_labels_of_a_part_are_written_for_the_benchmarks(
         assert {(row["image_id"], row["label"], row["group"]) for row in rows} == {
             (e.path.stem, e.label, e.group) for e in examples
         }
+    status, _, err = call(capfd, *words, "--dataset", "ham10000", "--part", "all")
+    assert (status, len(err.splitlines())) == (2, 1) and "leave --split out" in err
     status, _, err = call(capfd, *words, "--dataset", "ham10000", "--part", "rest")
     assert (status, err.strip()) == (2, "error: no part 'rest'; there are train, val, test and all")
     status, _, err = call(capfd, *words, "--dataset", "ph2")

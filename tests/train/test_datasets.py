@@ -254,3 +254,16 @@ def test_the_synthetic_data_set_is_read_whole(synthetic_data: Path) -> None:
     assert len(examples) == 7 * 16
     assert len({example.label for example in examples}) == 7
     assert len({example.key for example in examples}) == len(examples)
+
+
+def test_a_table_of_zeros_and_ones_needs_no_column_of_labels(tmp_path: Path) -> None:
+    images = draw(tmp_path / "images", "a.jpg", "b.jpg", "c.jpg")
+    header = "image_id,melanoma,seborrheic_keratosis"
+    table = write(tmp_path / "isic.csv", header, "a,1.0,0.0", "b,0.0,1.0", "c,0,0")
+    columns = Columns(group=None)
+    assert [e.label for e in read_table(table, [images], "isic2017", columns)] == ["melanoma", "seborrheic keratosis", "nevus"]
+    with pytest.raises(DataError, match="'seborrheic_keratosis' does not say which lesions are melanomas"):
+        read_table(table, [images], "isic2017", Columns("image_id", "seborrheic_keratosis", None))
+    doubled = write(tmp_path / "t.csv", "image_id,MEL,NV,BCC,AKIEC,BKL,DF,VASC", "a,1,1,0,0,0,0,0")
+    with pytest.raises(DataError, match="image 'a' does not mark one of MEL, NV"):
+        read_table(doubled, [images], "isic2018", columns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -119,6 +120,27 @@ def test_ph2_has_its_pictures_not_their_outlines(tmp_path: Path) -> None:
         "IMD417": ("dysplastic_nevus",),
     }
     assert examples["IMD058"].path.name == "IMD058.bmp" and examples["IMD417"].label == "atypical nevus"
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda row: "|| IMD058 ||  || 2",  # cut short
+        lambda row: row + " 5 ||",
+    ],
+)
+def test_a_row_of_ph2_of_another_length_is_refused(change: Callable[[str], str], tmp_path: Path) -> None:
+    table = table_of(RELEASES["ph2"][0](tmp_path), "ph2")
+    edited(table, lambda lines: [lines[0], lines[1], change(lines[2]), *lines[3:]])
+    with pytest.raises(DataError, match=r"PH2_dataset.txt: line 3 has not 5 cells between"):
+        read_examples(tmp_path)
+
+
+def test_rows_of_ph2_may_lack_a_mark_at_either_end_or_a_last_cell(tmp_path: Path) -> None:
+    table = table_of(RELEASES["ph2"][0](tmp_path), "ph2")
+    rows = ("IMD003 || || 0 || 0 || 4 ||", "|| IMD058 || || 2 || 2 ||  ||", "|| IMD417 || || 1 || 1 || 4")
+    edited(table, lambda lines: [lines[0], *rows, *lines[4:]])
+    assert len(read_examples(tmp_path)) == 3
 
 
 @pytest.mark.parametrize("name", RELEASES)

@@ -1,0 +1,68 @@
+"""Tables with a column of zeros and ones for each label, as ISIC publishes its ground truth."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.taxonomy import Taxonomy
+
+_ONES, _ZEROS = ("1", "1.0"), ("0", "0.0")
+
+
+@dataclass(frozen=True)
+class MarkedColumns:
+    """The columns of one data set.
+
+    Attributes:
+        labels: column -> the label that a one in it stands for.
+        rest: label of rows without a one; None: there are none.
+    """
+
+    labels: Mapping[str, str]
+    rest: str | None = None
+
+    def label_of(self, row: Mapping[str, str], named: str) -> str:
+        """The label that a row marks.
+
+        Args:
+            row: column -> cell, without spaces around it.
+            named: table and image, for messages.
+
+        Raises:
+            DataError: it marks several, none where one must be, or a cell is no zero or one.
+        """
+        ones = [column for column in self.labels if row[column] in _ONES]
+        zeros = [column for column in self.labels if row[column] in _ZEROS]
+        if len(ones) + len(zeros) == len(self.labels):
+            if len(ones) == 1:
+                return self.labels[ones[0]]
+            if not ones and self.rest:
+                return self.rest
+        which = "at most one" if self.rest else "one"
+        raise DataError(
+            f"{named} does not mark {which} of {', '.join(self.labels)} with 1 and the others with 0; "
+            "mend that row, or name a column of labels with --label-column"
+        )
+
+
+_OWN = {"isic2017": MarkedColumns({"melanoma": "melanoma", "seborrheic_keratosis": "seborrheic keratosis"}, rest="nevus")}
+
+
+def marked_columns(dataset: str, header: Collection[str], taxonomy: Taxonomy) -> MarkedColumns | None:
+    """The columns by which a table marks the labels of a data set; None where it has not all of them."""
+    found = _OWN.get(dataset) or MarkedColumns({label: label for label in taxonomy.datasets.get(dataset, ())})
+    return found if found.labels and set(found.labels) <= set(header) else None
+
+
+def refuse_other_marks(table: str, dataset: str, column: str) -> None:
+    """Stop where a column of marks is named as that of labels: in ISIC 2017 a one means melanoma, and nothing else.
+
+    Raises:
+        DataError: it is the column of another label.
+    """
+    if column in (_OWN[dataset].labels if dataset in _OWN else {}) and column != "melanoma":
+        raise DataError(
+            f"{table}: column {column!r} does not say which lesions are melanomas; leave --label-column out, or name 'melanoma'"
+        )

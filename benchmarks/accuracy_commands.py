@@ -98,6 +98,7 @@ def drift(
         command=command_line(context),
         bundle=loaded.id,
         default_variant=loaded.manifest.default_variant,
+        default_operating_point=loaded.manifest.default_operating_point,
         reference=reference,
         operating_point=settings.operating_point,
         margin=margin,

@@ -68,21 +68,25 @@ def unfit(results: Sequence[Result]) -> list[Check]:
 
 
 def _default_measured(report: DriftReport) -> list[Check]:
-    """A failed check where the variant that users run is not among what was measured."""
-    name = report.default_variant
-    if name is None or name in report.variants:
-        return []
-    why = report.not_run.get(name, "it was left out")
-    return [
-        Check(figure=f"drift.{report.dataset.name}.{name}", outcome="failed", said=f"{name}, the default, not measured: {why}")
-    ]
+    """Failed checks where the variant that users run is not among what was measured, or the operating point is not theirs."""
+    subject, said = f"drift.{report.dataset.name}", {}
+    name, point = report.default_variant, report.default_operating_point
+    if name is not None and name not in report.variants:
+        why = report.not_run.get(name, "it was left out")
+        said[f"{subject}.{name}"] = f"{name}, the default, not measured: {why}"
+    if point is not None and point != report.operating_point:
+        said[subject] = f"{subject}: at {report.operating_point}, but {point} is the default; leave out --operating-point"
+    return [Check(figure=figure, outcome="failed", said=each) for figure, each in said.items()]
 
 
 def _of_the_default(results: Sequence[Result]) -> list[Check]:
-    """Failed checks where a kind of result is of nothing that users run: another variant or operating point than in `drift`."""
+    """Failed checks where a kind of result is of nothing that users run: of another variant or operating point.
+
+    The default is as `drift` states it; for the operating point of one that states none, the one that `drift` is of stands in.
+    """
     drifts = [result for result in results if isinstance(result, DriftReport)]
     variants = {drift.default_variant for drift in drifts} - {None}
-    points = {drift.operating_point for drift in drifts}
+    points = {drift.default_operating_point or drift.operating_point for drift in drifts}
     measured: dict[str, list[tuple[str, str]]] = {}
     for result in results:
         if isinstance(result, OnImages) and not isinstance(result, DriftReport):
@@ -94,8 +98,7 @@ def _of_the_default(results: Sequence[Result]) -> list[Check]:
             continue
         found = ", ".join(f"{variant} at {point}" for variant, point in pairs)
         wanted = " ".join([*(f"{variant}, the default," for variant in variants if variant), "at", " or ".join(sorted(points))])
-        said = f"{name}: of {found}, but drift is of {wanted}; measure that"
-        checks.append(Check(figure=name, outcome="failed", said=said))
+        checks.append(Check(figure=name, outcome="failed", said=f"{name}: of {found}; measure {wanted}"))
     return checks
 
 

@@ -41,6 +41,7 @@ def test_drift_writes_json_and_a_page(bundle_path: Path, dataset: Path, tmp_path
     assert list(report.variants) == sorted(["float32", "int8", "onnx_float32"])
     assert report.dataset.images == 42 and report.dataset.groups == 28 and report.dataset.malignant == 18
     assert report.dataset.group_column == "lesion_id"
+    assert (report.default_variant, report.default_operating_point) == ("int8", "balanced")
     assert "Core ML" in report.not_run["coreml_float16"]
     int8, onnx = report.variants["int8"], report.variants["onnx_float32"]
     assert int8.flips and int8.confidence_drift.malignancy_max > 0

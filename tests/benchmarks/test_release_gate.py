@@ -302,9 +302,31 @@ def test_results_of_what_users_do_not_run_do_not_ship(make: Any, change: dict[st
     assert judged(limit, drift, make()).ship
     other = judged(limit, drift, {**make(), **change})
     assert not other.ship
-    assert other.checks[-1].said.endswith(f": of {said}, but drift is of int8, the default, at rule_out; measure that")
+    assert other.checks[-1].said.endswith(f": of {said}; measure int8, the default, at rule_out")
     if "variant" in change:  # beside the default, another variant's result does no harm
         assert judged(limit, drift, make(), {**make(), **change}).ship
+
+
+def test_results_that_are_all_of_another_operating_point_do_not_ship() -> None:
+    limit = {"figure": "drift.*.auc_difference", "at_least": -1}
+    makers = (stored_results.decisions, stored_results.robustness, stored_results.gates)
+    alike = [{**make(), "operating_point": "rule_in"} for make in makers]
+    drift = {**stored_results.drift(), "default_variant": "int8", "operating_point": "rule_in"}
+    drift["variants"] = {
+        name: {**each, "operating_points": {"rule_in": each["operating_points"]["rule_out"]}}
+        for name, each in drift["variants"].items()
+    }
+    # Results from before it was stored do not say what the default is.
+    assert judged(limit, drift, *alike).ship
+    found = judged(limit, {**drift, "default_operating_point": "rule_out"}, *alike)
+    assert [check.said for check in found.checks if check.outcome == "failed"] == [
+        "drift.ham10000: at rule_in, but rule_out is the default; leave out --operating-point",
+        *(
+            f"{kind}.ham10000: of int8 at rule_in; measure int8, the default, at rule_out"
+            for kind in ("decisions", "robustness", "gates")
+        ),
+    ]
+    assert judged(limit, {**drift, "default_operating_point": "rule_in"}, *alike).ship
 
 
 def test_images_that_were_missing_do_not_ship() -> None:

@@ -203,6 +203,34 @@ def test_gates_are_printed_and_stored(
     assert "burst of five" in result.output
 
 
+@pytest.mark.parametrize("command", ["robustness", "gates"])
+def test_only_the_images_drawn_count_as_calibration_images(
+    command: str, bundle_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(not_skin, "KINDS", {"plain": not_skin.KINDS["plain"]})
+    names = sorted(path.stem for path in dataset.rglob("*.jpg"))
+    table = str(dataset / "HAM10000_metadata.csv")
+
+    def notes(calibrated: list[str]) -> list[str]:
+        document = json.loads((bundle_path / "manifest.json").read_text(encoding="utf-8"))
+        document["provenance"]["calibration_ids"] = [f"ham10000:{name}" for name in calibrated]
+        (bundle_path / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+        fixed = [command, "--bundle", str(bundle_path), "--images", str(dataset), "--labels", table, "--limit", "3", "--json"]
+        result = runner.invoke(app, fixed, catch_exceptions=False)
+        found = [note for note in json.loads(result.stdout)["notes"] if "calibrated" in note]
+        assert ("calibrated" in result.stderr) is bool(found)
+        return found
+
+    (said,) = notes(names)
+    drawn = re.fullmatch(r"3 of the images, first (\S+), calibrated .*", said)
+    assert drawn is not None
+    second = re.match(r"2 of the images, first (\S+), ", notes([name for name in names if name != drawn[1]])[0])
+    assert second is not None
+    third = re.match(r"1 of the images, first (\S+), ", notes([name for name in names if name not in (drawn[1], second[1])])[0])
+    assert third is not None
+    assert notes([name for name in names if name not in (drawn[1], second[1], third[1])]) == []
+
+
 def test_gates_leave_out_what_cannot_be_read(
     bundle_path: Path, dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

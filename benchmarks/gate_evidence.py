@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from benchmarks.decision_results import DecisionsReport
 from benchmarks.results import DriftReport, LatencyReport, Part
 from benchmarks.stored import OnImages, Result, Timed
 from mobile_runtime.errors import DataError
@@ -58,6 +59,26 @@ def refuse_incomparable(new: Result, old: Result) -> None:
             ours, theirs = (getattr(result, what, None) for result in (new, old))
             if ours != theirs:
                 raise DataError(f"{new.kind} at {what} {ours}, the baseline at {theirs}; measure both bundles alike")
+
+
+def figureless(results: Sequence[Result]) -> list[Check]:
+    """What a limit on a figure finds where a measurement was made and the figure could not be had from it."""
+    checks = []
+    for result in results:
+        subject = f"{result.kind}.{result.dataset.name}" if isinstance(result, OnImages) else ""
+        if isinstance(result, DriftReport):
+            for name, drift in result.variants.items():
+                if drift.verdict is not None and drift.verdict.outcome == "undetermined":
+                    figure = f"{subject}.{name}.auc_difference"
+                    said = f"{figure}: too few malignant or too few benign images to judge it by"
+                    checks.append(Check(figure=figure, outcome="too few", said=said))
+        elif isinstance(result, DecisionsReport):
+            for policy, outcomes in (result.outcomes or {}).items():
+                if outcomes.npv is None:
+                    figure = f"{subject}.{result.variant}.{policy}.risk_against_chance"
+                    said = f"{figure}: nobody was reassured, so low concern has no risk to judge and the build no use"
+                    checks.append(Check(figure=figure, outcome="failed", said=said))
+    return checks
 
 
 def unfit(results: Sequence[Result]) -> list[Check]:

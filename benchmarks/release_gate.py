@@ -15,7 +15,7 @@ from benchmarks.gate_limits import Limit, Limits
 from benchmarks.results import Part
 from benchmarks.stored import Result
 from mobile_runtime.errors import DataError
-from mobile_runtime.statistics import Z95
+from mobile_runtime.intervals import Z95
 
 OTHER_INTERVALS = ("auc", "npv", "ppv", "risk_against_chance")
 ACCURACY = ("auc_malignancy", "sensitivity", "risk_against_chance")

@@ -37,6 +37,7 @@ from benchmarks.options import (
     read_images,
     show,
     split_names,
+    warn_of_calibration,
 )
 from benchmarks.results import DriftReport
 from mobile_runtime.bundle import Bundle
@@ -72,9 +73,8 @@ def drift(
     loaded = Bundle.load(bundle)
     reference = drifting.reference_variant(loaded)
     classes = loaded.manifest.classes
-    labelled, notes = read_images(
-        loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing
-    )
+    labelled = read_images(loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing)
+    notes = warn_of_calibration(loaded.manifest, labelled)
     names = None if variants is None else [reference, *split_names(variants)]
     pipelines, not_run = scoring.open_pipelines(loaded, names, operating_point, threads)
     pipelines = {reference: pipelines.pop(reference), **pipelines}
@@ -98,6 +98,7 @@ def drift(
         command=command_line(context),
         bundle=loaded.id,
         default_variant=loaded.manifest.default_variant,
+        default_operating_point=loaded.manifest.default_operating_point,
         reference=reference,
         operating_point=settings.operating_point,
         margin=margin,
@@ -151,9 +152,10 @@ def decisions(
     deciding.check_prevalence(prevalence)
     columns, cuts = list(dict.fromkeys(subgroup or [])), subgroups.parse_cuts(cut or [])
     pipeline = TriagePipeline(bundle, variant, operating_point, threads)
-    labelled, notes = read_images(
+    labelled = read_images(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, columns
     )
+    notes = warn_of_calibration(pipeline.manifest, labelled)
     subgroups.check(labelled, columns, cuts)
     prepared = prepare_images(labelled, pipeline)
     with progress("run the variant", len(prepared.labelled)) as advance:

@@ -169,8 +169,10 @@ def notes_of(
         notes.append(f"No image of class {', '.join(absent)}: the macro AUC is the mean over the other classes.")
     if rare := [f"{label} ({counts[i]})" for i, label in enumerate(class_labels) if 0 < counts[i] < FEW]:
         notes.append(f"Fewer than {FEW} images of {', '.join(rare)}: their AUC intervals are a rough guide.")
+    if fewest == 1:
+        notes.append("All malignant or all benign images are of one lesion or patient: the error of an AUC is unknown.")
     for name, drift in variants.items():
-        if malignant and benign and drift.differences and drift.differences.auc_malignancy_bootstrap is None:
+        if fewest > 1 and drift.differences and drift.differences.auc_malignancy_bootstrap is None:
             notes.append(f"{name}: no bootstrap resample held both classes, so there is no verdict.")
     unknown = {n: d.temperature for n, d in variants.items() if d.temperature and d.ece_malignancy_uncalibrated is None}
     for names, why in (
@@ -213,9 +215,12 @@ def _measure(scored: Scored, truth: Truth, class_labels: Sequence[str]) -> _Meas
 def _resample(
     scored: Mapping[str, Scored], truth: Truth, settings: Settings, advance: Callable[[int], None] | None
 ) -> dict[str, statistics.Floats]:
-    """Malignancy AUC of each variant less the reference's, float64 [R]; empty when only one class is there."""
+    """Malignancy AUC of each variant less the reference's, float64 [R].
+
+    Empty when only one class is there, or one of a single lesion or patient: resamples cannot vary it and would look sure.
+    """
     decided = truth.decided
-    if len(np.unique(truth.malignant[decided])) < 2:
+    if min(_kinds(truth)) < 2:
         return {}
     _, groups = np.unique(truth.groups[decided], return_inverse=True)
     aucs = statistics.bootstrap_auc(

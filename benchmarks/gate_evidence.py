@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Literal
 
+from benchmarks.decision_results import DecisionsReport
 from benchmarks.results import DriftReport, LatencyReport, Part
 from benchmarks.stored import OnImages, Result, Timed
 from mobile_runtime.errors import DataError
@@ -60,6 +61,26 @@ def refuse_incomparable(new: Result, old: Result) -> None:
                 raise DataError(f"{new.kind} at {what} {ours}, the baseline at {theirs}; measure both bundles alike")
 
 
+def figureless(results: Sequence[Result]) -> list[Check]:
+    """What a limit on a figure finds where a measurement was made and the figure could not be had from it."""
+    checks = []
+    for result in results:
+        subject = f"{result.kind}.{result.dataset.name}" if isinstance(result, OnImages) else ""
+        if isinstance(result, DriftReport):
+            for name, drift in result.variants.items():
+                if drift.verdict is not None and drift.verdict.outcome == "undetermined":
+                    figure = f"{subject}.{name}.auc_difference"
+                    said = f"{figure}: too few malignant or too few benign images to judge it by"
+                    checks.append(Check(figure=figure, outcome="too few", said=said))
+        elif isinstance(result, DecisionsReport):
+            for policy, outcomes in (result.outcomes or {}).items():
+                if outcomes.npv is None:
+                    figure = f"{subject}.{result.variant}.{policy}.risk_against_chance"
+                    said = f"{figure}: nobody was reassured, so low concern has no risk to judge and the build no use"
+                    checks.append(Check(figure=figure, outcome="failed", said=said))
+    return checks
+
+
 def unfit(results: Sequence[Result]) -> list[Check]:
     """A failed check for each way in which results leave out what users run, or images."""
     checks = [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
@@ -68,21 +89,25 @@ def unfit(results: Sequence[Result]) -> list[Check]:
 
 
 def _default_measured(report: DriftReport) -> list[Check]:
-    """A failed check where the variant that users run is not among what was measured."""
-    name = report.default_variant
-    if name is None or name in report.variants:
-        return []
-    why = report.not_run.get(name, "it was left out")
-    return [
-        Check(figure=f"drift.{report.dataset.name}.{name}", outcome="failed", said=f"{name}, the default, not measured: {why}")
-    ]
+    """Failed checks where the variant that users run is not among what was measured, or the operating point is not theirs."""
+    subject, said = f"drift.{report.dataset.name}", {}
+    name, point = report.default_variant, report.default_operating_point
+    if name is not None and name not in report.variants:
+        why = report.not_run.get(name, "it was left out")
+        said[f"{subject}.{name}"] = f"{name}, the default, not measured: {why}"
+    if point is not None and point != report.operating_point:
+        said[subject] = f"{subject}: at {report.operating_point}, but {point} is the default; leave out --operating-point"
+    return [Check(figure=figure, outcome="failed", said=each) for figure, each in said.items()]
 
 
 def _of_the_default(results: Sequence[Result]) -> list[Check]:
-    """Failed checks where a kind of result is of nothing that users run: another variant or operating point than in `drift`."""
+    """Failed checks where a kind of result is of nothing that users run: of another variant or operating point.
+
+    The default is as `drift` states it; for the operating point of one that states none, the one that `drift` is of stands in.
+    """
     drifts = [result for result in results if isinstance(result, DriftReport)]
     variants = {drift.default_variant for drift in drifts} - {None}
-    points = {drift.operating_point for drift in drifts}
+    points = {drift.default_operating_point or drift.operating_point for drift in drifts}
     measured: dict[str, list[tuple[str, str]]] = {}
     for result in results:
         if isinstance(result, OnImages) and not isinstance(result, DriftReport):
@@ -94,8 +119,7 @@ def _of_the_default(results: Sequence[Result]) -> list[Check]:
             continue
         found = ", ".join(f"{variant} at {point}" for variant, point in pairs)
         wanted = " ".join([*(f"{variant}, the default," for variant in variants if variant), "at", " or ".join(sorted(points))])
-        said = f"{name}: of {found}, but drift is of {wanted}; measure that"
-        checks.append(Check(figure=name, outcome="failed", said=said))
+        checks.append(Check(figure=name, outcome="failed", said=f"{name}: of {found}; measure {wanted}"))
     return checks
 
 

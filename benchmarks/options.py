@@ -99,10 +99,10 @@ def read_images(
     group_column: str | None,
     allow_missing: bool,
     columns: Sequence[str] = (),
-) -> tuple[LabelledSet, list[str]]:
-    """The labelled images that a command names, for the classes of a bundle, and what has to be said of them.
+) -> LabelledSet:
+    """The labelled images that a command names, for the classes of a bundle.
 
-    Rows without an image, images without a row, and images that flatter the bundle are named on standard error.
+    Rows without an image and images without a row are named on standard error.
 
     Raises:
         DataError, TaxonomyError: as `benchmarks.labelled.read_labelled`.
@@ -119,15 +119,25 @@ def read_images(
         allow_missing=allow_missing,
     )
     _warn_of_gaps(labelled)
-    flattering = manifest.provenance.calibrated_on(dataset, [image.image_id for image in labelled.images])
+    return labelled
+
+
+def warn_of_calibration(manifest: Manifest, labelled: LabelledSet) -> list[str]:
+    """What a result on these images has to say of those that flatter the bundle; also said on standard error.
+
+    Args:
+        manifest: of the bundle.
+        labelled: the images to be measured: those that were drawn, where not all are.
+    """
+    flattering = manifest.provenance.calibrated_on(labelled.dataset, [image.image_id for image in labelled.images])
     if not flattering:
-        return labelled, []
+        return []
     note = (
         f"{len(flattering)} of the images, first {flattering[0]}, calibrated the quantized variants, whose figures they "
         "flatter; take their rows out."
     )
     err.print(f"[yellow]warning:[/] {escape(note)}", highlight=False, soft_wrap=True)
-    return labelled, [note]
+    return [note]
 
 
 def _warn_of_gaps(labelled: LabelledSet) -> None:

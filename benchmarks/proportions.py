@@ -13,8 +13,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mobile_runtime.intervals import wilson_bounds
 from mobile_runtime.manifest import Estimate
-from mobile_runtime.statistics import Bools, Integers, wilson_bounds
+from mobile_runtime.statistics import Bools, Integers
 
 Term = tuple[float, Estimate]
 

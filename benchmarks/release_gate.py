@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Literal
 
 from pydantic import Field
 
 from benchmarks.figure_list import Figure, figures_of
-from benchmarks.gate_evidence import Check, Outcome, by_subject, refuse_incomparable, unfit
+from benchmarks.gate_evidence import Check, Outcome, by_subject, figureless, refuse_incomparable, unfit
 from benchmarks.gate_limits import Limit, Limits
-from benchmarks.results import DriftReport, Part
+from benchmarks.results import Part
 from benchmarks.stored import Result
 from mobile_runtime.errors import DataError
-from mobile_runtime.statistics import Z95
+from mobile_runtime.intervals import Z95
 
 OTHER_INTERVALS = ("auc", "npv", "ppv", "risk_against_chance")
 ACCURACY = ("auc_malignancy", "sensitivity", "risk_against_chance")
@@ -53,14 +53,8 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
             raise DataError("{} of {}, the baseline's of {}; measure both alike".format(kind, *names))
     figures = {name: figure for result in results for name, figure in figures_of(result).items()}
     before = {name: figure for result in baseline for name, figure in figures_of(result).items()}
-    thin = {
-        f"{result.kind}.{result.dataset.name}.{name}.auc_difference"
-        for result in results
-        if isinstance(result, DriftReport)
-        for name, drift in result.variants.items()
-        if drift.verdict is not None and drift.verdict.outcome == "undetermined"
-    }
-    by_limit = [(limit, _judge(limit, figures, before, bool(baseline), thin)) for limit in limits.limits]
+    lacking = {check.figure: check for check in figureless(results)}
+    by_limit = [(limit, _judge(limit, figures, before, bool(baseline), lacking)) for limit in limits.limits]
     floors = [check for limit, found in by_limit if not limit.relative for check in found if check.outcome != "not judged"]
     notes = [] if any(_on_accuracy(check.figure) for check in floors) else ["no limit on accuracy was judged"]
     checks = [check for _, found in by_limit for check in found]
@@ -75,9 +69,13 @@ def _on_accuracy(name: str) -> bool:
 
 
 def _judge(
-    limit: Limit, figures: Mapping[str, Figure], before: Mapping[str, Figure], with_baseline: bool, thin: Collection[str]
+    limit: Limit,
+    figures: Mapping[str, Figure],
+    before: Mapping[str, Figure],
+    with_baseline: bool,
+    lacking: Mapping[str, Check],
 ) -> list[Check]:
-    names = [name for name in dict.fromkeys([*figures, *thin]) if fnmatchcase(name, limit.figure)]
+    names = [name for name in dict.fromkeys([*figures, *lacking]) if fnmatchcase(name, limit.figure)]
     missing: Literal["failed", "not judged"] = "failed" if limit.required else "not judged"
     if limit.relative and not with_baseline:
         return [Check(figure=limit.figure, outcome="not judged", said=f"{limit.figure}: no baseline to compare with")]
@@ -87,9 +85,8 @@ def _judge(
     gone = [name for name in before if fnmatchcase(name, limit.figure) and name not in names] if limit.required else []
     checks = [Check(figure=name, outcome="failed", said=f"{name}: in the baseline, but not in the results") for name in gone]
     for name in names:
-        if name in thin:
-            said = f"{name}: too few malignant or too few benign images to judge it by"
-            checks.append(Check(figure=name, outcome="too few", said=said))
+        if name in lacking:
+            checks.append(lacking[name])
             continue
         figure, base = figures[name], before.get(name)
         if limit.relative and base is None:

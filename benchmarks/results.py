@@ -152,7 +152,8 @@ class DriftReport(Part):
     """Accuracy drift of every variant of a bundle against its float32 TFLite variant on a labelled folder.
 
     Attributes:
-        default_variant: what the bundle runs unless told otherwise; None in results from before it was stored.
+        default_variant, default_operating_point: what the bundle runs unless told otherwise; None in results from before they
+            were stored.
         not_run: variant -> why it could not run on this machine.
         notes: what a reader must know: undefined figures, small classes, images left out.
     """
@@ -162,6 +163,7 @@ class DriftReport(Part):
     command: str
     bundle: str
     default_variant: str | None = None
+    default_operating_point: str | None = None
     reference: str
     operating_point: str
     margin: float

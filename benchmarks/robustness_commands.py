@@ -33,6 +33,7 @@ from benchmarks.options import (
     progress,
     read_images,
     show,
+    warn_of_calibration,
 )
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.console import print_error
@@ -64,10 +65,11 @@ def robustness(
     Unreadable images are reported and left out; the exit status is then 1.
     """
     pipeline = TriagePipeline(bundle, variant, operating_point, threads)
-    everything, notes = read_images(
+    everything = read_images(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing
     )
     labelled = draw(everything, limit, np.random.default_rng(seed))
+    notes = warn_of_calibration(pipeline.manifest, labelled)
     with progress("damage and run", len(labelled)) as advance:
         found = measuring.measure(pipeline, labelled, seed, advance)
     for item in found.unreadable:
@@ -118,10 +120,11 @@ def gates(
     Unreadable images are reported and left out; the exit status is then 1.
     """
     pipeline = TriagePipeline(bundle, variant, operating_point)
-    everything, notes = read_images(
+    everything = read_images(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing
     )
     labelled = draw(everything, limit, np.random.default_rng(seed))
+    notes = warn_of_calibration(pipeline.manifest, labelled)
     with progress("measure gates", 2 * len(labelled)) as advance:
         found = measure_gates(pipeline, labelled, seed, advance=advance)
     for item in found.unreadable:

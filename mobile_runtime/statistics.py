@@ -14,6 +14,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from mobile_runtime import intervals
+from mobile_runtime.intervals import wilson as wilson  # callers need not know where figures end and intervals begin
 from mobile_runtime.manifest import Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -22,7 +24,6 @@ Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
 Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
-Z95 = 1.959963984540054
 
 
 @dataclass(frozen=True)
@@ -36,31 +37,40 @@ class Measure:
         support: examples in the smallest class that the figure rests on.
         in_mean: float64 [N], what stands in for `influence` in a mean with other figures, where a figure of exactly 0 or 1
             shows no spread; None elsewhere.
+        kinds: int [N], which examples are of one kind (malignant, benign): each kind's groups must be several, and where they
+            are few, intervals are wider (see `intervals.few_groups`). None, as of recalls: normal however few the groups.
     """
 
     value: float
     influence: Floats
     support: int
     in_mean: Floats | None = None
+    kinds: Integers | None = None
 
     def variance(self, groups: Integers) -> float:
         """Variance with examples of one group (lesion, patient) taken as one; groups is int [N], 0..G-1."""
         return float((np.bincount(groups, weights=self.influence) ** 2).sum())
 
-    def estimate(self, groups: Integers) -> Estimate:
-        """The value with its normal 95 % interval, clipped to 0..1.
+    def error(self, groups: Integers) -> tuple[float, int]:
+        """Standard error and degrees of freedom; 0 of these where a kind of example is of one group."""
+        if self.kinds is None:
+            return math.sqrt(self.variance(groups)), intervals.MANY
+        return intervals.few_groups(self.influence, self.kinds, groups)
 
-        At 0 or 1 the variance is zero and would claim certainty: Wilson's interval for `support` trials stands in.
-        With fewer than two examples of a class, or scores that are all alike, nothing is known about the variance and the
-        interval is 0..1.
+    def estimate(self, groups: Integers) -> Estimate:
+        """The value with its 95 % interval, clipped to 0..1: normal from 30 groups of each kind on, else Student's t.
+
+        At 0 or 1 the variance is zero and would claim certainty: Wilson's interval for `support` trials stands in, for one
+        trial a group where these are fewer than 30. With fewer than two examples or groups of a class, or scores that are all
+        alike, nothing is known about the variance and the interval is 0..1.
         """
+        error, freedom = self.error(groups)
         low, high = 0.0, 1.0
-        if self.support >= 2 and self.value in (0.0, 1.0):
-            bound = wilson(round(self.value * self.support), self.support)
-            assert bound is not None
-            low, high = bound.low, bound.high
-        elif self.support >= 2 and self.influence.any():
-            half = Z95 * math.sqrt(self.variance(groups))
+        if self.support >= 2 and freedom and self.value in (0.0, 1.0):
+            few = None if self.kinds is None else intervals.fewest_groups(self.kinds, groups)
+            low, high = intervals.wilson_bounds(self.value, self.support if few is None else few)
+        elif self.support >= 2 and freedom and self.influence.any():
+            half = intervals.quantile(freedom) * error
             low, high = max(0.0, self.value - half), min(1.0, self.value + half)
         return Estimate(value=self.value, low=low, high=high, n=len(self.influence))
 
@@ -77,7 +87,7 @@ def auc(truth: Bools, scores: Scores) -> Measure | None:
 
     DeLong et al. 1988 (Biometrics 44:837) by the midranks of Sun & Xu 2014 (IEEE Signal Process. Lett. 21:1389).
     Summed by group, the same terms give the variance for several images of one lesion in the manner of Obuchowski 1997
-    (Biometrics 53:567), without the factor G/(G-1).
+    (Biometrics 53:567), from 30 groups of each kind on without the factor G/(G-1).
 
     Args:
         truth: bool [N].
@@ -99,14 +109,14 @@ def auc(truth: Bools, scores: Scores) -> Measure | None:
     # On the rarer kind, so that those of several one-vs-rest AUCs rest on different examples.
     fewer = truth if positives <= negatives else ~truth
     in_mean = _far_end(value, fewer) if value in (0.0, 1.0) else None
-    return Measure(value, influence, min(positives, negatives), in_mean)
+    return Measure(value, influence, min(positives, negatives), in_mean, truth.astype(np.int64))
 
 
 def _far_end(value: float, members: Bools) -> Floats:
     """What gives a figure of 0 or 1 over some examples the standard error that leads to the far end of Wilson's interval."""
     count = int(members.sum())
-    low, high = wilson_bounds(value, count)
-    return np.where(members, (high - low) / Z95 / math.sqrt(count), 0.0)
+    low, high = intervals.wilson_bounds(value, count)
+    return np.where(members, (high - low) / intervals.Z95 / math.sqrt(count), 0.0)
 
 
 def mean_of(measures: Sequence[Measure]) -> Measure:
@@ -114,10 +124,12 @@ def mean_of(measures: Sequence[Measure]) -> Measure:
 
     One of 0 or 1 shows no spread and would make the mean look surer than it is: the far end of Wilson's interval stands in.
     """
+    kinds = [measure.kinds for measure in measures if measure.kinds is not None]
     return Measure(
         float(np.mean([measure.value for measure in measures])),
         np.mean([measure.influence if measure.in_mean is None else measure.in_mean for measure in measures], axis=0),
         min(measure.support for measure in measures),
+        kinds=np.unique(np.stack(kinds), axis=1, return_inverse=True)[1].reshape(-1) if kinds else None,
     )
 
 
@@ -140,23 +152,6 @@ def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
             influence = _far_end(recall, members)
         recalls.append(Measure(recall, influence, count))
     return mean_of(recalls)
-
-
-def wilson(successes: int, trials: int) -> Estimate | None:
-    """A proportion with Wilson's score interval (Wilson 1927, JASA 22:209); None without trials."""
-    if not trials:
-        return None
-    low, high = wilson_bounds(successes / trials, trials)
-    return Estimate(value=successes / trials, low=low, high=high, n=trials)
-
-
-def wilson_bounds(share: float, trials: float) -> tuple[float, float]:
-    """Wilson's 95 % limits of a share 0..1 of `trials` > 0, which may be an effective number of trials."""
-    z2 = Z95**2
-    centre = (share + z2 / (2 * trials)) / (1 + z2 / trials)
-    half = Z95 / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / (4 * trials**2))
-    # At 0 and 1 the bound is the share itself; rounding must not put it a bit inside.
-    return 0.0 if share == 0 else max(0.0, centre - half), 1.0 if share == 1 else min(1.0, centre + half)
 
 
 @dataclass(frozen=True)
@@ -186,7 +181,7 @@ class Gap(BaseModel):
     """A paired difference, new minus reference, with its 95 % interval.
 
     Attributes:
-        p_value: two-sided; None for the bootstrap.
+        p_value: two-sided; None for the bootstrap, and where nothing is known of the difference's error.
         resamples: bootstrap resamples that held both classes; None for DeLong.
     """
 
@@ -208,16 +203,21 @@ class Gap(BaseModel):
 def paired_difference(measure: Measure, reference: Measure, groups: Integers) -> Gap:
     """`measure` minus `reference` over the same examples, with DeLong's interval and p-value (see `auc`).
 
-    Two scores that order every pair alike differ by exactly nothing: interval 0..0, p = 1.
+    Both are normal from 30 groups of each kind on, else Student's (see `Measure.estimate`). Two scores that order every pair
+    alike differ by exactly nothing: interval 0..0, p = 1. Where a kind is of one group, or figures differ without any spread,
+    nothing is known of the error: interval -1..1, no p-value.
     """
     value = measure.value - reference.value
-    gap = Measure(value, measure.influence - reference.influence, min(measure.support, reference.support))
-    deviation = math.sqrt(gap.variance(groups))
-    if deviation < 1e-12:
-        return Gap(value=value, low=value, high=value, p_value=1.0)
-    p_value = math.erfc(abs(value) / deviation / math.sqrt(2))
-    half = Z95 * deviation
-    return Gap(value=value, low=value - half, high=value + half, p_value=p_value)
+    influence = measure.influence - reference.influence
+    if value == 0 and np.abs(influence).max() < 1e-12:
+        return Gap(value=0.0, low=0.0, high=0.0, p_value=1.0)
+    gap = Measure(value, influence, min(measure.support, reference.support), kinds=measure.kinds)
+    error, freedom = gap.error(groups)
+    if not freedom or error < 1e-12:
+        return Gap(value=value, low=-1.0, high=1.0)
+    half = intervals.quantile(freedom) * error
+    low, high = max(-1.0, value - half), min(1.0, value + half)
+    return Gap(value=value, low=low, high=high, p_value=intervals.p_value(abs(value) / error, freedom))
 
 
 def expected_calibration_error(truth: Bools, probabilities: Scores, bins: int = 15) -> float | None:

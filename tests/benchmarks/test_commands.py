@@ -41,6 +41,7 @@ def test_drift_writes_json_and_a_page(bundle_path: Path, dataset: Path, tmp_path
     assert list(report.variants) == sorted(["float32", "int8", "onnx_float32"])
     assert report.dataset.images == 42 and report.dataset.groups == 28 and report.dataset.malignant == 18
     assert report.dataset.group_column == "lesion_id"
+    assert (report.default_variant, report.default_operating_point) == ("int8", "balanced")
     assert "Core ML" in report.not_run["coreml_float16"]
     int8, onnx = report.variants["int8"], report.variants["onnx_float32"]
     assert int8.flips and int8.confidence_drift.malignancy_max > 0
@@ -200,6 +201,34 @@ def test_gates_are_printed_and_stored(
     assert report.not_skin_not_scored is not None and report.not_skin_not_scored.value == 0
     assert report.flips.single_frame is not None and report.flips.single_frame.n == 3 * 15
     assert "burst of five" in result.output
+
+
+@pytest.mark.parametrize("command", ["robustness", "gates"])
+def test_only_the_images_drawn_count_as_calibration_images(
+    command: str, bundle_path: Path, dataset: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(not_skin, "KINDS", {"plain": not_skin.KINDS["plain"]})
+    names = sorted(path.stem for path in dataset.rglob("*.jpg"))
+    table = str(dataset / "HAM10000_metadata.csv")
+
+    def notes(calibrated: list[str]) -> list[str]:
+        document = json.loads((bundle_path / "manifest.json").read_text(encoding="utf-8"))
+        document["provenance"]["calibration_ids"] = [f"ham10000:{name}" for name in calibrated]
+        (bundle_path / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+        fixed = [command, "--bundle", str(bundle_path), "--images", str(dataset), "--labels", table, "--limit", "3", "--json"]
+        result = runner.invoke(app, fixed, catch_exceptions=False)
+        found = [note for note in json.loads(result.stdout)["notes"] if "calibrated" in note]
+        assert ("calibrated" in result.stderr) is bool(found)
+        return found
+
+    (said,) = notes(names)
+    drawn = re.fullmatch(r"3 of the images, first (\S+), calibrated .*", said)
+    assert drawn is not None
+    second = re.match(r"2 of the images, first (\S+), ", notes([name for name in names if name != drawn[1]])[0])
+    assert second is not None
+    third = re.match(r"1 of the images, first (\S+), ", notes([name for name in names if name not in (drawn[1], second[1])])[0])
+    assert third is not None
+    assert notes([name for name in names if name not in (drawn[1], second[1], third[1])]) == []
 
 
 def test_gates_leave_out_what_cannot_be_read(

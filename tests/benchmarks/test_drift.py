@@ -125,6 +125,12 @@ def test_many_images_of_a_few_lesions_give_no_verdict() -> None:
     assert found["int8"].verdict is not None and found["int8"].verdict.outcome == "undetermined"
     notes = drift.notes_of(lesions, LABELS, found)
     assert "Only 20 malignant and 20 benign images of 1 and 1 lesions or patients, fewer than the floor of 10" in notes[0]
+    assert "the error of an AUC is unknown" in " ".join(notes)
+    area, differences = found["float32"].auc_malignancy, found["int8"].differences
+    assert area is not None and (area.low, area.high) == (0, 1)
+    assert differences is not None and differences.auc_malignancy_bootstrap is None
+    lax = drift.compare(scored, lesions, LABELS, Settings("float32", "balanced", resamples=100, floor=1))
+    assert lax["int8"].verdict is not None and lax["int8"].verdict.outcome == "undetermined"
     apart = drift.compare(scored, labelled(labels), LABELS, Settings("float32", "balanced", resamples=100))
     assert apart["int8"].verdict is not None and apart["int8"].verdict.outcome == "non-inferior"
 

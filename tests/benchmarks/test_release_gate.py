@@ -13,12 +13,14 @@ from benchmarks import release_gate
 from benchmarks.commands import app
 from benchmarks.gate_limits import Limits, read_limits
 from benchmarks.release_gate import GateReport
-from benchmarks.stored import REPORTS, Result
+from benchmarks.stored import REPORTS, Result, read_result
 from mobile_runtime.errors import DataError
 from tests.benchmarks import stored_results
 from tests.benchmarks.stored_results import MAKERS
 
 runner = CliRunner()
+RESULTS = Path(release_gate.__file__).parent / "results"
+JUDGED_OUTCOMES = ("risk_against_chance", "unanswered_per_1000")
 
 
 def result(document: dict[str, Any]) -> Result:
@@ -84,6 +86,49 @@ def test_an_npv_is_judged_against_chance(prevalence: float, npv: float, ship: bo
     limits = [each for each in read_limits().limits if each.figure.endswith("risk_against_chance")]
     found = release_gate.judge([result(document)], Limits(schema_version=1, limits=limits))
     assert found.ship is ship and len(found.checks) == 1 and not found.notes
+
+
+def failures(report: GateReport) -> list[str]:
+    return [check.said for check in report.checks if check.outcome == "failed"]
+
+
+def test_a_build_that_gives_no_verdict_does_not_ship() -> None:
+    """As measured with every limit of abstention at 1e-6: 180 of 180 images without a verdict."""
+    decisions, gates = stored_results.decisions(), stored_results.gates()
+    outcomes = decisions["outcomes"]["set_aside"]
+    outcomes |= {"npv": None, "number_needed_to_refer": None}
+    outcomes["unanswered_per_1000"] = {"value": 1000.0, "low": 973.3, "high": 1000.0, "n": 180}
+    gates["abstained_in_distribution"] = {"value": 0.991, "low": 0.97, "high": 0.998, "n": 180}
+    found = release_gate.judge([result(each) for each in (stored_results.drift(), decisions, gates)], read_limits())
+    assert not found.ship
+    assert failures(found) == [
+        "decisions.ham10000.int8.set_aside.risk_against_chance: nobody was reassured, so low concern has no risk to judge and "
+        "the build no use",
+        "decisions.ham10000.int8.set_aside.unanswered_per_1000: 1000 [973.3, 1000], n=180, high end must be at most 100 "
+        "(who gets no verdict was not triaged, and a build that judges nobody makes no mistakes)",
+        "gates.ham10000.int8.abstained: 0.991 [0.97, 0.998], n=180, high end must be at most 0.1 "
+        "(good pictures of skin lesions must get a verdict)",
+    ]
+
+
+def test_a_build_that_refers_everybody_does_not_ship() -> None:
+    document = stored_results.decisions()
+    document["outcomes"]["set_aside"]["npv"] = None
+    limit = {"figure": "decisions.*.set_aside.risk_against_chance", "bound": "high", "at_most": 0.4, "required": False}
+    found = judged(limit, document)
+    assert not found.ship and "nobody was reassured" in failures(found)[0]
+    # Of malignant images alone, or benign ones, no outcome is defined: nothing was measured that speaks against the build.
+    assert judged(limit, {**document, "outcomes": None}).ship
+
+
+def test_the_stored_results_ship() -> None:
+    names = ("drift_ham10000", "decisions_ham10000", "robustness_ham10000")
+    gates = ("gates_ham10000", "gates_isic2017", "gates_pad_ufes_20")
+    found = release_gate.judge([read_result(RESULTS / f"{name}.json") for name in (*names, *gates)], read_limits())
+    assert found.ship, failures(found)
+    kept = {check.figure for check in found.checks if check.outcome == "kept"}
+    assert {f"gates.{place}.static_wi8_ai8.abstained" for place in ("ham10000", "isic2017", "pad_ufes_20")} < kept
+    assert {f"decisions.ham10000.static_wi8_ai8.set_aside.{name}" for name in JUDGED_OUTCOMES} < kept
 
 
 def test_a_verdict_without_a_limit_on_accuracy_says_so() -> None:
@@ -302,9 +347,31 @@ def test_results_of_what_users_do_not_run_do_not_ship(make: Any, change: dict[st
     assert judged(limit, drift, make()).ship
     other = judged(limit, drift, {**make(), **change})
     assert not other.ship
-    assert other.checks[-1].said.endswith(f": of {said}, but drift is of int8, the default, at rule_out; measure that")
+    assert other.checks[-1].said.endswith(f": of {said}; measure int8, the default, at rule_out")
     if "variant" in change:  # beside the default, another variant's result does no harm
         assert judged(limit, drift, make(), {**make(), **change}).ship
+
+
+def test_results_that_are_all_of_another_operating_point_do_not_ship() -> None:
+    limit = {"figure": "drift.*.auc_difference", "at_least": -1}
+    makers = (stored_results.decisions, stored_results.robustness, stored_results.gates)
+    alike = [{**make(), "operating_point": "rule_in"} for make in makers]
+    drift = {**stored_results.drift(), "default_variant": "int8", "operating_point": "rule_in"}
+    drift["variants"] = {
+        name: {**each, "operating_points": {"rule_in": each["operating_points"]["rule_out"]}}
+        for name, each in drift["variants"].items()
+    }
+    # Results from before it was stored do not say what the default is.
+    assert judged(limit, drift, *alike).ship
+    found = judged(limit, {**drift, "default_operating_point": "rule_out"}, *alike)
+    assert [check.said for check in found.checks if check.outcome == "failed"] == [
+        "drift.ham10000: at rule_in, but rule_out is the default; leave out --operating-point",
+        *(
+            f"{kind}.ham10000: of int8 at rule_in; measure int8, the default, at rule_out"
+            for kind in ("decisions", "robustness", "gates")
+        ),
+    ]
+    assert judged(limit, {**drift, "default_operating_point": "rule_in"}, *alike).ship
 
 
 def test_images_that_were_missing_do_not_ship() -> None:

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
+from scipy.stats import t as student
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
 from benchmarks import statistics
 from benchmarks.statistics import Gap
+from mobile_runtime import intervals
 from mobile_runtime.statistics import wilson
 
 LABELLED = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40)
@@ -207,6 +209,14 @@ def test_wilson_matches_scipy(trials: int, data: st.DataObject) -> None:
     assert estimate is not None
     assert (estimate.low, estimate.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
     assert estimate.low <= estimate.value <= estimate.high and estimate.n == trials
+
+
+@pytest.mark.parametrize("freedom", [*range(1, 29), 29, 500])
+def test_students_distribution_matches_scipy(freedom: int) -> None:
+    expected = student(freedom) if freedom < 29 else norm
+    assert intervals.quantile(freedom) == pytest.approx(expected.ppf(0.975), abs=1e-9)
+    for deviations in (0.0, 0.3, 1.0, 2.5, 12.0):
+        assert intervals.p_value(deviations, freedom) == pytest.approx(2 * expected.sf(deviations), abs=1e-12)
 
 
 def test_wilson_without_trials_is_undefined() -> None:

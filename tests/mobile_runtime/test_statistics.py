@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobile_runtime.statistics import ReliabilityBin, auc, balanced_accuracy, midranks, reliability, wilson
+from mobile_runtime.statistics import (
+    Gap,
+    ReliabilityBin,
+    auc,
+    balanced_accuracy,
+    mean_of,
+    midranks,
+    non_inferiority,
+    paired_difference,
+    reliability,
+    wilson,
+)
 
 
 @given(st.lists(st.integers(-3, 3), min_size=1, max_size=30))
@@ -32,6 +47,91 @@ def test_scores_that_are_all_alike_say_nothing() -> None:
     found = auc(np.arange(40) < 20, np.zeros(40))
     assert found is not None
     assert (found.value, found.estimate(np.arange(40)).low, found.estimate(np.arange(40)).high) == (0.5, 0, 1)
+
+
+def patients(count: int, rng: np.random.Generator, pure: bool, spread: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Truth, scores and groups of 20 images each; malignant images score 1.5 more, a patient's together differ by `spread`."""
+    groups = np.repeat(np.arange(count), 20)
+    truth = groups % 2 == 0 if pure else rng.random(len(groups)) < 0.3
+    return truth, 1.5 * truth + rng.normal(0, 1, len(groups)) + rng.normal(0, spread, count)[groups], groups
+
+
+@pytest.mark.parametrize(
+    ("count", "pure", "spread"),
+    [(2, False, 0), (3, False, 0), (4, False, 0), (6, False, 0), (10, False, 0), (3, False, 1), (6, False, 1), (6, True, 1)],
+)
+def test_intervals_of_an_auc_of_few_patients_hold_what_they_say(count: int, pure: bool, spread: float) -> None:
+    """95 % is nominal; without Student's quantile and G / (G - 1), 60 to 90 % with images alike, 65 to 81 % with patients."""
+    rng = np.random.default_rng(0)
+    expected = NormalDist().cdf(1.5 / math.sqrt(2 * (1 + spread**2)))
+    held = []
+    while len(held) < 500:
+        truth, scores, groups = patients(count, rng, pure, spread)
+        found = auc(truth, scores)
+        assert found is not None
+        bounds = found.estimate(groups)
+        held.append(bounds.low <= expected <= bounds.high)
+    assert np.mean(held) > 0.87 + 0.04 * (spread == 0)
+
+
+def test_intervals_of_a_difference_of_few_patients_hold_what_they_say() -> None:
+    rng = np.random.default_rng(1)
+    held, apart = [], []
+    while len(held) < 400:
+        truth, scores, groups = patients(4, rng, False, 0)
+        found = [auc(truth, scores + rng.normal(0, 1, len(scores))) for _ in range(2)]
+        assert found[0] is not None and found[1] is not None
+        gap = paired_difference(found[0], found[1], groups)
+        assert gap.p_value is not None and (gap.p_value < 0.05) is not (gap.low <= 0 <= gap.high)
+        held.append(gap.low <= 0 <= gap.high)
+        apart.append(gap.high - gap.low)
+    assert np.mean(held) > 0.91 and np.mean(apart) < 0.5
+
+
+@pytest.mark.parametrize("one", [True, False])
+def test_one_group_of_a_kind_says_nothing_about_the_error(one: bool) -> None:
+    truth, scores, groups = patients(40, np.random.default_rng(2), False, 0)
+    groups = np.where(truth == one, 40, groups)
+    found, other = auc(truth, scores), auc(truth, scores.round())
+    assert found is not None and other is not None
+    assert (found.estimate(groups).low, found.estimate(groups).high) == (0, 1)
+    macro = mean_of([found, other]).estimate(groups)
+    assert (macro.low, macro.high) == (0, 1)
+    gap = paired_difference(found, other, groups)
+    assert (gap.low, gap.high, gap.p_value) == (-1, 1, None) and gap.value != 0
+    assert non_inferiority(gap, 0.005) == "inconclusive"
+    assert paired_difference(found, found, groups) == Gap(value=0, low=0, high=0, p_value=1)
+    perfect = auc(truth, truth.astype(float))
+    assert perfect is not None and perfect.estimate(groups).low == 0
+
+
+def test_figures_without_spread_are_not_the_same_for_it() -> None:
+    truth = np.arange(80) < 40
+    best, worst = auc(truth, truth.astype(float)), auc(truth, -truth.astype(float))
+    assert best is not None and worst is not None
+    gap = paired_difference(best, worst, np.arange(80))
+    assert (gap.value, gap.low, gap.high, gap.p_value) == (1, -1, 1, None)
+
+
+def test_a_perfect_auc_counts_each_of_few_patients_once() -> None:
+    truth = np.arange(120) % 20 < 8
+    found = auc(truth, truth.astype(float))
+    assert found is not None
+    assert found.estimate(np.arange(120) // 20).low == pytest.approx(6 / (6 + 1.959964**2), rel=1e-5)
+
+
+def test_from_thirty_groups_of_each_kind_on_intervals_are_normal() -> None:
+    """As the stored results were computed; Student's quantile on 18 degrees of freedom and G / (G - 1) add a tenth."""
+    for count, wider in ((60, 1.0), (20, 2.1009 / 1.96 * math.sqrt(10 / 9 * 199 / 200))):
+        truth, scores, groups = patients(count, np.random.default_rng(3), True, 0.3)
+        found, other = auc(truth, scores), auc(truth, scores + np.sin(50 * scores))
+        assert found is not None and other is not None
+        normal = 2 * 1.959963984540054 * math.sqrt(found.variance(groups))
+        bounds, gap = found.estimate(groups), paired_difference(found, other, groups)
+        assert bounds.high - bounds.low == pytest.approx(wider * normal, rel=0.05 if count < 60 else 1e-12)
+        apart = replace(found, influence=found.influence - other.influence)
+        normal = 2 * 1.959963984540054 * math.sqrt(apart.variance(groups))
+        assert gap.high - gap.low == pytest.approx(wider * normal, rel=0.05 if count < 60 else 1e-12)
 
 
 def test_a_recall_of_few_hits_or_none_is_not_certain() -> None:

@@ -71,6 +71,15 @@ def test_accuracies_through_the_tree_by_hand() -> None:
     assert classes.accuracy.value == pytest.approx(2 / 6)
 
 
+def test_further_images_of_a_lesion_make_no_accuracy_surer() -> None:
+    answers = [(("mel", "nv")[i % 2], "mel" if i < 14 else "nv") for i in range(20)]
+    rows = [(example(i, label, f"L{i}"), {answer: 0.9}) for i, (label, answer) in enumerate(answers)]
+    once, thrice = (judged(rows * copies).levels["classes"].accuracy for copies in (1, 3))
+    assert once is not None and thrice is not None
+    assert (once.n, thrice.n) == (20, 60)
+    assert (thrice.value, thrice.low, thrice.high) == pytest.approx((once.value, once.low, once.high))
+
+
 def test_labels_that_leave_the_class_open_are_left_out() -> None:
     rows = [(example(0, "0", dataset="isic2017"), {"nv": 0.8}), (example(1, "1", dataset="isic2017"), {"mel": 0.8})]
     report = judged(rows)

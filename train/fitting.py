@@ -29,7 +29,7 @@ from train.processes import ALONE, LesionData, Processes, gather, is_first
 from train.progress import EpochLines, keep_rows, quieten
 from train.recipe import Recipe, read_stored
 from train.schedule import make_optimizer, make_schedule
-from train.splits import Split, load_split, save_split, split_examples
+from train.splits import Split, load_split, save_split, split_examples, trained_images
 
 STATISTICS = 512
 """Training images, at most, that the normalization of a folded start is measured on."""
@@ -164,7 +164,7 @@ def fit(
     parts = split or split_examples(examples, recipe.split)
     last = out / "last.ckpt"
     saved = _read_last(last, recipe, parts) if resume and last.is_file() else None
-    train = [example for example in parts["train"] if recipe.repeats.get(example.dataset, 1)]
+    train = trained_images(parts, recipe)
     if len(train) < recipe.batch_size:
         raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
     log_prior = class_log_prior(train, recipe, taxonomy)

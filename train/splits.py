@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
 from train.datasets import Example
-from train.recipe import SplitPlan
+from train.recipe import Recipe, SplitPlan
 
 SPLITS = ("train", "val", "test")
 Split = dict[str, list[Example]]
@@ -66,6 +66,11 @@ def check_split(split: Split) -> None:
             homes[example.group].add(name)
     if straddling := sorted(group for group, names in homes.items() if len(names) > 1):
         raise DataError(f"{len(straddling)} lesions or patients are in two splits, first {straddling[:3]}; regroup them")
+
+
+def trained_images(split: Split, recipe: Recipe) -> list[Example]:
+    """The training part without the data sets that the recipe trains without: what the network has seen, in its order."""
+    return [example for example in split["train"] if recipe.repeats.get(example.dataset, 1)]
 
 
 def without_test(examples: Sequence[Example], path: Path) -> list[Example]:

@@ -18,9 +18,10 @@ from mobile_runtime.statistics import auc
 from mobile_runtime.taxonomy import HAM10000_CLASSES, default_taxonomy
 from tests.conftest import TrainedRun
 from tests.train.factories import call, example, write
-from train.datasets import Example
+from train.datasets import Example, read_examples
 from train.evaluation import Evaluation, Point, evaluate, height, roc_points
 from train.evaluation_page import render
+from train.splits import load_split, save_split
 from train.subgroups import age_band
 
 LABELS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -221,6 +222,22 @@ def test_a_run_is_judged_into_a_page_and_json(tiny_run: TrainedRun, tmp_path: Pa
     assert status == 0, err
     assert "Nine-way" in out
     assert (tmp_path / "report" / "evaluation.html").read_text(encoding="utf-8") == page, "the same input, the same page"
+
+
+def test_a_network_is_not_judged_on_what_it_was_trained_on(
+    tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
+    save_split({"train": split["test"], "val": split["train"], "test": split["val"]}, tmp_path / "moved.csv")
+    words = ("evaluate", tiny_run.folder, "--data", tiny_run.data, "--split", tmp_path / "moved.csv")
+    words = (*words, "--out", tmp_path / "report")
+    status, out, err = call(capfd, *words, "--part", "val")
+    assert (status, out) == (2, "")
+    assert f"was trained on lesions or patients of whom {len(split['train'])} images" in err
+    assert not (tmp_path / "report").exists()
+    for part in ("test", "train"):  # its validation part, and what is called training anyway
+        status, _, err = call(capfd, *words, "--part", part)
+        assert status == 0, err
 
 
 @pytest.mark.parametrize(

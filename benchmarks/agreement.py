@@ -7,9 +7,9 @@ import numpy.typing as npt
 
 from benchmarks import statistics
 from benchmarks.labelled import LabelledSet, Truth
-from benchmarks.proportions import proportion
 from benchmarks.results import ConfidenceDrift, Decisions, Flip
 from benchmarks.scoring import Scored
+from mobile_runtime.proportions import proportion
 
 
 def refers(scored: Scored, point: str) -> npt.NDArray[np.bool_]:

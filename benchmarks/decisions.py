@@ -11,13 +11,14 @@ import numpy.typing as npt
 
 from benchmarks.decision_results import Diagnosis, NetBenefit, NumberNeeded, Outcomes
 from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
-from benchmarks.proportions import proportion, share_of, weighted_sum
+from benchmarks.proportions import share_of, weighted_sum
 from benchmarks.scoring import Prepared, Scored
 from mobile_runtime import decision
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError
 from mobile_runtime.manifest import Estimate, OperatingPoint
 from mobile_runtime.pipeline import TriagePipeline
+from mobile_runtime.proportions import proportion
 from mobile_runtime.quality import judge
 from mobile_runtime.statistics import Bools, Floats, Integers
 

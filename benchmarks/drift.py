@@ -11,13 +11,13 @@ import numpy.typing as npt
 
 from benchmarks import agreement, statistics
 from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
-from benchmarks.proportions import proportion
 from benchmarks.results import Differences, VariantDrift, Verdict
 from benchmarks.scoring import Scored
 from benchmarks.statistics import Gap, Measure
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.proportions import proportion
 
 FEW = 10
 """Below this many examples of a class a note says that the interval is only a rough guide."""

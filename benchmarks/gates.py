@@ -17,7 +17,6 @@ from benchmarks.coverage import coverage_curve
 from benchmarks.decision_results import CoveragePoint
 from benchmarks.gates_results import Flips
 from benchmarks.labelled import LabelledSet, Truth
-from benchmarks.proportions import proportion
 from benchmarks.results import Unreadable
 from benchmarks.scoring import unreadable
 from mobile_runtime.burst import combine
@@ -26,6 +25,7 @@ from mobile_runtime.decision import Decision
 from mobile_runtime.errors import CaptureError, DataError
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.pipeline import TriagePipeline
+from mobile_runtime.proportions import proportion
 from mobile_runtime.quality import judge
 from mobile_runtime.resample import centre_square, resample
 from mobile_runtime.statistics import Integers, wilson

@@ -12,7 +12,6 @@ import numpy.typing as npt
 from benchmarks.corruptions import CORRUPTIONS, SEVERITIES
 from benchmarks.labelled import LabelledImage, LabelledSet, Truth
 from benchmarks.pipeline_faults import FAULTS, PipelineFault, feeds_otherwise
-from benchmarks.proportions import proportion
 from benchmarks.results import Unreadable
 from benchmarks.robustness_results import Condition, Corrupted, Faulted, GoldenCheck
 from benchmarks.scoring import unreadable
@@ -21,6 +20,7 @@ from mobile_runtime.capture import Capture, acquire, normalize
 from mobile_runtime.decision import Decision, decide
 from mobile_runtime.errors import CaptureError, DataError
 from mobile_runtime.pipeline import TriagePipeline
+from mobile_runtime.proportions import proportion
 from mobile_runtime.quality import judge
 from mobile_runtime.replay import Replay, replay
 from mobile_runtime.resample import centre_square

@@ -22,6 +22,7 @@ from train.network import LesionNetwork, compile_backbone
 from train.objective import marginal_loss, mixture
 from train.recipe import Recipe
 from train.splits import Split, refuse_seen, split_examples
+from train.starts import refuse_seen_start
 
 RECIPES = Path(__file__).parent / "recipes"
 NOTE = "distillation.json"
@@ -220,7 +221,10 @@ def distil(
     if compiled:
         for one in ensemble:
             compile_backbone(one)
-    keep_note(out, teachers, sha256(student) if student else init, resume)
+    if student is None:
+        refuse_seen_start(init, split)
+    noted = sha256(student) if student else None
+    keep_note(out, teachers, noted or init, resume)
 
     def start() -> LesionNetwork | None:
         if student is None:
@@ -245,14 +249,14 @@ def distil(
     objective = Distillation(recipe, ensemble, width)
     made = {
         "student": fit(
-            recipe, examples, out, init=init, network=begun, objective=objective,
+            recipe, examples, out, init=init, network=begun, start=noted, objective=objective,
             split=split, workers=workers, resume=resume, cache=cache, compiled=compiled,
         )
     }  # fmt: skip
     if control:
         plain = recipe.model_copy(update={"teacher_size": None})  # its views are not made smaller after they are drawn
         made["control"] = fit(
-            plain, examples, out / "control", init=init, network=start(),
+            plain, examples, out / "control", init=init, network=start(), start=noted,
             split=split, workers=workers, resume=resume, cache=cache, compiled=compiled,
         )  # fmt: skip
     return made

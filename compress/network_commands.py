@@ -10,6 +10,7 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import torch
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from compress.calibration_set import MIN_IMAGES
@@ -33,9 +34,10 @@ from train.datasets import Example, read_examples
 from train.loading import prepared_images
 from train.options import DataOption, JsonOption
 from train.recipe import Recipe, read_recipe
-from train.splits import Split, load_split, split_examples
+from train.splits import Split, carry_split, load_split, split_beside, split_examples
 
 PartOption = Annotated[str, typer.Option(help="Images to measure: val, or test once per release.")]
+SplitOption = Annotated[Optional[Path], typer.Option(help="A splits.csv; that beside the network, else its recipe cuts one.")]
 DatasetOption = Annotated[str, typer.Option(help="Whose images are measured.")]
 
 
@@ -47,7 +49,7 @@ def prune(
         Optional[Path],
         typer.Option(help="Labelled data; its training images say which channels matter. Without, the weights alone do."),
     ] = None,
-    split: Annotated[Optional[Path], typer.Option(help="A splits.csv; that of the network's run if left out.")] = None,
+    split: SplitOption = None,
     limit: Annotated[int, typer.Option(min=MIN_IMAGES, help="How many training images to ask.")] = 512,
     input_size: Annotated[
         Optional[int],
@@ -58,7 +60,8 @@ def prune(
 ) -> None:
     """Take the least important channels off a fitted network; distil the result, it has lost accuracy.
 
-    With `--input-size`, the network looks at smaller pictures, which saves work too, and loses fewer channels.
+    With `--input-size`, the network looks at smaller pictures, which saves work too, and loses fewer channels. The split that
+    the network was trained by goes along: half.splits.csv beside half.safetensors.
     """
     network, theirs = load_checkpoint(checkpoint)
     recipe = theirs.model_copy(update={"input_size": input_size or theirs.input_size})
@@ -79,6 +82,8 @@ def prune(
         views = torch.from_numpy(prepared_images(chosen, open_cache(chosen), recipe.input_size)).permute(0, 3, 1, 2)
     with err.status("ask which channels matter"):
         small = prune_network(network, recipe.input_size, share / left, views, seed)
+    homes = split_beside(checkpoint)
+    carry_split(homes if homes.is_file() else split, target)
     save_checkpoint(small, recipe, target)
     after = cost(small, recipe.input_size)
     if as_json:
@@ -100,7 +105,7 @@ def qat(
         typer.Option(help="Checkpoint of a teacher; several make an ensemble, none the network itself."),
     ] = None,
     folder: Annotated[Optional[Path], typer.Option("--out", help="Run folder; runs/RECIPE if left out.")] = None,
-    split: Annotated[Optional[Path], typer.Option(help="A splits.csv; that of the network's run if left out.")] = None,
+    split: SplitOption = None,
     part: PartOption = "val",
     dataset: DatasetOption = "ham10000",
     limit: Annotated[Optional[int], typer.Option(min=20, help="How many images to measure; all if left out.")] = None,
@@ -198,9 +203,13 @@ def pareto(
 
 
 def _parts(checkpoint: Path, split: Path | None, examples: list[Example], recipe: Recipe) -> Split:
-    """The split given, else that of the checkpoint's run, else one cut by its recipe."""
-    homes = split or checkpoint.parent / "splits.csv"
-    return load_split(homes, examples) if split or homes.is_file() else split_examples(examples, recipe.split)
+    """The split given, else that beside the checkpoint, else one cut by its recipe, which is said on standard error."""
+    homes = split or split_beside(checkpoint)
+    if split or homes.is_file():
+        return load_split(homes, examples)
+    said = f"no split beside {checkpoint}; its recipe cuts one, which may judge by what was trained on; give its own (--split)"
+    err.print(f"[yellow]warning:[/] {escape(said)}", highlight=False, soft_wrap=True)
+    return split_examples(examples, recipe.split)
 
 
 def _qat_lines(pair: Sequence[Drift], apart: Sequence[dict[str, float]]) -> list[tuple[str, list[str]]]:

@@ -127,10 +127,12 @@ def finetune(
     torch.manual_seed(plan.seed)  # the projections' first weights
     taught = Distillation(plan, load_teachers(teachers or [start], plan), network.backbone.num_features)
     objective = QuantizationAware(network, taught, images, plan.calibration_steps)
-    keep_note(out, teachers or [start], sha256(start), resume)
+    noted = sha256(start)
+    keep_note(out, teachers or [start], noted, resume)
     network.dropout.p = plan.drop_rate
     path = fit(
-        plan, examples, out, network=network, objective=objective, split=split, workers=workers, resume=resume, cache=cache
-    )
+        plan, examples, out, network=network, start=noted, objective=objective, split=split, workers=workers, resume=resume,
+        cache=cache,
+    )  # fmt: skip
     snap(network)
     return save_checkpoint(network, plan, path)

@@ -35,7 +35,7 @@ from mobile_runtime.golden import GOLDEN
 from mobile_runtime.manifest import NAME_PATTERN
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Columns, read_examples
-from train.splits import load_split
+from train.splits import load_split, trained_images
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Write and rebuild bundles from trained checkpoints.")
 app.command(epilog="Example: python -m export card dist/bundle --results decisions.json")(card)
@@ -80,7 +80,7 @@ def bundle(
         )
     network, recipe = load_checkpoint(run / "model.safetensors")
     split = load_split(run / "splits.csv", read_examples(data))
-    undo_adjustment(network, recipe, split["train"], undo_share)
+    undo_adjustment(network, recipe, trained_images(split, recipe), undo_share)
     place = (record_to or run).absolute()
     place.mkdir(parents=True, exist_ok=True)
     # Weights and record belong together: they are moved when all are there, minutes later, and the bundle with them.

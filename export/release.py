@@ -40,7 +40,7 @@ from train.datasets import Example
 from train.loading import label_masks, prepared_images
 from train.metrics import truths
 from train.network import LesionNetwork
-from train.splits import Split
+from train.splits import Split, trained_images
 
 SAMPLE_PER_DATASET = 1500
 COREML_COUNTERPARTS = {
@@ -98,7 +98,7 @@ def fit_release(
         checkpoint: `model.safetensors` of a training run.
         split: the split that it was trained by.
         title: name and version of the bundle.
-        calibration_images: size of the calibration set, drawn from the training split.
+        calibration_images: size of the calibration set, drawn from the training images.
         primary: data set whose validation images choose the thresholds; None takes the largest.
         evaluate_coreml: fit and measure every Core ML form by evaluating its program, some minutes each; else those of
             `COREML_COUNTERPARTS` take over what was fitted for the TFLite form of the same numbers, and the rest are left out.
@@ -113,9 +113,10 @@ def fit_release(
     network, recipe = load_checkpoint(checkpoint)
     classes = recipe.classes
     pixels = open_cache([example for part in split.values() for example in part], cache)
-    chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], calibration_images, seed)
+    train = trained_images(split, recipe)
+    chosen = draw_calibration_set(train, [*split["val"], *split["test"]], calibration_images, seed)
     calibration = prepared_images(chosen, pixels, recipe.input_size)
-    sample = _sample(split["train"], SAMPLE_PER_DATASET, seed)
+    sample = _sample(train, SAMPLE_PER_DATASET, seed)
     typical = prepared_images(sample, pixels, recipe.input_size)
     parts = {name: prepared_images(split[name], pixels, recipe.input_size) for name in ("val", "test")}
     primary = primary or max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
@@ -169,7 +170,7 @@ def fit_release(
         quality=quality_limits(typical, parts["test"]),
         variants=variants,
         provenance=Provenance(
-            datasets={name: len(rows) for name, rows in _by_dataset(split["train"]).items()},
+            datasets={name: len(rows) for name, rows in _by_dataset(train).items()},
             split_sha256=split_digest(split),
             recipe={**recipe.model_dump(mode="json"), "logit_adjustment_undone": undone},
             calibration_ids=[example.key for example in chosen],

@@ -42,6 +42,15 @@ def _sort_header(path: Path) -> None:
     path.write_bytes(len(text).to_bytes(8, "little") + text + content[8 + size :])
 
 
+def is_checkpoint(path: Path) -> bool:
+    """Whether a file is a checkpoint of this project; False where it is none or cannot be read."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("format") == FORMAT
+    except (OSError, SafetensorError):
+        return False
+
+
 def load_checkpoint(path: Path) -> tuple[LesionNetwork, Recipe]:
     """Read a network in evaluation mode, float32, and the recipe that it was trained by.
 

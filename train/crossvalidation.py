@@ -23,6 +23,7 @@ from train.fitting import fit
 from train.inference import outputs
 from train.recipe import Recipe, SplitPlan
 from train.splits import Split, load_split, split_examples
+from train.starts import differs, start_of
 
 
 def fold_splits(examples: Sequence[Example], folds: int, seed: int) -> Iterator[Split]:
@@ -83,12 +84,13 @@ def crossvalidate(
         What crossvalidation.json holds: figures by fold, their means and standard deviations.
 
     Raises:
-        DataError: too few lesions or patients, or a finished fold of another recipe or other data.
+        DataError: too few lesions or patients, a fold of another recipe, start or other data, or as `fit`.
     """
     rows = []
+    start = start_of(init)
     for fold, parts in enumerate(islice(fold_splits(examples, folds, recipe.split.seed), judged)):
         run = out / f"fold-{fold + 1}"
-        done = _finished(run, recipe, parts, examples)
+        done = _finished(run, recipe, parts, examples, start)
         if done is None:
             network, trained = load_checkpoint(fit(recipe, examples, run, init=init, split=parts, workers=workers))
             tested = parts["test"]
@@ -98,14 +100,14 @@ def crossvalidate(
             )
             done = figures_of(report)
             write_json(run / "evaluation.json", report.model_dump(mode="json"))
-            write_json(run / "fold.json", {"recipe": recipe.model_dump(mode="json"), "figures": done})
+            write_json(run / "fold.json", {"recipe": recipe.model_dump(mode="json"), "start": start, "figures": done})
         rows.append(done)
     document = {"recipe": recipe.name, "images": len(examples), "of_folds": folds, "folds": rows, "summary": summarize(rows)}
     write_json(out / "crossvalidation.json", document)
     return document
 
 
-def _finished(run: Path, recipe: Recipe, parts: Split, examples: list[Example]) -> dict[str, float] | None:
+def _finished(run: Path, recipe: Recipe, parts: Split, examples: list[Example], start: str) -> dict[str, float] | None:
     """Figures of a fold that was finished before, None where it was not."""
     path = run / "fold.json"
     if not path.is_file():
@@ -113,5 +115,10 @@ def _finished(run: Path, recipe: Recipe, parts: Split, examples: list[Example]) 
     document = json.loads(path.read_text(encoding="utf-8"))
     if document["recipe"] != recipe.model_dump(mode="json") or load_split(run / "splits.csv", examples) != parts:
         raise DataError(f"{run}: finished with another recipe or split; choose another --out or remove it")
+    if differs(document.get("start"), start):
+        raise DataError(
+            f"{run}: finished with another start, {document['start'][:12]} and not {start[:12]} (--init); choose another --out "
+            "or remove it"
+        )
     figures: dict[str, float] = document["figures"]
     return figures

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
 
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.proportions import proportion
 from mobile_runtime.statistics import (
     Measure,
     auc,
@@ -222,7 +223,7 @@ def _level(
         images=len(truth),
         left_out=int((~decided).sum()),
         balanced_accuracy=_estimate(balanced_accuracy(truth, answers), groups[decided]) if enough else None,
-        accuracy=wilson(int((truth == answers).sum()), len(truth)) if enough else None,
+        accuracy=proportion(truth == answers, groups[decided]) if enough else None,
         confusion=confusion.tolist(),
     )
 

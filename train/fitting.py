@@ -27,21 +27,29 @@ from train.objective import Objective, class_log_prior, likelihood
 from train.partition import node_counts, partition
 from train.processes import ALONE, LesionData, Processes, gather, is_first
 from train.progress import EpochLines, keep_rows, quieten
-from train.recipe import Recipe, read_stored
+from train.recipe import Recipe
 from train.schedule import make_optimizer, make_schedule
-from train.splits import Split, load_split, save_split, split_examples
+from train.splits import Split, save_split, split_examples, trained_images
+from train.starts import read_last, refuse_seen_start, start_of
 
 STATISTICS = 512
 """Training images, at most, that the normalization of a folded start is measured on."""
 
 
 class Classifier(L.LightningModule):
-    """Trains a `LesionNetwork`; validation figures appear in the logs after each epoch."""
+    """Trains a `LesionNetwork`; validation figures appear in the logs after each epoch, `start` in what it is resumed from."""
 
     def __init__(
-        self, recipe: Recipe, network: LesionNetwork, log_prior: torch.Tensor, val: list[Example], objective: Objective
+        self,
+        recipe: Recipe,
+        network: LesionNetwork,
+        log_prior: torch.Tensor,
+        val: list[Example],
+        objective: Objective,
+        start: str | None,
     ) -> None:
         super().__init__()
+        self.start = start
         self.recipe, self.network, self.val_examples, self.objective = recipe, network, val, objective
         self.register_buffer("log_prior", log_prior)
         self.taxonomy = default_taxonomy()
@@ -91,6 +99,7 @@ class Classifier(L.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["recipe"] = self.recipe.model_dump_json()
+        checkpoint["start"] = self.start
 
     def configure_optimizers(self) -> dict[str, object]:
         decayed = [p for p in self.parameters() if p.ndim > 1]
@@ -122,6 +131,7 @@ def fit(
     *,
     init: str = "scratch",
     network: LesionNetwork | None = None,
+    start: str | None = None,
     objective: Objective | None = None,
     split: Split | None = None,
     workers: int = 1,
@@ -141,6 +151,8 @@ def fit(
         out: run folder: splits.csv, logs, checkpoints, metrics.json, model.safetensors.
         init: `scratch`, `hub`, or the path of a safetensors file.
         network: start from this one, instead of from `init`.
+        start: with `network`, the SHA-256 of the file that it was read from; None: a resumed run does not tell whether it is
+            the same.
         objective: the loss; None takes the marginal likelihood of the labels. A `torch.nn.Module` may have weights of its own.
         split: a split made before; None cuts one by the recipe.
         workers: loader processes, of each process.
@@ -154,17 +166,20 @@ def fit(
         The path of `model.safetensors`.
 
     Raises:
-        DataError: unusable data or recipe, a run folder begun with another recipe or split, or a loss that is not finite;
-            or `compiled` without a compiler.
+        DataError: unusable data or recipe, an `init` that was trained on what is for validation or test here, a run folder
+            begun with another recipe, split or start, a loss that is not finite, or `compiled` without a compiler.
     """
     quieten()
     L.seed_everything(recipe.seed, verbose=False)
     taxonomy = default_taxonomy()
     recipe = with_partition(recipe, examples, taxonomy)
     parts = split or split_examples(examples, recipe.split)
+    if network is None:
+        start = start_of(init)
+        refuse_seen_start(init, parts)
     last = out / "last.ckpt"
-    saved = _read_last(last, recipe, parts) if resume and last.is_file() else None
-    train = [example for example in parts["train"] if recipe.repeats.get(example.dataset, 1)]
+    saved = read_last(last, recipe, parts, start) if resume and last.is_file() else None
+    train = trained_images(parts, recipe)
     if len(train) < recipe.batch_size:
         raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
     log_prior = class_log_prior(train, recipe, taxonomy)
@@ -185,7 +200,9 @@ def fit(
     network = network.train().to(memory_format=torch.channels_last)  # one that was loaded is in evaluation mode
     if compiled:
         compile_backbone(network)
-    classifier = Classifier(recipe, network, log_prior, parts["val"], objective or likelihood(recipe))
+    # A run that did not note its start goes on without: nobody knows that it was this one.
+    noted = saved.get("start") if saved else start
+    classifier = Classifier(recipe, network, log_prior, parts["val"], objective or likelihood(recipe), noted)
 
     callbacks: list[L.Callback] = [
         ModelCheckpoint(out, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False),
@@ -227,16 +244,3 @@ def fit(
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if math.isfinite(float(value))}
     write_json(out / "metrics.json", {"recipe": recipe.name, "epochs": recipe.epochs, "validation": figures})
     return save_checkpoint(classifier.network, recipe, out / "model.safetensors")
-
-
-def _read_last(last: Path, recipe: Recipe, parts: Split) -> dict[str, Any]:
-    """The state that a run goes on from; another recipe or split would neither resume exactly nor be what was asked for."""
-    saved: dict[str, Any] = torch.load(last, map_location="cpu", weights_only=False)
-    begun = read_stored(saved["recipe"], type(recipe)) if "recipe" in saved else recipe
-    if changed := sorted(name for name, value in recipe if value != getattr(begun, name)):
-        raise DataError(f"{last}: begun with another {', '.join(changed)}; start over with --fresh or choose another folder")
-    homes = last.parent / "splits.csv"
-    everything = [example for examples in parts.values() for example in examples]
-    if homes.is_file() and load_split(homes, everything) != parts:
-        raise DataError(f"{homes}: the run was begun with another split; start over with --fresh or choose another folder")
-    return saved

@@ -28,7 +28,7 @@ from train.evaluation_page import LEVEL_TITLES, render
 from train.explanation import embedding_map, grad_cam, panel, saliency
 from train.inference import outputs
 from train.options import DataOption, JsonOption
-from train.splits import load_split
+from train.splits import load_split, refuse_seen, split_beside
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of `train fit`, or a model.safetensors.")]
 
@@ -66,8 +66,10 @@ def _chosen(run: Path, data: Path, part: str, split: Path | None) -> list[Exampl
     examples = read_examples(data)
     if part == "all":
         return examples
-    path = split or (run if run.is_dir() else run.parent) / "splits.csv"
-    return load_split(path, examples)[part]
+    checkpoint = checkpoint_of(run)
+    chosen = load_split(split or split_beside(checkpoint), examples)[part]
+    refuse_seen(checkpoint, {part: chosen})
+    return chosen
 
 
 def _interval(estimate: Estimate | None) -> str:

@@ -13,10 +13,12 @@ from sklearn.model_selection import StratifiedGroupKFold
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
 from train.datasets import Example
-from train.recipe import SplitPlan
+from train.recipe import Recipe, SplitPlan
 
 SPLITS = ("train", "val", "test")
 Split = dict[str, list[Example]]
+RUN_FILE = "model.safetensors"
+SPLIT_FILE = "splits.csv"
 
 
 def split_examples(examples: Sequence[Example], plan: SplitPlan, first: int = 0) -> Split:
@@ -68,6 +70,11 @@ def check_split(split: Split) -> None:
         raise DataError(f"{len(straddling)} lesions or patients are in two splits, first {straddling[:3]}; regroup them")
 
 
+def trained_images(split: Split, recipe: Recipe) -> list[Example]:
+    """The training part without the data sets that the recipe trains without: what the network has seen, in its order."""
+    return [example for example in split["train"] if recipe.repeats.get(example.dataset, 1)]
+
+
 def without_test(examples: Sequence[Example], path: Path) -> list[Example]:
     """The examples that are not in the test part of a saved split, in their order: to choose by, before the test part is used.
 
@@ -87,19 +94,55 @@ def save_split(split: Split, path: Path) -> None:
             writer.writerows([e.dataset, e.image_id, e.group, e.label, name] for e in examples)
 
 
-def refuse_seen(checkpoint: Path, split: Split) -> None:
-    """Refuse a network that was trained on lesions or patients of the validation or test part.
+def own_split(checkpoint: Path) -> Path:
+    """Where a network's split belongs: `splits.csv` beside a run's model.safetensors, NAME.splits.csv beside another NAME."""
+    return checkpoint.with_name(SPLIT_FILE if checkpoint.name == RUN_FILE else f"{checkpoint.stem}.{SPLIT_FILE}")
 
-    Its run's `splits.csv` says so; where none lies beside it, nothing is known and nothing refused.
+
+def split_beside(checkpoint: Path) -> Path:
+    """The file of the split that a network was trained by: its own, else the `splits.csv` of its folder, there or not."""
+    own = own_split(checkpoint)
+    return own if own.is_file() else checkpoint.with_name(SPLIT_FILE)
+
+
+def carry_split(split: Path | None, target: Path) -> None:
+    """Put a split beside a network made of another one, which has seen what that one had.
+
+    Args:
+        split: the split file; None for an unknown one, so that what an earlier `target` had seen is not said of this one.
+        target: path of the new network.
+
+    Raises:
+        DataError: the target is a run's and its folder has another `splits.csv`, or the file is not readable.
+    """
+    kept = own_split(target)
+    if split is None:
+        if kept.name != SPLIT_FILE:
+            kept.unlink(missing_ok=True)
+        return
+    try:
+        content = split.read_bytes()
+        if kept.name == SPLIT_FILE and kept.is_file() and kept.read_bytes() != content:
+            raise DataError(f"{kept}: another split than {split}, which {target} comes from; give that network another name")
+    except OSError as error:
+        raise DataError(f"{split}: not a readable split file ({error})") from error
+    with write_atomically(kept) as temporary:
+        temporary.write_bytes(content)
+
+
+def refuse_seen(checkpoint: Path, split: Split) -> None:
+    """Refuse a network that was trained on lesions or patients of the validation or test part, as far as these are given.
+
+    The split beside it says so; where none is (see `split_beside`), nothing is known and nothing refused.
 
     Raises:
         DataError: naming the first of them, or the file is no split file.
     """
-    beside = checkpoint.parent / "splits.csv"
+    beside = split_beside(checkpoint)
     if not beside.is_file():
         return
     trained = {row["group"] for row in _read_rows(beside, "group", "split") if row["split"] == "train"}
-    if seen := [e.key for name in ("val", "test") for e in split[name] if e.group in trained]:
+    if seen := [e.key for name in ("val", "test") for e in split.get(name, ()) if e.group in trained]:
         raise DataError(
             f"{checkpoint}: was trained on lesions or patients of whom {len(seen)} images are for validation or test here, "
             f"first {seen[0]}; take the same split (--split)"

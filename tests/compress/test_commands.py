@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -22,7 +23,9 @@ from mobile_runtime.files import sha256
 from tests.compress.conftest import SmallGraph
 from tests.conftest import REPOSITORY, TrainedRun
 from train.checkpoint import load_checkpoint
+from train.datasets import read_examples
 from train.recipe import load_recipe
+from train.splits import load_split, save_split
 
 
 def call(capfd: pytest.CaptureFixture[str], *words: object) -> tuple[int, str, str]:
@@ -99,6 +102,36 @@ def test_a_run_is_pruned_and_distilled(tiny_run: TrainedRun, tmp_path: Path, cap
     status, _, err = call(capfd, "distill", "--recipe", recipe, *words[:4], "--teacher", half.with_name("none.safetensors"))
     assert status == 2
     assert "none.safetensors" in err
+
+
+def test_a_pruned_network_is_known_by_what_it_was_trained_on(
+    tiny_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    status, _, err = call(capfd, "prune", tiny_run.checkpoint, "half.safetensors", "--share", 0.6)
+    assert status == 0, err
+    assert Path("half.splits.csv").read_bytes() == (tiny_run.folder / "splits.csv").read_bytes()
+    split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
+    save_split({"train": split["val"], "val": split["train"], "test": split["test"]}, Path("moved.csv"))
+    recipe = Path("student.yaml")
+    recipe.write_text(yaml.safe_dump({**load_recipe("tiny").model_dump(mode="json"), "name": "student", "epochs": 1}))
+    shutil.copyfile(tiny_run.checkpoint, "teacher.safetensors")  # of which nothing is known
+    words = ("--data", tiny_run.data, "--student", "half.safetensors", "--teacher", "teacher.safetensors")
+    status, _, err = call(capfd, "distill", "--recipe", recipe, *words, "--split", "moved.csv", "--out", "run")
+    assert status == 2
+    assert "half.safetensors: was trained on" in err
+
+    asked = ("--share", 0.6, "--data", tiny_run.data, "--limit", 32)
+    shutil.copyfile(tiny_run.checkpoint, "whole.safetensors")
+    shutil.copyfile("half.splits.csv", "whole.splits.csv")
+    status, _, err = call(capfd, "prune", "whole.safetensors", "less.safetensors", *asked)
+    assert status == 0, err
+    assert Path("less.splits.csv").is_file()
+    assert "no split beside" not in err
+    status, _, err = call(capfd, "prune", "teacher.safetensors", "other.safetensors", *asked)
+    assert status == 0, err
+    assert "warning: no split beside teacher.safetensors; its recipe cuts one" in err
+    assert not Path("other.splits.csv").exists()  # that the recipe cuts one makes it no split of the network's run
 
 
 def test_sensitivity_shows_every_layer_and_writes_a_mixed_graph(

@@ -258,6 +258,18 @@ def test_a_teacher_that_has_seen_what_is_for_validation_is_refused(tiny_run: Tra
         distil(plan(), read_examples(tiny_run.data), tmp_path / "run", [tiny_run.checkpoint], split=moved)
 
 
+def test_an_init_that_has_seen_what_is_for_validation_is_refused(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    split = load_split(tiny_run.checkpoint.parent / "splits.csv", read_examples(tiny_run.data))
+    moved = {"train": split["val"], "val": split["train"], "test": split["test"]}
+    network, recipe = load_checkpoint(tiny_run.checkpoint)
+    teacher = save_checkpoint(network, recipe, tmp_path / "unknown" / "model.safetensors")
+    with pytest.raises(DataError, match=r"was trained on .* for validation or test here"):
+        distil(
+            plan(), read_examples(tiny_run.data), tmp_path / "run", [teacher], init=str(tiny_run.checkpoint), split=moved
+        )  # fmt: skip
+    assert not (tmp_path / "run").exists()  # a note of it would refuse the right start next time
+
+
 def test_the_shipped_recipe_is_the_phones_network() -> None:
     recipe = read_recipe("student", StudentRecipe, RECIPES)
     mobile = load_recipe("mobile")

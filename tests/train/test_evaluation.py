@@ -18,9 +18,10 @@ from mobile_runtime.statistics import auc
 from mobile_runtime.taxonomy import HAM10000_CLASSES, default_taxonomy
 from tests.conftest import TrainedRun
 from tests.train.factories import call, example, write
-from train.datasets import Example
+from train.datasets import Example, read_examples
 from train.evaluation import Evaluation, Point, evaluate, height, roc_points
 from train.evaluation_page import render
+from train.splits import load_split, save_split
 from train.subgroups import age_band
 
 LABELS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -69,6 +70,15 @@ def test_accuracies_through_the_tree_by_hand() -> None:
     assert classes.balanced_accuracy.value == pytest.approx(0.25)
     assert classes.accuracy is not None
     assert classes.accuracy.value == pytest.approx(2 / 6)
+
+
+def test_further_images_of_a_lesion_make_no_accuracy_surer() -> None:
+    answers = [(("mel", "nv")[i % 2], "mel" if i < 14 else "nv") for i in range(20)]
+    rows = [(example(i, label, f"L{i}"), {answer: 0.9}) for i, (label, answer) in enumerate(answers)]
+    once, thrice = (judged(rows * copies).levels["classes"].accuracy for copies in (1, 3))
+    assert once is not None and thrice is not None
+    assert (once.n, thrice.n) == (20, 60)
+    assert (thrice.value, thrice.low, thrice.high) == pytest.approx((once.value, once.low, once.high))
 
 
 def test_labels_that_leave_the_class_open_are_left_out() -> None:
@@ -212,6 +222,22 @@ def test_a_run_is_judged_into_a_page_and_json(tiny_run: TrainedRun, tmp_path: Pa
     assert status == 0, err
     assert "Nine-way" in out
     assert (tmp_path / "report" / "evaluation.html").read_text(encoding="utf-8") == page, "the same input, the same page"
+
+
+def test_a_network_is_not_judged_on_what_it_was_trained_on(
+    tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
+    save_split({"train": split["test"], "val": split["train"], "test": split["val"]}, tmp_path / "moved.csv")
+    words = ("evaluate", tiny_run.folder, "--data", tiny_run.data, "--split", tmp_path / "moved.csv")
+    words = (*words, "--out", tmp_path / "report")
+    status, out, err = call(capfd, *words, "--part", "val")
+    assert (status, out) == (2, "")
+    assert f"was trained on lesions or patients of whom {len(split['train'])} images" in err
+    assert not (tmp_path / "report").exists()
+    for part in ("test", "train"):  # its validation part, and what is called training anyway
+        status, _, err = call(capfd, *words, "--part", part)
+        assert status == 0, err
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,17 @@ from mobile_runtime.errors import DataError
 from tests.train.factories import example
 from train.datasets import Example
 from train.recipe import SplitPlan
-from train.splits import SPLITS, check_split, load_split, refuse_seen, save_split, split_examples, without_test
+from train.splits import (
+    SPLITS,
+    carry_split,
+    check_split,
+    load_split,
+    refuse_seen,
+    save_split,
+    split_beside,
+    split_examples,
+    without_test,
+)
 
 LABELS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 PLAN = SplitPlan(folds=5, test_folds=1, val_folds=1)
@@ -116,6 +126,27 @@ def test_a_network_that_has_seen_what_is_for_validation_is_refused(tmp_path: Pat
     moved = {"train": split["val"], "val": split["train"], "test": split["test"]}
     with pytest.raises(DataError, match=rf"of whom {len(split['train'])} images are for validation or test here"):
         refuse_seen(tmp_path / "model.safetensors", moved)
+
+
+def test_a_network_made_of_another_one_is_told_by_its_split(tmp_path: Path) -> None:
+    split = split_examples(varied(), PLAN)
+    moved = {"train": split["val"], "val": split["train"], "test": split["test"]}
+    save_split(split, tmp_path / "run" / "splits.csv")
+    save_split(moved, tmp_path / "splits.csv")  # of something else
+    half, run = tmp_path / "half.safetensors", tmp_path / "small" / "model.safetensors"
+    for target in (half, run):
+        carry_split(tmp_path / "run" / "splits.csv", target)
+        with pytest.raises(DataError, match="was trained on"):
+            refuse_seen(target, moved)
+        refuse_seen(target, split)
+    assert split_beside(half) == tmp_path / "half.splits.csv"
+    assert split_beside(run) == tmp_path / "small" / "splits.csv"  # a run folder as any other
+    with pytest.raises(DataError, match=r"splits\.csv: another split than .* give that network another name"):
+        carry_split(tmp_path / "run" / "splits.csv", tmp_path / "model.safetensors")
+    carry_split(None, half)
+    assert split_beside(half) == tmp_path / "splits.csv"
+    carry_split(None, tmp_path / "model.safetensors")
+    assert (tmp_path / "splits.csv").is_file()
 
 
 def test_what_is_chosen_by_leaves_the_test_part_out(tmp_path: Path) -> None:

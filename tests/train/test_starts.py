@@ -1,0 +1,110 @@
+"""Starts: one that has seen what it would be judged on is refused, and so is another one when a run is resumed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import sha256
+from train.checkpoint import save_checkpoint
+from train.crossvalidation import crossvalidate
+from train.datasets import Example
+from train.fitting import fit
+from train.network import LesionNetwork
+from train.recipe import Recipe
+from train.splits import save_split, split_examples
+from train.starts import refuse_seen_start, start_of
+
+
+@pytest.fixture(scope="module")
+def weights(quick_recipe: Recipe, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkpoint beside which no split lies."""
+    torch.manual_seed(1)
+    network = LesionNetwork(quick_recipe.backbone, len(quick_recipe.classes))
+    return save_checkpoint(network, quick_recipe, tmp_path_factory.mktemp("weights") / "model.safetensors")
+
+
+def forget_start(last: Path) -> None:
+    """Make last.ckpt what it was before starts were noted."""
+    saved = torch.load(last, weights_only=False)
+    del saved["start"]
+    torch.save(saved, last)
+
+
+def test_a_start_is_a_name_or_what_is_in_the_file(weights: Path, tmp_path: Path) -> None:
+    assert [start_of(name) for name in ("scratch", "hub")] == ["scratch", "hub"]
+    assert start_of(str(weights)) == sha256(weights)
+    with pytest.raises(DataError, match=r"none\.safetensors: not a readable safetensors file"):
+        start_of(str(tmp_path / "none.safetensors"))
+
+
+def test_a_run_folder_is_of_one_start(quick_recipe: Recipe, few_examples: list[Example], weights: Path, tmp_path: Path) -> None:
+    def again(init: str, resume: bool = True) -> str:
+        return sha256(fit(quick_recipe, few_examples, tmp_path, init=init, workers=0, resume=resume))
+
+    first = again(str(weights))
+    with pytest.raises(DataError, match=r"last\.ckpt: begun with another start, .* and not scratch; start over with --fresh"):
+        again("scratch")
+    assert again(str(weights)) == first
+    assert again("scratch", resume=False) != first
+    with pytest.raises(DataError, match=rf"another start, scratch and not {sha256(weights)[:12]}"):
+        again(str(weights))
+    forget_start(tmp_path / "last.ckpt")
+    again(str(weights))
+
+
+def test_a_given_network_is_of_one_start_too(quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path) -> None:
+    def again(start: str | None) -> None:
+        network = LesionNetwork(quick_recipe.backbone, len(quick_recipe.classes))
+        fit(quick_recipe, few_examples, tmp_path, network=network, start=start, workers=0)
+
+    again("a" * 64)
+    again("a" * 64)
+    again(None)
+    with pytest.raises(DataError, match="another start, aaaaaaaaaaaa and not bbbbbbbbbbbb"):
+        again("b" * 64)
+
+
+def test_folds_are_of_one_start(
+    quick_recipe: Recipe, few_examples: list[Example], weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def again(init: str) -> dict[str, object]:
+        return crossvalidate(quick_recipe, few_examples, tmp_path, folds=3, judged=1, init=init, workers=0)
+
+    first = again("scratch")
+    with pytest.raises(DataError, match=r"fold-1: finished with another start, scratch and not .* \(--init\)"):
+        again(str(weights))
+    assert again("scratch") == first
+    note = tmp_path / "fold-1" / "fold.json"
+    (tmp_path / "kept.json").write_bytes(note.read_bytes())
+    note.unlink()  # killed before it was judged
+    with pytest.raises(DataError, match=r"last\.ckpt: begun with another start"):
+        again(str(weights))
+    document = json.loads((tmp_path / "kept.json").read_text(encoding="utf-8"))
+    del document["start"]  # finished before starts were noted
+    note.write_text(json.dumps(document), encoding="utf-8")
+    assert again("scratch") == first
+
+
+def test_a_start_that_has_seen_what_it_would_be_judged_on_is_refused(
+    quick_recipe: Recipe, few_examples: list[Example], weights: Path, tmp_path: Path
+) -> None:
+    split = split_examples(few_examples, quick_recipe.split)
+    moved = {"train": split["val"], "val": split["train"], "test": split["test"]}
+    own = tmp_path / "model.safetensors"
+    own.write_bytes(weights.read_bytes())
+    save_split(split, tmp_path / "splits.csv")
+    with pytest.raises(DataError, match=r"model\.safetensors: was trained on .* for validation or test here"):
+        fit(quick_recipe, few_examples, tmp_path / "run", init=str(own), split=moved, workers=0)
+    assert not (tmp_path / "run").exists()
+    refuse_seen_start(str(own), split)
+    refuse_seen_start(str(weights), moved)  # nothing says what it was trained on
+    # ImageNet weights in a folder with a split, as `data audit --repair splits.csv` leaves one.
+    others = tmp_path / "imagenet.safetensors"
+    save_file({"conv_stem.weight": torch.zeros(1)}, others)
+    refuse_seen_start(str(others), moved)

@@ -146,6 +146,8 @@ function frameOf(spec: FrameSpec, source: Uint8Array): CameraFrame {
 
 const hex = (digits: string): Uint8Array => Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
+const unrun = (): Promise<Outputs> => Promise.reject(new Error("nothing is run"));
+
 /** What `make` gives, or null where it refuses its input. */
 function accepted<T>(make: () => T): T | null {
   try {
@@ -164,6 +166,7 @@ export function replayPort(text: string, manifest: Manifest): Check[] {
     const refused = found === null || wanted === null;
     checks.push(check("port", name, refused ? (found === wanted ? 0 : Infinity) : largest(found, hex(wanted)), 0));
   };
+  const pipeline = new TriagePipeline(manifest, { run: unrun });
   for (const { frame, data, rgb } of port.frames) {
     same(`frame ${JSON.stringify(frame)}`, accepted(() => toRgb(frameOf(frame, hex(data))))?.data ?? null, rgb);
   }
@@ -178,13 +181,15 @@ export function replayPort(text: string, manifest: Manifest): Check[] {
     const quality = judge(found.image, item.size, manifest.quality, found.regionPx);
     const { difference, detail } = compareQuality(quality, item);
     checks.push(check("port", name, found.regionPx === item.region_px ? difference : Infinity, port.quality_tolerance, detail));
+    const judged = item.size !== manifest.input.size && accepted(() => pipeline.judge(found));
+    checks.push(check("port", name, judged ? Infinity : 0, 0, judged ? "judged at another size than the model's" : ""));
   }
   for (const item of port.bursts) checks.push(replayBurst(item, manifest));
   return checks;
 }
 
 function replayBurst({ variant, operating_point: point, frames, verdict }: Port["bursts"][number], manifest: Manifest): Check {
-  const pipeline = new TriagePipeline(manifest, { run: () => Promise.reject(new Error("nothing is run")) }, variant);
+  const pipeline = new TriagePipeline(manifest, { run: unrun }, variant);
   const array = (values: number[] | undefined): Float32Array => Float32Array.from(values ?? []);
   const { assessment, usable, spread, agreement, remark } = combine(
     frames.map(({ reasons, outputs: { probabilities, scores, outlier } }) => {

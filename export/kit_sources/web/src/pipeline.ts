@@ -4,7 +4,7 @@ import { combine, type BurstAssessment } from "./burst.js";
 import type { Decision } from "./constants.js";
 import { decide } from "./decision.js";
 import type { Engine, Outputs } from "./engine.js";
-import { BundleError } from "./errors.js";
+import { BundleError, CaptureError } from "./errors.js";
 import { variantOf, type Manifest, type OperatingPoint } from "./manifest.js";
 import { judge, type Quality } from "./quality.js";
 import type { Capture } from "./resample.js";
@@ -33,10 +33,17 @@ export class TriagePipeline {
 
   /** Quality alone, for guiding while the camera runs. */
   judge(capture: Capture): Quality {
+    const [found, wanted] = [capture.image.length, 3 * this.inputSize ** 2];
+    // Of a short image the figures would be NaN, which is on the right side of every limit.
+    if (found !== wanted) throw new CaptureError("frame", `a capture of ${found} bytes, the model takes ${wanted}`);
     return judge(capture.image, this.inputSize, this.manifest.quality, capture.regionPx);
   }
 
-  /** The verdict on a capture; the model is not asked about a poor picture. */
+  /**
+   * The verdict on a capture; the model is not asked about a poor picture.
+   *
+   * @throws CaptureError it was normalized to another size than `inputSize`.
+   */
   async assess(capture: Capture, operatingPoint?: string): Promise<Assessment> {
     const quality = this.judge(capture);
     return this.assessment(quality, quality.reasons.length ? null : await this.engine.run(capture.image), operatingPoint);

@@ -159,7 +159,21 @@ final class ConformanceTests: XCTestCase {
             if let found = found {
                 let quality = Quality.judge(found.image, regionPx: found.regionPx, limits: bundle.manifest.quality)
                 checkQuality(what, quality, fields, port["quality_tolerance"] as! Double)
+                check("\(what): judged at another size than the model's", try refuses(found))
             }
+        }
+    }
+
+    /// Whether a capture is refused for its size; right as well where that is the model's.
+    private func refuses(_ capture: Capture) throws -> Bool {
+        guard capture.image.width != bundle.manifest.input.size else { return true }
+        let variant = try bundle.manifest.variant(bundle.manifest.defaultVariant)
+        let triage = try Triage(bundle: bundle, variant: variant, engine: Recorded(prepared: capture.image, outputs: [:]))
+        do {
+            _ = try triage.assess(capture)
+            return false
+        } catch TriageError.capture {
+            return true
         }
     }
 

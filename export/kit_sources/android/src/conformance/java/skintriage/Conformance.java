@@ -228,6 +228,7 @@ public final class Conformance {
                 if (right) {
                     Quality quality = Quality.judge(found.image, found.regionPx, bundle.manifest.quality);
                     checkQuality("port", name, quality, fields, Json.number(port.get("quality_tolerance")));
+                    check("port", name + ": judged at another size than the model's", refuses(found));
                 }
             } catch (TriageException.Capture error) {
                 check("port", name + ": " + error.getMessage(), fields.get("prepared") == null);
@@ -235,6 +236,20 @@ public final class Conformance {
         }
         for (Object item : Json.list(port.get("bursts"))) {
             replayBurst(Json.object(item));
+        }
+    }
+
+    /** Whether a capture is refused for its size; right as well where that is the model's. */
+    private boolean refuses(Capture capture) {
+        if (capture.image.width == bundle.manifest.inputSize) {
+            return true;
+        }
+        Manifest.Variant form = bundle.manifest.variant(bundle.manifest.defaultVariant);
+        try {
+            new Triage(bundle, form, new Recorded(capture.image, null)).assess(capture);
+            return false;
+        } catch (TriageException.Capture error) {
+            return true;
         }
     }
 

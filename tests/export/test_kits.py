@@ -46,6 +46,14 @@ def test_kit_holds_the_bundle_unchanged(android_kit: Path) -> None:
     assert not [path for path in contents(android_kit) if path.endswith(".j2")]
 
 
+def test_port_vectors_hold_outputs_to_refuse(android_kit: Path) -> None:
+    port = json.loads((android_kit / PLATFORMS["android"].vectors / "port.json").read_text(encoding="utf-8"))
+    accepted = {case["name"]: case["accepted"] for case in port["outputs"]}
+    right = {"right", "a little short of 1", "one score a little off"}
+    assert {name for name, fine in accepted.items() if fine} == right
+    assert {"all zero", "short of 1", "below 0", "one score off", "a class fewer"} <= accepted.keys()
+
+
 def generated(folder: Path, platform: str) -> str:
     file = {"android": "src/main/java/skintriage/Constants.java", "ios": "Sources/Skintriage/Constants.swift"}[platform]
     kits.write_sources((SOURCES / platform / file).parent, folder, {"c": constants()})

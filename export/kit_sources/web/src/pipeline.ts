@@ -1,7 +1,7 @@
 /** From the model's input to a verdict: mobile_runtime/pipeline.py. */
 
 import { combine, type BurstAssessment } from "./burst.js";
-import type { Decision } from "./constants.js";
+import { constants, type Decision } from "./constants.js";
 import { decide } from "./decision.js";
 import type { Engine, Outputs } from "./engine.js";
 import { BundleError, CaptureError } from "./errors.js";
@@ -20,6 +20,22 @@ export interface Assessment {
   quality: Quality;
   operatingPoint: string;
   point: OperatingPoint;
+}
+
+/** As `check_outputs` of mobile_runtime/engines.py: of outputs that are all zero, a verdict would reassure. */
+function faultOf({ classes, scores }: Manifest, found: Outputs): string | null {
+  // False, too, where one is not a number.
+  const near = (value: number, expected: number): boolean => Math.abs(value - expected) <= constants.sum_tolerance;
+  const probabilities = [...found.probabilities];
+  if (probabilities.length !== classes.length) return "not a probability for each class";
+  if (found.scores.length !== scores.length) return "not the scores of the manifest";
+  if (!probabilities.every((value) => near(value, Math.min(1, Math.max(0, value))))) return "probabilities that are not from 0 to 1";
+  for (const [column, { name, weights }] of scores.entries()) {
+    const sum = probabilities.reduce((total, value, index) => total + value * weights[index]!, 0);
+    if (!near(found.scores[column]!, sum)) return `a ${name} that is not the sum of its classes`;
+  }
+  const total = probabilities.reduce((sum, value) => sum + value, 0);
+  return near(total, 1) ? null : "probabilities that do not sum to 1";
 }
 
 /** Capture to assessment with one variant, which `engine` runs. */
@@ -64,10 +80,8 @@ export class TriagePipeline {
     const basis = { quality, operatingPoint, point };
     if (!outputs) return { ...basis, decision: "retake", malignancy: null, cancer: null, probabilities: {}, outlier: null };
     const { classes, scores } = this.manifest;
-    const whole = outputs.probabilities.length === classes.length && outputs.scores.length === scores.length;
-    if (!whole || ![...outputs.probabilities, ...outputs.scores].every(Number.isFinite)) {
-      throw new BundleError("refused", `variant ${variant.name} gave scores that are not numbers`);
-    }
+    const fault = faultOf(this.manifest, outputs);
+    if (fault) throw new BundleError("refused", `variant ${variant.name} gave ${fault}`);
     const score = (name: string): number | undefined => outputs.scores[scores.findIndex((spec) => spec.name === name)];
     const malignancy = score("malignancy") ?? Number.NaN;
     const outlier = outputs.outlier ? outputs.outlier[0]! : null;

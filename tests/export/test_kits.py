@@ -123,6 +123,19 @@ def test_web_kit_holds_the_port_and_the_bundle(tmp_path: Path) -> None:
         assert (tmp_path / "kit" / "bundle" / name).read_bytes() == (bundle.path / name).read_bytes()
 
 
+@pytest.mark.parametrize("platform", ["android", "web"])
+def test_readme_opens_a_model_that_is_in_the_kit(platform: str, tmp_path: Path) -> None:
+    """Beside the default variant, which the manifest names first, there is one that alone is taken."""
+    whole = Bundle.load()
+    other = whole.variant(None).model_copy(update={"name": "another"})
+    variants = {**whole.manifest.variants, "another": other}
+    bundle = replace(whole, manifest=whole.manifest.model_copy(update={"variants": variants}))
+    write_kit(bundle, platform, tmp_path / "kit", ["another"])
+    readme = (tmp_path / "kit" / "README.md").read_text(encoding="utf-8")
+    assert re.search(r'variant(Of)?\((manifest, )?"another"\)', readme)
+    assert f"lists them: {whole.manifest.default_variant}" in readme
+
+
 def test_ios_needs_a_core_ml_variant(tmp_path: Path) -> None:
     bundle = Bundle.load()
     assert "coreml" not in {variant.runtime for variant in bundle.variants.values()}

@@ -3,7 +3,7 @@
 import { combine } from "./burst.js";
 import { constants, type Decision, type Reason } from "./constants.js";
 import { decide } from "./decision.js";
-import type { Outputs } from "./engine.js";
+import type { Engine, Outputs } from "./engine.js";
 import { BundleError, CaptureError } from "./errors.js";
 import { toRgb, type CameraFrame } from "./frames.js";
 import { variantOf, type Manifest, type Variant } from "./manifest.js";
@@ -149,7 +149,8 @@ function frameOf(spec: FrameSpec, source: Uint8Array): CameraFrame {
 
 const hex = (digits: string): Uint8Array => Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
-const unrun = (): Promise<Outputs> => Promise.reject(new Error("nothing is run"));
+const unrun = (manifest: Manifest, name?: string): Pick<Engine, "run" | "variant"> =>
+  ({ variant: variantOf(manifest, name), run: () => Promise.reject(new Error("nothing is run")) });
 
 /** What `make` gives, or null where it refuses its input. */
 function accepted<T>(make: () => T): T | null {
@@ -169,7 +170,7 @@ export function replayPort(text: string, manifest: Manifest): Check[] {
     const refused = found === null || wanted === null;
     checks.push(check("port", name, refused ? (found === wanted ? 0 : Infinity) : largest(found, hex(wanted)), 0));
   };
-  const pipeline = new TriagePipeline(manifest, { run: unrun });
+  const pipeline = new TriagePipeline(manifest, unrun(manifest));
   for (const { frame, data, rgb } of port.frames) {
     same(`frame ${JSON.stringify(frame)}`, accepted(() => toRgb(frameOf(frame, hex(data))))?.data ?? null, rgb);
   }
@@ -204,7 +205,7 @@ const figures = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0
 
 function acceptsOutputs(manifest: Manifest, variant: string, outputs: Outputs): boolean {
   try {
-    new TriagePipeline(manifest, { run: unrun }, variant).assessment({ ...figures, reasons: [] }, outputs);
+    new TriagePipeline(manifest, unrun(manifest, variant)).assessment({ ...figures, reasons: [] }, outputs);
     return true;
   } catch (error) {
     if (error instanceof BundleError) return false;
@@ -213,7 +214,7 @@ function acceptsOutputs(manifest: Manifest, variant: string, outputs: Outputs): 
 }
 
 function replayBurst({ variant, operating_point: point, frames, verdict }: Port["bursts"][number], manifest: Manifest): Check {
-  const pipeline = new TriagePipeline(manifest, { run: unrun }, variant);
+  const pipeline = new TriagePipeline(manifest, unrun(manifest, variant));
   const { assessment, usable, spread, agreement, remark } = combine(
     frames.map(({ reasons, outputs }) => pipeline.assessment({ ...figures, reasons }, reasons.length ? null : outputsOf(outputs), point)),
   );

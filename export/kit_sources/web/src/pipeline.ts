@@ -5,7 +5,7 @@ import { constants, type Decision } from "./constants.js";
 import { decide } from "./decision.js";
 import type { Engine, Outputs } from "./engine.js";
 import { BundleError, CaptureError } from "./errors.js";
-import { variantOf, type Manifest, type OperatingPoint } from "./manifest.js";
+import type { Manifest, OperatingPoint } from "./manifest.js";
 import { judge, type Quality } from "./quality.js";
 import type { Capture } from "./resample.js";
 
@@ -38,9 +38,9 @@ function faultOf({ classes, scores }: Manifest, found: Outputs): string | null {
   return near(total, 1) ? null : "probabilities that do not sum to 1";
 }
 
-/** Capture to assessment with one variant, which `engine` runs. */
+/** Capture to assessment with one variant, which `engine` runs: thresholds and the outlier limit are that variant's own. */
 export class TriagePipeline {
-  constructor(readonly manifest: Manifest, private readonly engine: Pick<Engine, "run">, private readonly variantName?: string) {}
+  constructor(readonly manifest: Manifest, private readonly engine: Pick<Engine, "run" | "variant">) {}
 
   /** S, pixels a side of the model's input. */
   get inputSize(): number {
@@ -74,7 +74,7 @@ export class TriagePipeline {
 
   /** The verdict that follows from quality and outputs; outputs are null where the picture is to be retaken. */
   assessment(quality: Quality, outputs: Outputs | null, operatingPoint = this.manifest.default_operating_point): Assessment {
-    const variant = variantOf(this.manifest, this.variantName);
+    const { variant } = this.engine;
     const point = variant.operating_points[operatingPoint];
     if (!point) throw new BundleError("missing", `no operating point ${operatingPoint}`);
     const basis = { quality, operatingPoint, point };

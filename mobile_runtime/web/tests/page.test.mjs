@@ -273,6 +273,10 @@ test("installable, and off line after the first visit", async () => {
   const devtools = await page.context().newCDPSession(page);
   const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
   assert.deepEqual(installabilityErrors, []);
+  await page.goto(`${relay.url}bundle/model_card.md`);
+  assert.equal(await page.locator("#camera").count(), 0, "another document than the page");
+  await page.goto(`${relay.url}index.html?from=elsewhere`);
+  await page.locator("#camera:enabled").waitFor(LOAD);
   relay.close();
   await page.reload();
   await page.locator("#camera:enabled").waitFor(LOAD);

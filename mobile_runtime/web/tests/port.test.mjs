@@ -39,7 +39,8 @@ before(async () => {
   folder = mkdtempSync(join(tmpdir(), "skintriage-port-"));
   const contents = 'export * from "./pipeline.js"; export * from "./photo.js";';
   const outfile = join(folder, "port.mjs");
-  await build({ stdin: { contents, resolveDir: SOURCES, loader: "ts" }, bundle: true, format: "esm", outfile, logLevel: "warning" });
+  const stdin = { contents, resolveDir: SOURCES, loader: "ts" };
+  await build({ stdin, bundle: true, format: "esm", outfile, logLevel: "warning" });
   port = await import(pathToFileURL(outfile).href);
 });
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -49,7 +50,7 @@ function outputsOf(malignancy) {
   const weights = manifest.scores.find(({ name }) => name === "malignancy").weights;
   const ill = weights.filter(Boolean).length;
   const probabilities = weights.map((weight) => (weight ? malignancy / ill : (1 - malignancy) / (weights.length - ill)));
-  const scores = manifest.scores.map((score) => score.weights.reduce((sum, weight, index) => sum + weight * probabilities[index], 0));
+  const scores = manifest.scores.map((score) => probabilities.reduce((sum, value, index) => sum + value * score.weights[index], 0));
   return { probabilities: Float32Array.from(probabilities), scores: Float32Array.from(scores), outlier: Float32Array.of(1) };
 }
 

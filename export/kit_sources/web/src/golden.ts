@@ -216,7 +216,9 @@ function acceptsOutputs(manifest: Manifest, variant: string, outputs: Outputs): 
 function replayBurst({ variant, operating_point: point, frames, verdict }: Port["bursts"][number], manifest: Manifest): Check {
   const pipeline = new TriagePipeline(manifest, unrun(manifest, variant));
   const { assessment, usable, spread, agreement, remark } = combine(
-    frames.map(({ reasons, outputs }) => pipeline.assessment({ ...figures, reasons }, reasons.length ? null : outputsOf(outputs), point)),
+    frames.map(({ reasons, outputs }) =>
+      pipeline.assessment({ ...figures, reasons }, reasons.length ? null : outputsOf(outputs), point),
+    ),
   );
   const found: Record<string, unknown> = { ...assessment, usable, spread, agreement };
   const { probabilities, advice, ...rest } = verdict;

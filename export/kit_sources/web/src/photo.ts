@@ -45,8 +45,8 @@ function hasZeros(data: Uint8Array, from: number, to: number): boolean {
 }
 
 /**
- * Whether a JPEG lacks a part that a copy of full length has as zeros: `_check_jpeg` of mobile_runtime/structure.py. Of a baseline
- * JPEG alone it can be told, and of one whose code of zeros does not stand for small coefficients.
+ * Whether a JPEG lacks a part that a copy of full length has as zeros: `_check_jpeg` of mobile_runtime/structure.py. It can be
+ * told of a baseline JPEG alone, and of one whose code of zeros does not stand for small coefficients.
  */
 function jpegLacksPart(data: Uint8Array): boolean {
   const zeroSymbols = new Map<number, number>();
@@ -106,8 +106,8 @@ function checkBytes(count: number): void {
 }
 
 /**
- * Accept JPEG, PNG, WebP and HEIC whose end is there: browsers show a picture that was cut off with a grey rest. A copy that was
- * interrupted may have its full length, with zeros for the rest: that is seen of WebP and baseline JPEG.
+ * Accept JPEG, PNG, WebP and HEIC whose end is there: browsers show a picture that was cut off with a grey rest. A copy that
+ * was interrupted may have its full length, with zeros for the rest: that is seen of WebP and baseline JPEG.
  *
  * @throws CaptureError another format, truncated, empty or over 64 MiB.
  */

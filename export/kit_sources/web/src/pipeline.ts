@@ -29,7 +29,9 @@ function faultOf({ classes, scores }: Manifest, found: Outputs): string | null {
   const probabilities = [...found.probabilities];
   if (probabilities.length !== classes.length) return "not a probability for each class";
   if (found.scores.length !== scores.length) return "not the scores of the manifest";
-  if (!probabilities.every((value) => near(value, Math.min(1, Math.max(0, value))))) return "probabilities that are not from 0 to 1";
+  if (!probabilities.every((value) => near(value, Math.min(1, Math.max(0, value))))) {
+    return "probabilities that are not from 0 to 1";
+  }
   for (const [column, { name, weights }] of scores.entries()) {
     const sum = probabilities.reduce((total, value, index) => total + value * weights[index]!, 0);
     if (!near(found.scores[column]!, sum)) return `a ${name} that is not the sum of its classes`;

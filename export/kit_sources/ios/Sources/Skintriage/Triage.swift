@@ -26,11 +26,12 @@ public final class Triage {
         try assess(try Capture.normalize(upright, size: bundle.manifest.input.size, box: box))
     }
 
-    /// The verdict on a normalized capture, which must be of the model's size: quality's figures and its limits are for that one.
+    /// The verdict on a normalized capture, which must be of the model's size: quality's limits are for that one, too.
     public func assess(_ capture: Capture) throws -> Assessment {
         let (side, width, height) = (bundle.manifest.input.size, capture.image.width, capture.image.height)
+        let fault = "a capture of \(width)x\(height), the model takes \(side)x\(side); normalize it to that size"
         guard width == side, height == side else {
-            throw TriageError.capture("a capture of \(width)x\(height), the model takes \(side)x\(side); normalize it to that size")
+            throw TriageError.capture(fault)
         }
         let quality = Quality.judge(capture.image, regionPx: capture.regionPx, limits: bundle.manifest.quality)
         return try assessment(quality, outputs: quality.reasons.isEmpty ? try engine.run(capture.image) : nil)

@@ -38,7 +38,7 @@ public final class Triage implements AutoCloseable {
         return assess(Capture.normalize(upright, manifest.inputSize, box));
     }
 
-    /** The verdict on a normalized capture, which must be of the model's size: quality's figures and its limits are for that one. */
+    /** The verdict on a normalized capture, which must be of the model's size: quality's limits are for that one, too. */
     public Assessment assess(Capture capture) {
         capture.image.checkSide(manifest.inputSize);
         Quality quality = Quality.judge(capture.image, capture.regionPx, manifest.quality);

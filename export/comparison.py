@@ -167,10 +167,6 @@ def broken(manifest: Manifest, variant: Variant, outputs: Outputs, count: int) -
         check_outputs(manifest, variant, outputs, count)
     except EngineError as error:
         return str(error)
-    probabilities = outputs["probabilities"]
-    # float16 rounds each of them by up to 2.5e-4.
-    if (worst := float(np.abs(probabilities.sum(1) - 1).max())) > 0.01:
-        return f"probabilities do not sum to 1 (off by {worst:.2g})"
     return None
 
 

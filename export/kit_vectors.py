@@ -1,11 +1,12 @@
 """Port vectors: what golden vectors leave out because it does not depend on the model, for ports in other languages.
 
-`port.json` in a kit has three lists; bytes are hex digits:
+`port.json` in a kit has four lists; bytes are hex digits:
 
 - `frames`: every camera layout, matrix, range, rotation and mirroring, with padded strides; `rgb` is null where a frame must
   be refused;
 - `captures`: upright pictures with a box (null: centre square) and a size; `prepared` is null where the box must be refused;
-- `bursts`: frames with recorded outputs or reasons, and the one verdict.
+- `bursts`: frames with recorded outputs or reasons, and the one verdict;
+- `outputs`: what an engine may give, and whether a verdict may rest on it.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from mobile_runtime import burst, capture
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.decision import Decision
-from mobile_runtime.errors import CaptureError
+from mobile_runtime.engines import SUM_TOLERANCE, check_outputs
+from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.frames import COEFFICIENTS
 from mobile_runtime.golden import FrameSpec, PlaneSpec, decide_rule, figures, open_source
 from mobile_runtime.manifest import Variant
@@ -42,6 +44,7 @@ def port_vectors(bundle: Bundle, variant: Variant, seed: int = 0) -> dict[str, A
             for point in variant.operating_points
             for draw in _burst_draws(bundle, variant, point, generator)
         ],
+        "outputs": _outputs(bundle, variant),
     }
 
 
@@ -148,9 +151,16 @@ def _burst_draws(bundle: Bundle, variant: Variant, point: str, generator: np.ran
     threshold = variant.operating_points[point].threshold
     limit = variant.abstention.limit if variant.abstention else None
 
+    weights = {spec.name: np.array(spec.weights) for spec in bundle.manifest.scores}
+    ill = weights["malignancy"] > 0
+
     def frame(malignancy: float, usual: bool, good: bool) -> dict[str, Any]:
-        scores = [malignancy if spec.name == "malignancy" else generator.random() for spec in bundle.manifest.scores]
-        outputs = {"probabilities": generator.dirichlet(np.ones(len(bundle.manifest.classes))), "scores": scores}
+        probabilities = generator.dirichlet(np.ones(len(ill)))
+        probabilities[ill] *= malignancy / probabilities[ill].sum()
+        probabilities[~ill] *= (1 - malignancy) / probabilities[~ill].sum()
+        # Exactly the malignancy asked for, which may be on a threshold: rounding is within what is allowed of sums.
+        scores = [malignancy if name == "malignancy" else own @ probabilities for name, own in weights.items()]
+        outputs = {"probabilities": probabilities, "scores": scores}
         if limit is not None:
             outputs["outlier"] = [limit * generator.uniform(0.5, 1) if usual else 2 * limit + 1]
         rounded = {role: np.asarray(values, np.float32).tolist() for role, values in outputs.items()}
@@ -182,6 +192,38 @@ def _burst(bundle: Bundle, variant: Variant, point: str, draw: list[dict[str, An
         "advice": list(assessment.advice),
     }
     return {"variant": variant.name, "operating_point": point, "frames": draw, "verdict": verdict}
+
+
+def _outputs(bundle: Bundle, variant: Variant) -> list[dict[str, Any]]:
+    """Outputs within the tolerance and outside it, each in one respect."""
+    weights = np.array([spec.weights for spec in bundle.manifest.scores])
+    count = weights.shape[1]
+    even = np.full(count, 1 / count)
+    beyond = even + np.eye(count)[0] - np.eye(count)[-1]
+    one_less = np.eye(len(weights))[0]
+    draws = {
+        "right": (even, weights @ even),
+        "all zero": (even * 0, weights @ even * 0),
+        "a little short of 1": (even * (1 - SUM_TOLERANCE / 2), weights @ even),
+        "short of 1": (even * (1 - 2 * SUM_TOLERANCE), weights @ even * (1 - 2 * SUM_TOLERANCE)),
+        "over 1": (even * (1 + 2 * SUM_TOLERANCE), weights @ even * (1 + 2 * SUM_TOLERANCE)),
+        "below 0": (beyond, weights @ beyond),
+        "one score a little off": (even, weights @ even - one_less * SUM_TOLERANCE / 2),
+        "one score off": (even, weights @ even - one_less * 2 * SUM_TOLERANCE),
+        "a class fewer": (even[1:] * count / (count - 1), weights @ even),
+        "a score fewer": (even, (weights @ even)[1:]),
+    }
+    cases = []
+    for name, (probabilities, scores) in draws.items():
+        outputs = {"probabilities": np.array([probabilities], np.float32), "scores": np.array([scores], np.float32)}
+        try:
+            check_outputs(bundle.manifest, variant, outputs, 1)
+            accepted = True
+        except EngineError:
+            accepted = False
+        row = {role: values[0].tolist() for role, values in outputs.items()}
+        cases.append({"name": name, "variant": variant.name, "outputs": row, "accepted": accepted})
+    return cases
 
 
 def _assessment(

@@ -25,7 +25,7 @@ from mobile_runtime.manifest import Manifest, Variant
 
 MAX_THREADS = 256
 SUM_TOLERANCE = 0.01
-"""Of a score; half precision is off by 2e-4."""
+"""Of a score, and of all probabilities; half precision is off by 2e-4 in a score."""
 Outputs = dict[str, npt.NDArray[np.float32]]
 
 
@@ -237,21 +237,26 @@ def _check_input(variant: Variant, shape: Sequence[Any], dtype: str, size: int |
 
 
 def check_outputs(manifest: Manifest, variant: Variant, outputs: Outputs, count: int) -> None:
-    """Compare outputs with what the manifest says of them: a probability for each class, scores that are their sums.
+    """Compare outputs with what the manifest says of them: a probability for each class, 1 in all, scores that are their sums.
 
     Raises:
-        EngineError: they do not fit. Were they taken in another order, a verdict would rest on another number.
+        EngineError: they do not fit. Were they taken in another order, a verdict would rest on another number; were they
+            all zero, it would reassure.
     """
     wanted = {"probabilities": (count, len(manifest.classes)), "scores": (count, len(manifest.scores))}
     for role, shape in wanted.items():
         if (found := outputs[role].shape) != shape:
             raise EngineError(f"variant {variant.name}: {role} are {list(found)} instead of {list(shape)}; rebuild the bundle")
-    if (np.abs(outputs["probabilities"] - 0.5) > 0.5 + SUM_TOLERANCE).any():
+    # What is not a number compares as false, so each comparison asks for what is right.
+    probabilities = outputs["probabilities"]
+    if not (np.abs(probabilities - 0.5) <= 0.5 + SUM_TOLERANCE).all():
         raise EngineError(f"variant {variant.name}: probabilities are not from 0 to 1; rebuild the bundle")
-    sums = outputs["probabilities"] @ np.array([score.weights for score in manifest.scores], np.float32).T
+    sums = probabilities @ np.array([score.weights for score in manifest.scores], np.float32).T
     for column, score in enumerate(manifest.scores):
-        if (np.abs(outputs["scores"][:, column] - sums[:, column]) > SUM_TOLERANCE).any():
+        if not (np.abs(outputs["scores"][:, column] - sums[:, column]) <= SUM_TOLERANCE).all():
             raise EngineError(f"variant {variant.name}: {score.name} is not the sum of its classes; rebuild the bundle")
+    if not (np.abs(probabilities.sum(1) - 1) <= SUM_TOLERANCE).all():
+        raise EngineError(f"variant {variant.name}: probabilities do not sum to 1; rebuild the bundle")
 
 
 def _stacked(variant: Variant, rows: list[dict[str, Any]]) -> Outputs:

@@ -143,6 +143,7 @@ def test_litert_class_hands_buffers_over(android_kit: Path, tmp_path: Path) -> N
         "outlier 1 200.0",
         f"probabilities {len(manifest.classes)} 201.0",
         f"scores {len(manifest.scores)} 202.0",
+        *(f"refused {manifest.input.size + step}" for step in (-1, 1)),
     }
     own = Path(shutil.copytree(assets, tmp_path / "own"))
     (own / manifest.variants["static_wi8_ai8"].path).write_bytes(b"something else")

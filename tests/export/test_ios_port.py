@@ -30,7 +30,8 @@ def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = stages(done.stdout)
     assert found.keys() == {
-        "Constants", "DecisionAndPipeline", "PortBursts", "PortFramesAndCaptures", "Prepared", "Quality", "Upright"
+        "Constants", "DecisionAndPipeline", "PortBursts", "PortFramesAndCaptures", "PortOutputs", "Prepared", "Quality",
+        "Upright",
     }  # fmt: skip
     assert found["PortBursts"][0] == 84
     assert not sum(mismatches for _, mismatches in found.values())

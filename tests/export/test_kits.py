@@ -46,6 +46,14 @@ def test_kit_holds_the_bundle_unchanged(android_kit: Path) -> None:
     assert not [path for path in contents(android_kit) if path.endswith(".j2")]
 
 
+def test_port_vectors_hold_outputs_to_refuse(android_kit: Path) -> None:
+    port = json.loads((android_kit / PLATFORMS["android"].vectors / "port.json").read_text(encoding="utf-8"))
+    accepted = {case["name"]: case["accepted"] for case in port["outputs"]}
+    right = {"right", "a little short of 1", "one score a little off"}
+    assert {name for name, fine in accepted.items() if fine} == right
+    assert {"all zero", "short of 1", "below 0", "one score off", "a class fewer"} <= accepted.keys()
+
+
 def generated(folder: Path, platform: str) -> str:
     file = {"android": "src/main/java/skintriage/Constants.java", "ios": "Sources/Skintriage/Constants.swift"}[platform]
     kits.write_sources((SOURCES / platform / file).parent, folder, {"c": constants()})
@@ -113,6 +121,19 @@ def test_web_kit_holds_the_port_and_the_bundle(tmp_path: Path) -> None:
     assert (tmp_path / "kit" / "src" / "pipeline.ts").is_file()
     for name in ("manifest.json", bundle.variant(None).path, "golden/golden.json"):
         assert (tmp_path / "kit" / "bundle" / name).read_bytes() == (bundle.path / name).read_bytes()
+
+
+@pytest.mark.parametrize("platform", ["android", "web"])
+def test_readme_opens_a_model_that_is_in_the_kit(platform: str, tmp_path: Path) -> None:
+    """Beside the default variant, which the manifest names first, there is one that alone is taken."""
+    whole = Bundle.load()
+    other = whole.variant(None).model_copy(update={"name": "another"})
+    variants = {**whole.manifest.variants, "another": other}
+    bundle = replace(whole, manifest=whole.manifest.model_copy(update={"variants": variants}))
+    write_kit(bundle, platform, tmp_path / "kit", ["another"])
+    readme = (tmp_path / "kit" / "README.md").read_text(encoding="utf-8")
+    assert re.search(r'variant(Of)?\((manifest, )?"another"\)', readme)
+    assert f"lists them: {whole.manifest.default_variant}" in readme
 
 
 def test_ios_needs_a_core_ml_variant(tmp_path: Path) -> None:

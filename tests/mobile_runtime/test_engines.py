@@ -196,6 +196,10 @@ def test_outputs_that_are_not_the_manifests_are_refused(bundle: Bundle, images: 
         "another order": (probabilities[:, ::-1], scores, "malignancy is not the sum"),
         "impossible": (probabilities - 3, scores, "not from 0 to 1"),
         "another malignancy": (probabilities, scores - 0.02, "malignancy is not the sum"),
+        "all zero": (probabilities * 0, scores * 0, "do not sum to 1"),
+        "too little": (probabilities * 0.98, scores * 0.98, "do not sum to 1"),
+        "no numbers": (probabilities * np.nan, scores, "not from 0 to 1"),
+        "a score that is none": (probabilities, scores * np.nan, "malignancy is not the sum"),
     }
     for some_probabilities, some_scores, match in wrong.values():
         changed = {**outputs, "probabilities": some_probabilities, "scores": some_scores}

@@ -185,6 +185,8 @@ async function choosePhoto(file: File): Promise<void> {
 }
 
 function frame(picture: ImageBitmap): void {
+  // The system's chooser may have been open while the camera was started.
+  camera.stop();
   shown = null;
   captureMode("framing");
   framing.open(picture);

@@ -24,7 +24,10 @@ worker.addEventListener("install", (event) => event.waitUntil(install()));
 worker.addEventListener("activate", (event) => event.waitUntil(activate()));
 worker.addEventListener("fetch", (event) => {
   const { request } = event;
-  const key = request.mode === "navigate" ? PAGE : request.url;
+  const { origin, pathname } = new URL(request.url);
+  const address = origin + pathname;
+  // The page under either of its names, whatever follows; other addresses, such as the model card's, are other documents.
+  const key = request.mode === "navigate" && [PAGE, `${PAGE}index.html`].includes(address) ? PAGE : request.url;
   if (request.method !== "GET" || !OWN.has(key)) return;
   event.respondWith(caches.match(key, { cacheName: CACHE }).then((found) => found ?? fetch(request)));
 });

@@ -213,6 +213,20 @@ test("the camera: guidance, the shutter, a verdict", async () => {
   assert.deepEqual(page.complaints, []);
 });
 
+test("a photo that is chosen while the camera runs ends the camera", async () => {
+  const flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
+  const page = await openPage({ flags, options: { ...PHONE, permissions: ["camera"] } });
+  const [chooser] = await Promise.all([page.waitForEvent("filechooser"), page.click("#choose")]);
+  await page.click("#camera");
+  await page.locator("#shutter").waitFor();
+  const track = await page.evaluateHandle(() => document.querySelector("video").srcObject.getVideoTracks()[0]);
+  await chooser.setFiles(join(pictures, "low_concern.png"));
+  await page.locator("#assess").waitFor();
+  assert.equal(await track.evaluate(({ readyState }) => readyState), "ended");
+  assert.equal(await page.locator("video").evaluate(({ srcObject }) => srcObject), null);
+  assert.equal((await verdictAfter(page, () => page.click("#assess"))).decision, expected["low_concern.png"].decision);
+});
+
 test("frames that disagree give no score", async (t) => {
   if (!expected["refer.png"] || !expected["low_concern.png"]) return t.skip("this model is sure about every drawing");
   const flags = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"];
@@ -259,6 +273,10 @@ test("installable, and off line after the first visit", async () => {
   const devtools = await page.context().newCDPSession(page);
   const { installabilityErrors } = await devtools.send("Page.getInstallabilityErrors");
   assert.deepEqual(installabilityErrors, []);
+  await page.goto(`${relay.url}bundle/model_card.md`);
+  assert.equal(await page.locator("#camera").count(), 0, "another document than the page");
+  await page.goto(`${relay.url}index.html?from=elsewhere`);
+  await page.locator("#camera:enabled").waitFor(LOAD);
   relay.close();
   await page.reload();
   await page.locator("#camera:enabled").waitFor(LOAD);

@@ -6,6 +6,7 @@ import skintriage.Bundle;
 import skintriage.LiteRtEngine;
 import skintriage.Manifest;
 import skintriage.RgbImage;
+import skintriage.TriageException;
 
 /** Opens a kit's variant with the stand-in of LiteRT and prints the lengths and first values of its outputs. */
 public final class EngineProbe {
@@ -19,6 +20,13 @@ public final class EngineProbe {
             engine.run(new RgbImage(size, size, rgb));
             for (Map.Entry<String, float[]> entry : engine.run(new RgbImage(size, size, rgb)).entrySet()) {
                 System.out.println(entry.getKey() + " " + entry.getValue().length + " " + entry.getValue()[0]);
+            }
+            for (int other : new int[] {size - 1, size + 1}) {
+                try {
+                    engine.run(new RgbImage(other, other, new byte[3 * other * other]));
+                } catch (TriageException.Capture error) {
+                    System.out.println("refused " + other);
+                }
             }
         }
     }

@@ -16,7 +16,7 @@ let runtime: Promise<unknown> | undefined;
 
 /** A compiled model; make it with `Engine.open`. */
 export class Engine {
-  private constructor(private readonly model: CompiledModel, private readonly variant: Variant, private readonly size: number) {}
+  private constructor(private readonly model: CompiledModel, readonly variant: Variant, private readonly size: number) {}
 
   /**
    * Compile a model. Its bytes must have been checked with `verifyFile`.

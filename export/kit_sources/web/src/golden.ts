@@ -3,8 +3,8 @@
 import { combine } from "./burst.js";
 import { constants, type Decision, type Reason } from "./constants.js";
 import { decide } from "./decision.js";
-import type { Outputs } from "./engine.js";
-import { CaptureError } from "./errors.js";
+import type { Engine, Outputs } from "./engine.js";
+import { BundleError, CaptureError } from "./errors.js";
 import { toRgb, type CameraFrame } from "./frames.js";
 import { variantOf, type Manifest, type Variant } from "./manifest.js";
 import { TriagePipeline } from "./pipeline.js";
@@ -59,10 +59,13 @@ interface Port {
   bursts: {
     variant: string;
     operating_point: string;
-    frames: { reasons: Reason[]; outputs: Record<keyof Outputs, number[] | undefined> }[];
+    frames: { reasons: Reason[]; outputs: Recorded }[];
     verdict: Record<string, unknown> & { probabilities: Record<string, number>; advice: string[] };
   }[];
+  outputs: { name: string; variant: string; outputs: Recorded; accepted: boolean }[];
 }
+
+type Recorded = Record<keyof Outputs, number[] | undefined>;
 
 interface VariantVectors {
   recordings: { kernels: string; outputs: Record<string, string> }[];
@@ -146,6 +149,9 @@ function frameOf(spec: FrameSpec, source: Uint8Array): CameraFrame {
 
 const hex = (digits: string): Uint8Array => Uint8Array.from(digits.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 
+const unrun = (manifest: Manifest, name?: string): Pick<Engine, "run" | "variant"> =>
+  ({ variant: variantOf(manifest, name), run: () => Promise.reject(new Error("nothing is run")) });
+
 /** What `make` gives, or null where it refuses its input. */
 function accepted<T>(make: () => T): T | null {
   try {
@@ -164,6 +170,7 @@ export function replayPort(text: string, manifest: Manifest): Check[] {
     const refused = found === null || wanted === null;
     checks.push(check("port", name, refused ? (found === wanted ? 0 : Infinity) : largest(found, hex(wanted)), 0));
   };
+  const pipeline = new TriagePipeline(manifest, unrun(manifest));
   for (const { frame, data, rgb } of port.frames) {
     same(`frame ${JSON.stringify(frame)}`, accepted(() => toRgb(frameOf(frame, hex(data))))?.data ?? null, rgb);
   }
@@ -178,24 +185,44 @@ export function replayPort(text: string, manifest: Manifest): Check[] {
     const quality = judge(found.image, item.size, manifest.quality, found.regionPx);
     const { difference, detail } = compareQuality(quality, item);
     checks.push(check("port", name, found.regionPx === item.region_px ? difference : Infinity, port.quality_tolerance, detail));
+    const judged = item.size !== manifest.input.size && accepted(() => pipeline.judge(found));
+    checks.push(check("port", name, judged ? Infinity : 0, 0, judged ? "judged at another size than the model's" : ""));
   }
   for (const item of port.bursts) checks.push(replayBurst(item, manifest));
+  for (const { name, variant, outputs, accepted: wanted } of port.outputs) {
+    const found = acceptsOutputs(manifest, variant, outputsOf(outputs));
+    checks.push(check("port", `outputs: ${name}`, found === wanted ? 0 : Infinity, 0, found ? "accepted" : "refused"));
+  }
   return checks;
 }
 
-function replayBurst({ variant, operating_point: point, frames, verdict }: Port["bursts"][number], manifest: Manifest): Check {
-  const pipeline = new TriagePipeline(manifest, { run: () => Promise.reject(new Error("nothing is run")) }, variant);
+function outputsOf({ probabilities, scores, outlier }: Recorded): Outputs {
   const array = (values: number[] | undefined): Float32Array => Float32Array.from(values ?? []);
+  return { probabilities: array(probabilities), scores: array(scores), outlier: outlier ? array(outlier) : null };
+}
+
+const figures = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, region_px: null };
+
+function acceptsOutputs(manifest: Manifest, variant: string, outputs: Outputs): boolean {
+  try {
+    new TriagePipeline(manifest, unrun(manifest, variant)).assessment({ ...figures, reasons: [] }, outputs);
+    return true;
+  } catch (error) {
+    if (error instanceof BundleError) return false;
+    throw error;
+  }
+}
+
+function replayBurst({ variant, operating_point: point, frames, verdict }: Port["bursts"][number], manifest: Manifest): Check {
+  const pipeline = new TriagePipeline(manifest, unrun(manifest, variant));
   const { assessment, usable, spread, agreement, remark } = combine(
-    frames.map(({ reasons, outputs: { probabilities, scores, outlier } }) => {
-      const quality = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, region_px: null, reasons };
-      const outputs = { probabilities: array(probabilities), scores: array(scores), outlier: outlier ? array(outlier) : null };
-      return pipeline.assessment(quality, reasons.length ? null : outputs, point);
-    }),
+    frames.map(({ reasons, outputs }) =>
+      pipeline.assessment({ ...figures, reasons }, reasons.length ? null : outputsOf(outputs), point),
+    ),
   );
   const found: Record<string, unknown> = { ...assessment, usable, spread, agreement };
-  const { probabilities, advice, ...figures } = verdict;
-  const wrong = Object.keys(figures).filter((name) => found[name] !== figures[name]);
+  const { probabilities, advice, ...rest } = verdict;
+  const wrong = Object.keys(rest).filter((name) => found[name] !== rest[name]);
   const labels = Object.keys({ ...probabilities, ...assessment.probabilities });
   wrong.push(...labels.filter((label) => assessment.probabilities[label] !== probabilities[label]));
   const meaning = remark.length ? remark : [constants.meaning[assessment.decision]];

@@ -109,6 +109,9 @@ export function parseManifest(text: string): Manifest {
     }
     if (!manifest.variants[manifest.default_variant]) throw new Error("default_variant is not among the variants");
     if (!manifest.scores.some((score) => score.name === "malignancy")) throw new Error("scores has no malignancy");
+    for (const { name, weights } of manifest.scores) {
+      for (const index of manifest.classes.keys()) number(`scores.${name}.weights[${index}]`, weights[index]);
+    }
     if (!manifest.classes.length || !manifest.files.length) throw new Error("classes or files is empty");
   } catch (error) {
     throw new BundleError("malformed", `manifest.json: ${(error as Error).message}`);

@@ -1,11 +1,11 @@
 /** From the model's input to a verdict: mobile_runtime/pipeline.py. */
 
 import { combine, type BurstAssessment } from "./burst.js";
-import type { Decision } from "./constants.js";
+import { constants, type Decision } from "./constants.js";
 import { decide } from "./decision.js";
 import type { Engine, Outputs } from "./engine.js";
-import { BundleError } from "./errors.js";
-import { variantOf, type Manifest, type OperatingPoint } from "./manifest.js";
+import { BundleError, CaptureError } from "./errors.js";
+import type { Manifest, OperatingPoint } from "./manifest.js";
 import { judge, type Quality } from "./quality.js";
 import type { Capture } from "./resample.js";
 
@@ -22,9 +22,27 @@ export interface Assessment {
   point: OperatingPoint;
 }
 
-/** Capture to assessment with one variant, which `engine` runs. */
+/** As `check_outputs` of mobile_runtime/engines.py: of outputs that are all zero, a verdict would reassure. */
+function faultOf({ classes, scores }: Manifest, found: Outputs): string | null {
+  // False, too, where one is not a number.
+  const near = (value: number, expected: number): boolean => Math.abs(value - expected) <= constants.sum_tolerance;
+  const probabilities = [...found.probabilities];
+  if (probabilities.length !== classes.length) return "not a probability for each class";
+  if (found.scores.length !== scores.length) return "not the scores of the manifest";
+  if (!probabilities.every((value) => near(value, Math.min(1, Math.max(0, value))))) {
+    return "probabilities that are not from 0 to 1";
+  }
+  for (const [column, { name, weights }] of scores.entries()) {
+    const sum = probabilities.reduce((total, value, index) => total + value * weights[index]!, 0);
+    if (!near(found.scores[column]!, sum)) return `a ${name} that is not the sum of its classes`;
+  }
+  const total = probabilities.reduce((sum, value) => sum + value, 0);
+  return near(total, 1) ? null : "probabilities that do not sum to 1";
+}
+
+/** Capture to assessment with one variant, which `engine` runs: thresholds and the outlier limit are that variant's own. */
 export class TriagePipeline {
-  constructor(readonly manifest: Manifest, private readonly engine: Pick<Engine, "run">, private readonly variantName?: string) {}
+  constructor(readonly manifest: Manifest, private readonly engine: Pick<Engine, "run" | "variant">) {}
 
   /** S, pixels a side of the model's input. */
   get inputSize(): number {
@@ -33,10 +51,17 @@ export class TriagePipeline {
 
   /** Quality alone, for guiding while the camera runs. */
   judge(capture: Capture): Quality {
+    const [found, wanted] = [capture.image.length, 3 * this.inputSize ** 2];
+    // Of a short image the figures would be NaN, which is on the right side of every limit.
+    if (found !== wanted) throw new CaptureError("frame", `a capture of ${found} bytes, the model takes ${wanted}`);
     return judge(capture.image, this.inputSize, this.manifest.quality, capture.regionPx);
   }
 
-  /** The verdict on a capture; the model is not asked about a poor picture. */
+  /**
+   * The verdict on a capture; the model is not asked about a poor picture.
+   *
+   * @throws CaptureError it was normalized to another size than `inputSize`.
+   */
   async assess(capture: Capture, operatingPoint?: string): Promise<Assessment> {
     const quality = this.judge(capture);
     return this.assessment(quality, quality.reasons.length ? null : await this.engine.run(capture.image), operatingPoint);
@@ -51,16 +76,14 @@ export class TriagePipeline {
 
   /** The verdict that follows from quality and outputs; outputs are null where the picture is to be retaken. */
   assessment(quality: Quality, outputs: Outputs | null, operatingPoint = this.manifest.default_operating_point): Assessment {
-    const variant = variantOf(this.manifest, this.variantName);
+    const { variant } = this.engine;
     const point = variant.operating_points[operatingPoint];
     if (!point) throw new BundleError("missing", `no operating point ${operatingPoint}`);
     const basis = { quality, operatingPoint, point };
     if (!outputs) return { ...basis, decision: "retake", malignancy: null, cancer: null, probabilities: {}, outlier: null };
     const { classes, scores } = this.manifest;
-    const whole = outputs.probabilities.length === classes.length && outputs.scores.length === scores.length;
-    if (!whole || ![...outputs.probabilities, ...outputs.scores].every(Number.isFinite)) {
-      throw new BundleError("refused", `variant ${variant.name} gave scores that are not numbers`);
-    }
+    const fault = faultOf(this.manifest, outputs);
+    if (fault) throw new BundleError("refused", `variant ${variant.name} gave ${fault}`);
     const score = (name: string): number | undefined => outputs.scores[scores.findIndex((spec) => spec.name === name)];
     const malignancy = score("malignancy") ?? Number.NaN;
     const outlier = outputs.outlier ? outputs.outlier[0]! : null;

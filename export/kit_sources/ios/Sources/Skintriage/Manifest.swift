@@ -14,6 +14,8 @@ public struct Manifest: Decodable {
 
     public struct Score: Decodable {
         public let name: String
+        /// What it is the sum of: a weight for each class.
+        public let weights: [Double]
     }
 
     public struct FileEntry: Decodable {

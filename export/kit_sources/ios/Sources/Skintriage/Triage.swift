@@ -26,8 +26,13 @@ public final class Triage {
         try assess(try Capture.normalize(upright, size: bundle.manifest.input.size, box: box))
     }
 
-    /// The verdict on a normalized capture.
+    /// The verdict on a normalized capture, which must be of the model's size: quality's limits are for that one, too.
     public func assess(_ capture: Capture) throws -> Assessment {
+        let (side, width, height) = (bundle.manifest.input.size, capture.image.width, capture.image.height)
+        let fault = "a capture of \(width)x\(height), the model takes \(side)x\(side); normalize it to that size"
+        guard width == side, height == side else {
+            throw TriageError.capture(fault)
+        }
         let quality = Quality.judge(capture.image, regionPx: capture.regionPx, limits: bundle.manifest.quality)
         return try assessment(quality, outputs: quality.reasons.isEmpty ? try engine.run(capture.image) : nil)
     }
@@ -48,11 +53,13 @@ public final class Triage {
                 engine: engine.name, outlier: nil, outlierLimit: limit
             )
         }
-        guard let values = outputs["probabilities"], values.count == manifest.classes.count, values.allSatisfy({ $0.isFinite }),
-            let scores = outputs["scores"], scores.count == manifest.scores.count, scores.allSatisfy({ $0.isFinite }),
-            let column = manifest.scores.firstIndex(where: { $0.name == "malignancy" })
-        else {
-            throw TriageError.inference("variant \(variant.name) gave scores that are not numbers")
+        let values = outputs["probabilities"] ?? []
+        let scores = outputs["scores"] ?? []
+        guard let column = manifest.scores.firstIndex(where: { $0.name == "malignancy" }) else {
+            throw TriageError.bundle("the manifest has no score malignancy; make the kit again")
+        }
+        if let fault = fault(probabilities: values.map { Double($0) }, scores: scores.map { Double($0) }) {
+            throw TriageError.inference("variant \(variant.name) gave \(fault); make the kit again")
         }
         let malignancy = Double(scores[column])
         let cancer = manifest.scores.firstIndex(where: { $0.name == "cancer" }).map { Double(scores[$0]) }
@@ -66,5 +73,24 @@ public final class Triage {
             operatingPoint: operatingPoint, point: point, bundleID: bundle.id, variant: variant.name, engine: engine.name,
             outlier: outlier, outlierLimit: limit
         )
+    }
+
+    /// As `check_outputs` of mobile_runtime/engines.py: of outputs that are all zero, a verdict would reassure.
+    private func fault(probabilities: [Double], scores: [Double]) -> String? {
+        let manifest = bundle.manifest
+        // False, too, where one is not a number.
+        let near = { (found: Double, expected: Double) in abs(found - expected) <= Constants.sumTolerance }
+        guard probabilities.count == manifest.classes.count else { return "not a probability for each class" }
+        guard scores.count == manifest.scores.count else { return "not the scores of the manifest" }
+        guard probabilities.allSatisfy({ near($0, Swift.min(1, Swift.max(0, $0))) }) else {
+            return "probabilities that are not from 0 to 1"
+        }
+        for (score, found) in zip(manifest.scores, scores) {
+            let sum = zip(score.weights, probabilities).map { $0 * $1 }.reduce(0, +)
+            guard score.weights.count == probabilities.count, near(found, sum) else {
+                return "a \(score.name) that is not the sum of its classes"
+            }
+        }
+        return near(probabilities.reduce(0, +), 1) ? nil : "probabilities that do not sum to 1"
     }
 }

@@ -159,7 +159,21 @@ final class ConformanceTests: XCTestCase {
             if let found = found {
                 let quality = Quality.judge(found.image, regionPx: found.regionPx, limits: bundle.manifest.quality)
                 checkQuality(what, quality, fields, port["quality_tolerance"] as! Double)
+                check("\(what): judged at another size than the model's", try refuses(found))
             }
+        }
+    }
+
+    /// Whether a capture is refused for its size; right as well where that is the model's.
+    private func refuses(_ capture: Capture) throws -> Bool {
+        guard capture.image.width != bundle.manifest.input.size else { return true }
+        let variant = try bundle.manifest.variant(bundle.manifest.defaultVariant)
+        let triage = try Triage(bundle: bundle, variant: variant, engine: Recorded(prepared: capture.image, outputs: [:]))
+        do {
+            _ = try triage.assess(capture)
+            return false
+        } catch TriageError.capture {
+            return true
         }
     }
 
@@ -173,8 +187,7 @@ final class ConformanceTests: XCTestCase {
                 let quality = Quality(
                     sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, regionPx: nil, reasons: reasons(frame)
                 )
-                let outputs = (frame["outputs"] as! [String: [Double]]).mapValues { $0.map { Float($0) } }
-                return try triage.assessment(quality, outputs: quality.reasons.isEmpty ? outputs : nil)
+                return try triage.assessment(quality, outputs: quality.reasons.isEmpty ? outputs(frame) : nil)
             }
             let found = try BurstAssessment.combine(frames)
             let verdict = fields["verdict"] as! Fields
@@ -191,6 +204,27 @@ final class ConformanceTests: XCTestCase {
             let sameDecision = found.assessment.decision.rawValue == text(verdict["decision"])
             check("burst at \(point)", sameDecision && sameAdvice && sameLabels && near)
         }
+    }
+
+    func testPortOutputs() throws {
+        for fields in list(try document("port.json")["outputs"]) {
+            let variant = try bundle.manifest.variant(text(fields["variant"]))
+            let triage = try Triage(bundle: bundle, variant: variant, engine: Recorded(prepared: nil, outputs: [:]))
+            let good = Quality(
+                sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, regionPx: nil, reasons: []
+            )
+            var accepted = true
+            do {
+                _ = try triage.assessment(good, outputs: outputs(fields))
+            } catch TriageError.inference {
+                accepted = false
+            }
+            check(text(fields["name"]), accepted == (fields["accepted"] as! Bool))
+        }
+    }
+
+    private func outputs(_ fields: Fields) -> [String: [Float]] {
+        (fields["outputs"] as! [String: [Double]]).mapValues { $0.map { Float($0) } }
     }
 
     /// Gives recorded outputs, and fails on any image but the recorded one.

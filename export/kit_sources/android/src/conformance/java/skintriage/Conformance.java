@@ -228,6 +228,7 @@ public final class Conformance {
                 if (right) {
                     Quality quality = Quality.judge(found.image, found.regionPx, bundle.manifest.quality);
                     checkQuality("port", name, quality, fields, Json.number(port.get("quality_tolerance")));
+                    check("port", name + ": judged at another size than the model's", refuses(found));
                 }
             } catch (TriageException.Capture error) {
                 check("port", name + ": " + error.getMessage(), fields.get("prepared") == null);
@@ -235,6 +236,48 @@ public final class Conformance {
         }
         for (Object item : Json.list(port.get("bursts"))) {
             replayBurst(Json.object(item));
+        }
+        for (Object item : Json.list(port.get("outputs"))) {
+            replayRefusal(Json.object(item));
+        }
+    }
+
+    private void replayRefusal(Map<String, Object> fields) {
+        Manifest.Variant form = bundle.manifest.variant((String) fields.get("variant"));
+        boolean accepted = true;
+        try {
+            Quality good = new Quality(0, 0, 0, 0, 0, 0, null, new ArrayList<>());
+            new Triage(bundle, form, new Recorded(null, null)).assessment(good, outputs(fields));
+        } catch (TriageException.Inference error) {
+            accepted = false;
+        }
+        check("port", "outputs: " + fields.get("name"), fields.get("accepted").equals(accepted));
+    }
+
+    private static Map<String, float[]> outputs(Map<String, Object> fields) {
+        Map<String, float[]> outputs = new LinkedHashMap<>();
+        for (Map.Entry<String, Object> role : Json.object(fields.get("outputs")).entrySet()) {
+            List<Object> values = Json.list(role.getValue());
+            float[] row = new float[values.size()];
+            for (int i = 0; i < row.length; i++) {
+                row[i] = (float) Json.number(values.get(i));
+            }
+            outputs.put(role.getKey(), row);
+        }
+        return outputs;
+    }
+
+    /** Whether a capture is refused for its size; right as well where that is the model's. */
+    private boolean refuses(Capture capture) {
+        if (capture.image.width == bundle.manifest.inputSize) {
+            return true;
+        }
+        Manifest.Variant form = bundle.manifest.variant(bundle.manifest.defaultVariant);
+        try {
+            new Triage(bundle, form, new Recorded(capture.image, null)).assess(capture);
+            return false;
+        } catch (TriageException.Capture error) {
+            return true;
         }
     }
 
@@ -246,16 +289,7 @@ public final class Conformance {
         for (Object item : Json.list(fields.get("frames"))) {
             Map<String, Object> frame = Json.object(item);
             Quality quality = new Quality(0, 0, 0, 0, 0, 0, null, reasons(frame));
-            Map<String, float[]> outputs = new LinkedHashMap<>();
-            for (Map.Entry<String, Object> role : Json.object(frame.get("outputs")).entrySet()) {
-                List<Object> values = Json.list(role.getValue());
-                float[] row = new float[values.size()];
-                for (int i = 0; i < row.length; i++) {
-                    row[i] = (float) Json.number(values.get(i));
-                }
-                outputs.put(role.getKey(), row);
-            }
-            frames.add(triage.assessment(quality, quality.reasons.isEmpty() ? outputs : null));
+            frames.add(triage.assessment(quality, quality.reasons.isEmpty() ? outputs(frame) : null));
         }
         BurstAssessment found = BurstAssessment.combine(frames);
         Map<String, Object> expected = Json.object(fields.get("verdict"));

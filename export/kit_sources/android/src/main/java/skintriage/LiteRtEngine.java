@@ -42,6 +42,8 @@ public final class LiteRtEngine implements Engine {
 
     @Override
     public synchronized Map<String, float[]> run(RgbImage prepared) {
+        // In a buffer that is not filled to its end, the rest is of the picture before.
+        prepared.checkSide(manifest.inputSize);
         input.clear();
         input.put(prepared.rgb);
         input.rewind();

@@ -19,6 +19,8 @@ public final class Manifest {
     public final List<String> classNames;
     /** Names of the columns of the graph's scores. */
     public final List<String> scores;
+    /** For each of them, what it is the sum of: a weight for each class. */
+    final List<double[]> scoreWeights;
     public final String defaultVariant;
     public final String defaultOperatingPoint;
     public final QualityLimits quality;
@@ -146,6 +148,7 @@ public final class Manifest {
         classLabels = column(fields.get("classes"), "label");
         classNames = column(fields.get("classes"), "name");
         scores = column(fields.get("scores"), "name");
+        scoreWeights = weights(fields.get("scores"), classLabels.size());
         defaultVariant = (String) fields.get("default_variant");
         defaultOperatingPoint = (String) fields.get("default_operating_point");
         quality = new QualityLimits(Json.object(fields.get("quality")));
@@ -183,6 +186,23 @@ public final class Manifest {
             throw new TriageException.Bundle("no variant " + wanted + "; there are " + variants.keySet());
         }
         return found;
+    }
+
+    private static List<double[]> weights(Object rows, int classes) {
+        List<double[]> found = new ArrayList<>();
+        for (Object row : Json.list(rows)) {
+            List<Object> values = Json.list(Json.object(row).get("weights"));
+            if (values.size() != classes) {
+                throw new TriageException.Bundle("a score's weights are " + values.size() + ", the classes " + classes
+                        + "; make the kit again");
+            }
+            double[] weights = new double[classes];
+            for (int i = 0; i < classes; i++) {
+                weights[i] = Json.number(values.get(i));
+            }
+            found.add(weights);
+        }
+        return Collections.unmodifiableList(found);
     }
 
     private static List<String> column(Object rows, String field) {

@@ -31,6 +31,14 @@ public final class RgbImage {
         return new RgbImage(width, height, rgb);
     }
 
+    /** Accepts what is of the model's size. */
+    void checkSide(int side) {
+        if (width != side || height != side) {
+            throw new TriageException.Capture("a capture of " + width + "x" + height + ", the model takes " + side + "x" + side
+                    + "; normalize it to that size");
+        }
+    }
+
     /** The upright picture of a file whose EXIF orientation is 1 to 8; any other value counts as 1. */
     public RgbImage upright(int exifOrientation) {
         switch (exifOrientation) {

@@ -38,8 +38,9 @@ public final class Triage implements AutoCloseable {
         return assess(Capture.normalize(upright, manifest.inputSize, box));
     }
 
-    /** The verdict on a normalized capture. */
+    /** The verdict on a normalized capture, which must be of the model's size: quality's limits are for that one, too. */
     public Assessment assess(Capture capture) {
+        capture.image.checkSide(manifest.inputSize);
         Quality quality = Quality.judge(capture.image, capture.regionPx, manifest.quality);
         return assessment(quality, quality.reasons.isEmpty() ? engine.run(capture.image) : null);
     }
@@ -64,13 +65,7 @@ public final class Triage implements AutoCloseable {
             return new Assessment(Decision.RETAKE, null, null, Collections.<String, Double>emptyMap(), quality, point,
                     bundle.id, variant.name, engine.name(), null, variant.outlierLimit);
         }
-        for (String role : new String[] {"probabilities", "scores"}) {
-            for (float value : outputs.get(role)) {
-                if (Float.isNaN(value) || Float.isInfinite(value)) {
-                    throw new TriageException.Inference("variant " + variant.name + " gave scores that are not numbers", null);
-                }
-            }
-        }
+        check(outputs.get("probabilities"), outputs.get("scores"));
         Map<String, Double> probabilities = new LinkedHashMap<>();
         for (int i = 0; i < manifest.classLabels.size(); i++) {
             probabilities.put(manifest.classLabels.get(i), (double) outputs.get("probabilities")[i]);
@@ -81,6 +76,44 @@ public final class Triage implements AutoCloseable {
                 Decision.decide(quality.reasons, malignancy, point.threshold, outlier, variant.outlierLimit);
         return new Assessment(decision, malignancy, score(outputs, "cancer"), Collections.unmodifiableMap(probabilities),
                 quality, point, bundle.id, variant.name, engine.name(), outlier, variant.outlierLimit);
+    }
+
+    /** As `check_outputs` of mobile_runtime/engines.py: of outputs that are all zero, a verdict would reassure. */
+    private void check(float[] probabilities, float[] scores) {
+        if (probabilities == null || probabilities.length != manifest.classLabels.size()) {
+            throw refused("not a probability for each class");
+        }
+        if (scores == null || scores.length != manifest.scores.size()) {
+            throw refused("not the scores of the manifest");
+        }
+        double total = 0;
+        for (float value : probabilities) {
+            if (!near(value, Math.min(1, Math.max(0, value)))) {
+                throw refused("probabilities that are not from 0 to 1");
+            }
+            total += value;
+        }
+        for (int column = 0; column < scores.length; column++) {
+            double sum = 0;
+            for (int i = 0; i < probabilities.length; i++) {
+                sum += manifest.scoreWeights.get(column)[i] * probabilities[i];
+            }
+            if (!near(scores[column], sum)) {
+                throw refused("a " + manifest.scores.get(column) + " that is not the sum of its classes");
+            }
+        }
+        if (!near(total, 1)) {
+            throw refused("probabilities that do not sum to 1");
+        }
+    }
+
+    /** False, too, where one is not a number. */
+    private static boolean near(double found, double expected) {
+        return Math.abs(found - expected) <= Constants.SUM_TOLERANCE;
+    }
+
+    private TriageException refused(String what) {
+        return new TriageException.Inference("variant " + variant.name + " gave " + what + "; make the kit again", null);
     }
 
     private Double score(Map<String, float[]> outputs, String name) {

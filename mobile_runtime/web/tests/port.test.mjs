@@ -1,0 +1,90 @@
+/** The web kit's own code in node, without a browser: `node --test tests/port.test.mjs`. */
+
+import assert from "node:assert/strict";
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { after, before, test } from "node:test";
+
+import { build } from "esbuild";
+
+import { python, REPOSITORY, WEB } from "./browser.mjs";
+
+const manifest = JSON.parse(readFileSync(join(WEB, "..", "data", "bundle", "manifest.json"), "utf8"));
+const SOURCES = join(REPOSITORY, "export", "kit_sources", "web", "src");
+
+// Drawn lesions as JPEG and WebP, of several kinds.
+const WRITE = `
+import sys
+from pathlib import Path
+from PIL import Image
+from mobile_runtime import synthetic
+folder = Path(sys.argv[1])
+folder.mkdir()
+image = Image.fromarray(synthetic.lesion("nv", 7, 400))
+for quality in (60, 90):
+    image.save(folder / f"{quality}.jpg", quality=quality)
+    image.save(folder / f"{quality}.webp", quality=quality)
+image.save(folder / "444.jpg", quality=95, subsampling=0)
+image.save(folder / "lossless.webp", lossless=True)
+image.convert("RGB").save(folder / "extended.webp", quality=80, exif=Image.Exif())
+image.save(folder / "animated.webp", save_all=True, append_images=[Image.new("RGB", image.size)])
+`;
+
+let folder;
+let port;
+
+before(async () => {
+  folder = mkdtempSync(join(tmpdir(), "skintriage-port-"));
+  const contents = 'export * from "./pipeline.js"; export * from "./photo.js";';
+  const outfile = join(folder, "port.mjs");
+  const stdin = { contents, resolveDir: SOURCES, loader: "ts" };
+  await build({ stdin, bundle: true, format: "esm", outfile, logLevel: "warning" });
+  port = await import(pathToFileURL(outfile).href);
+});
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What a model may give that puts this much on the malignant classes. */
+function outputsOf(malignancy) {
+  const weights = manifest.scores.find(({ name }) => name === "malignancy").weights;
+  const ill = weights.filter(Boolean).length;
+  const probabilities = weights.map((weight) => (weight ? malignancy / ill : (1 - malignancy) / (weights.length - ill)));
+  const scores = manifest.scores.map((score) => probabilities.reduce((sum, value, index) => sum + value * score.weights[index], 0));
+  return { probabilities: Float32Array.from(probabilities), scores: Float32Array.from(scores), outlier: Float32Array.of(1) };
+}
+
+test("a verdict is by the limits of the variant that the engine runs", () => {
+  const usual = manifest.variants[manifest.default_variant];
+  const pointOf = (threshold) => ({ ...usual.operating_points[manifest.default_operating_point], threshold });
+  const variantOf = (name, threshold, limit) =>
+    ({ ...usual, name, abstention: { limit }, operating_points: { [manifest.default_operating_point]: pointOf(threshold) } });
+  const quality = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, region_px: null, reasons: [] };
+  const [high, low, strict] = [variantOf("high", 0.6, 2), variantOf("low", 0.2, 2), variantOf("strict", 0.6, 0.5)];
+  const both = { ...manifest, default_variant: "high", variants: { high, low, strict } };
+  const found = [high, low, strict].map((variant) => {
+    const pipeline = new port.TriagePipeline(both, { variant, run: () => Promise.reject(new Error("nothing is run")) });
+    return pipeline.assessment(quality, outputsOf(0.4)).decision;
+  });
+  assert.deepEqual(found, ["low_concern", "refer", "abstain"]);
+});
+
+test("a file whose rest is zeros is refused, a whole one is not", async () => {
+  const pictures = join(folder, "pictures");
+  await python(["-c", WRITE, pictures]);
+  const names = readdirSync(pictures);
+  assert.ok(names.length >= 6);
+  for (const name of names) {
+    const whole = new Uint8Array(readFileSync(join(pictures, name)));
+    port.checkFile(whole);
+    // Of a JPEG that keeps its end, or of a file that goes on after the zeros, nothing else is amiss.
+    const last = name.endsWith(".jpg") ? whole.length - 2 : whole.length;
+    for (const share of [0.3, 0.5, 0.8]) {
+      const from = Math.round(share * whole.length);
+      for (const to of name === "lossless.webp" ? [last] : [last, Math.min(last, from + 60)]) {
+        const holed = whole.slice().fill(0, from, to);
+        assert.throws(() => port.checkFile(holed), { code: "truncated" }, `${name}, ${from} to ${to} of ${whole.length}`);
+      }
+    }
+  }
+});

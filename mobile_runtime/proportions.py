@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from mobile_runtime.manifest import Estimate
 from mobile_runtime.intervals import wilson_bounds
+from mobile_runtime.manifest import Estimate
 from mobile_runtime.statistics import Bools, Integers
 
 

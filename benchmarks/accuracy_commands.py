@@ -115,7 +115,7 @@ def drift(
         temporary.write_text(drift_page.render(report, scored, prepared), encoding="utf-8")
     show(report, as_json, lambda found: tables.drift_table(found, narrow=out.is_terminal and out.width < TABLE_WIDTH))
     if not as_json:
-        out.print(f"Wrote {folder / 'drift.json'} and {folder / 'drift.html'}", soft_wrap=True)
+        out.print(f"Wrote {folder / 'drift.json'} and {folder / 'drift.html'}", soft_wrap=True, markup=False)
     exit_if_unreadable(prepared.unreadable, len(labelled))
 
 

@@ -143,7 +143,7 @@ def report(
     if as_json:
         print_json(figures)
     else:
-        out.print(f"Wrote {file} and {beside}", soft_wrap=True)
+        out.print(f"Wrote {file} and {beside}", soft_wrap=True, markup=False)
 
 
 @app.command(epilog="Example: python -m benchmarks gate drift.json decisions.json --baseline old/drift.json")

@@ -90,7 +90,7 @@ def distill(
         values = (row.get(f"val_{figure}") for figure in ("auc_malignancy", "auc_macro", "balanced_accuracy"))
         table.add_row(name, *("-" if value is None else f"{value:.3f}" for value in values))
     out.print(table)
-    out.print(f"wrote {made['student']}")
+    out.print(f"wrote {made['student']}", markup=False)
 
 
 @app.command(epilog="Example: python -m compress quantize float32.tflite int8.tflite --recipe static_wi8_ai8 --images DIR")
@@ -127,7 +127,7 @@ def quantize(
     if as_json:
         print_json({"recipe": recipe, "bytes_before": before, "bytes_after": after, "sha256": sha256(target)})
     else:
-        out.print(f"wrote {target}: {before / 1024:.0f} KiB -> {after / 1024:.0f} KiB ({recipe})")
+        out.print(f"wrote {target}: {before / 1024:.0f} KiB -> {after / 1024:.0f} KiB ({recipe})", markup=False)
 
 
 @app.command(
@@ -194,7 +194,7 @@ def show_sensitivity(
     )
     if target:
         names = ", ".join(document["mixed"]["float_layers"]) or "none"
-        out.print(f"wrote {target}: layers in float for a loss of at most {bound:g}: {names}", soft_wrap=True)
+        out.print(f"wrote {target}: layers in float for a loss of at most {bound:g}: {names}", soft_wrap=True, markup=False)
 
 
 def _model_bytes(model: Path) -> bytes:

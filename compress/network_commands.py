@@ -154,7 +154,7 @@ def qat(
         table.add_row(title, *cells)
     out.print(table)
     out.print(f"int8 after training minus int8 before, malignancy AUC: {_gap(gain)}", highlight=False, soft_wrap=True)
-    out.print(f"wrote {made}; figures in {target / 'qat.json'}", highlight=False, soft_wrap=True)
+    out.print(f"wrote {made}; figures in {target / 'qat.json'}", highlight=False, soft_wrap=True, markup=False)
 
 
 def pareto(
@@ -199,7 +199,7 @@ def pareto(
     out.print(table)
     out.print("time: one thread on one core of this machine, graphs in turns", highlight=False, soft_wrap=True)
     for path in filter(None, (target, chart)):
-        out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+        out.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
 
 
 def _parts(checkpoint: Path, split: Path | None, examples: list[Example], recipe: Recipe) -> Split:

@@ -75,7 +75,7 @@ def crossvalidate(
     for name, row in document["summary"].items():
         table.add_row(name, f"{row['mean']:.3f}", "-" if row["sd"] is None else f"{row['sd']:.3f}", str(row["folds"]))
     out.print(table)
-    out.print(f"wrote {target / 'crossvalidation.json'}", highlight=False, soft_wrap=True)
+    out.print(f"wrote {target / 'crossvalidation.json'}", highlight=False, soft_wrap=True, markup=False)
 
 
 @app.command(
@@ -114,7 +114,11 @@ def compare(
             said = f"{apart['mean']:+.3f} ({apart['low']:+.3f} to {apart['high']:+.3f})" if apart else ""
             table.add_row(figure, f"{row['mean']:.3f}", said)
         out.print(table)
-    out.print(f"wrote {target / 'comparison.json'}; {document['judged']} folds of {document['of_folds']}", soft_wrap=True)
+    out.print(
+        f"wrote {target / 'comparison.json'}; {document['judged']} folds of {document['of_folds']}",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 @app.command(epilog="Example: python -m train fit --recipe mobile --data DIR --init mobilenetv2_100.imagenet.safetensors")
@@ -183,7 +187,7 @@ def fit(
     if as_json:
         print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint), "epochs": plan.epochs})
     else:
-        out.print(f"wrote {checkpoint}; figures in {run / 'metrics.json'}")
+        out.print(f"wrote {checkpoint}; figures in {run / 'metrics.json'}", markup=False)
         if own:
             out.print(f"other commands read these images and labels as --data {run}", soft_wrap=True)
 
@@ -199,7 +203,7 @@ def average(
     if as_json:
         print_json({"checkpoint": str(checkpoint), "sha256": sha256(checkpoint)})
     else:
-        out.print(f"wrote {checkpoint}: mean of {len(runs)} runs", soft_wrap=True)
+        out.print(f"wrote {checkpoint}: mean of {len(runs)} runs", soft_wrap=True, markup=False)
 
 
 @app.command(epilog="Example: python -m train weights lite2.pth lite2.safetensors --backbone efficientnet_lite2")
@@ -214,4 +218,4 @@ def weights(
     if as_json:
         print_json({"path": str(target), "sha256": sha256(target), "tensors": count})
     else:
-        out.print(f"wrote {target}: {count} tensors", soft_wrap=True)
+        out.print(f"wrote {target}: {count} tensors", soft_wrap=True, markup=False)

@@ -85,7 +85,7 @@ def split_data(
     if as_json:
         print_json(counts)
     else:
-        out.print(f"wrote {folder}: " + ", ".join(f"{count} {name}" for name, count in counts.items()))
+        out.print(f"wrote {folder}: " + ", ".join(f"{count} {name}" for name, count in counts.items()), markup=False)
 
 
 @data_app.command("select", epilog="Example: python -m train data select --data DIR --dataset ham10000 --out test.csv")
@@ -120,7 +120,7 @@ def select(
         stems = Counter(e.path.stem for e in examples if e.dataset == dataset)
         ids = [e.path.stem if stems[e.path.stem] == 1 else e.image_id for e in chosen]  # that of two folders, with the folder
         writer.writerows([i, e.label, e.group, *row] for i, e, *row in zip(ids, chosen, *known.values(), strict=True))
-    out.print(f"wrote {folder}: {len(chosen)} images of {dataset}, part {part}")
+    out.print(f"wrote {folder}: {len(chosen)} images of {dataset}, part {part}", markup=False)
 
 
 @data_app.command("synthetic", epilog="Example: python -m train data synthetic --out synthetic --per-class 40")
@@ -131,7 +131,7 @@ def synthetic(
 ) -> None:
     """Draw synthetic lesions in the layout of HAM10000's release: for trying things out, never for claims."""
     examples = write_synthetic(folder, per_class, seed)
-    out.print(f"wrote {len(examples)} synthetic images into {folder}")
+    out.print(f"wrote {len(examples)} synthetic images into {folder}", markup=False)
 
 
 @data_app.command("audit", epilog="Example: python -m train data audit --data DIR --recipe mobile --repair splits.csv")
@@ -199,6 +199,6 @@ def audit_data(
             highlight=False,
         )
         if repaired is not None:
-            out.print(f"wrote {repaired}", highlight=False)
+            out.print(f"wrote {repaired}", highlight=False, markup=False)
     if found.leaks and repaired is None:
         raise typer.Exit(1)

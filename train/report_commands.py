@@ -130,7 +130,7 @@ def evaluate(
         print_json(report.model_dump(mode="json"))
     else:
         _print(report)
-        out.print(f"wrote {target / 'evaluation.html'} and evaluation.json", highlight=False, soft_wrap=True)
+        out.print(f"wrote {target / 'evaluation.html'} and evaluation.json", highlight=False, soft_wrap=True, markup=False)
 
 
 def explain(

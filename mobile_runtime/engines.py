@@ -125,7 +125,7 @@ class OnnxEngine:
         options.inter_op_num_threads = 1
         # Its log would write to standard error in the middle of a command's output.
         options.log_severity_level = 3
-        # Sums of signed weights would saturate on x86 processors without VNNI; graphs of bundles up to 0.8.0 have such weights.
+        # Sums of signed weights would saturate on x86 processors without VNNI; those of older bundles are signed.
         options.add_session_config_entry("session.x64quantprecision", "1")
         try:
             self._session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

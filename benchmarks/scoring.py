@@ -110,11 +110,16 @@ def predict(pipeline: TriagePipeline, prepared: Prepared, advance: Advance = lam
     """One variant's outputs for all prepared images, float32.
 
     Raises:
-        EngineError: the variant gives scores that are not numbers.
+        EngineError: the variant's outputs are not what its manifest says, or no numbers; the images are named.
     """
     parts = []
     for start in range(0, len(prepared.pixels), _BATCH):
-        parts.append(pipeline.predict(prepared.pixels[start : start + _BATCH]))
+        batch = prepared.pixels[start : start + _BATCH]
+        try:
+            parts.append(pipeline.predict(batch))
+        except EngineError as error:
+            named = prepared.labelled.images[start : start + len(batch)]
+            raise EngineError(f"{error} (images {named[0].image_id} to {named[-1].image_id})") from error
         advance(len(parts[-1].malignancy))
     prediction = Prediction(
         np.concatenate([part.probabilities for part in parts]),
@@ -122,11 +127,4 @@ def predict(pipeline: TriagePipeline, prepared: Prepared, advance: Advance = lam
         {name: np.concatenate([part.scores[name] for part in parts]) for name in parts[0].scores},
         None if parts[0].outlier is None else np.concatenate([part.outlier for part in parts if part.outlier is not None]),
     )
-    bad = ~np.isfinite(prediction.malignancy) | ~np.isfinite(prediction.probabilities).all(axis=1)
-    if bad.any():
-        first = prepared.labelled.images[int(bad.argmax())].image_id
-        raise EngineError(
-            f"variant {pipeline.variant.name}: {int(bad.sum())} of {len(bad)} scores are not finite numbers, first for "
-            f"image {first}; export the variant again"
-        )
     return Scored(pipeline.variant, pipeline.engine.name, prediction)

@@ -249,15 +249,16 @@ def check_outputs(manifest: Manifest, variant: Variant, outputs: Outputs, count:
     for role, shape in wanted.items():
         if (found := outputs[role].shape) != shape:
             raise EngineError(f"variant {variant.name}: {role} are {list(found)} instead of {list(shape)}; rebuild the bundle")
-    # What is not a number compares as false, so each comparison asks for what is right.
+        if bad := int((~np.isfinite(outputs[role])).any(1).sum()):
+            raise EngineError(f"variant {variant.name}: {role} of {bad} images are not finite numbers; get the bundle again")
     probabilities = outputs["probabilities"]
-    if not (np.abs(probabilities - 0.5) <= 0.5 + SUM_TOLERANCE).all():
+    if (np.abs(probabilities - 0.5) > 0.5 + SUM_TOLERANCE).any():
         raise EngineError(f"variant {variant.name}: probabilities are not from 0 to 1; rebuild the bundle")
     sums = probabilities @ np.array([score.weights for score in manifest.scores], np.float32).T
     for column, score in enumerate(manifest.scores):
-        if not (np.abs(outputs["scores"][:, column] - sums[:, column]) <= SUM_TOLERANCE).all():
+        if (np.abs(outputs["scores"][:, column] - sums[:, column]) > SUM_TOLERANCE).any():
             raise EngineError(f"variant {variant.name}: {score.name} is not the sum of its classes; rebuild the bundle")
-    if not (np.abs(probabilities.sum(1) - 1) <= SUM_TOLERANCE).all():
+    if (np.abs(probabilities.sum(1) - 1) > SUM_TOLERANCE).any():
         raise EngineError(f"variant {variant.name}: probabilities do not sum to 1; rebuild the bundle")
 
 

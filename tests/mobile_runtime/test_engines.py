@@ -193,13 +193,13 @@ def test_outputs_that_are_not_the_manifests_are_refused(bundle: Bundle, images: 
     wrong = {
         "one class fewer": (probabilities[:, 1:], scores, "probabilities are"),
         "one score more": (probabilities, np.repeat(scores, 2, 1), "scores are"),
-        "another order": (probabilities[:, ::-1], scores, "malignancy is not the sum"),
+        "another order": (probabilities[:, ::-1], scores, "is not the sum of its classes"),
         "impossible": (probabilities - 3, scores, "not from 0 to 1"),
         "another malignancy": (probabilities, scores - 0.02, "malignancy is not the sum"),
         "all zero": (probabilities * 0, scores * 0, "do not sum to 1"),
         "too little": (probabilities * 0.98, scores * 0.98, "do not sum to 1"),
-        "no numbers": (probabilities * np.nan, scores, "not from 0 to 1"),
-        "a score that is none": (probabilities, scores * np.nan, "malignancy is not the sum"),
+        "no numbers": (probabilities * np.nan, scores, "probabilities of .* are not finite numbers"),
+        "a score that is none": (probabilities, scores * np.nan, "scores of .* are not finite numbers"),
     }
     for some_probabilities, some_scores, match in wrong.values():
         changed = {**outputs, "probabilities": some_probabilities, "scores": some_scores}

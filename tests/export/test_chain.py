@@ -20,7 +20,7 @@ from export.errors import ExportError
 from export.outliers import load_outliers, save_outliers
 from mobile_runtime import Bundle, CaptureError, Decision, TriagePipeline, synthetic
 from mobile_runtime.manifest import OperatingPoint, Variant
-from tests.bundles import unseen_labels
+from tests.bundles import loose_limits, unseen_labels
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -130,9 +130,13 @@ def test_drift_reads_the_bundle(tiny_bundle: Path, synthetic_data: Path, tmp_pat
         assert "calibrated the quantized variants" in json.loads(found.stdout)["notes"][0]
 
 
-def test_rebuild_without_images_gives_the_same_models(tiny_bundle: Path, tiny_release: Path, tmp_path: Path) -> None:
+def test_rebuild_without_images_gives_the_same_models(
+    tiny_bundle: Path, tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from export.commands import app
 
+    # What a few seconds' training gives differs from processor to processor, and so does what int8 makes of it.
+    monkeypatch.setattr("export.parity.PARITY_LIMITS", loose_limits())
     words = ["rebuild", "--release", str(tiny_release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "again")]
     found = CliRunner().invoke(
         app, [*words, "--only", "static_wi8_ai8", "--only", "float32", "--only", "static_wi8_ai8_onnx", "--json"]

@@ -118,7 +118,7 @@ def quantize(model: onnx.ModelProto, ranges: Ranges) -> onnx.ModelProto:
     """Static 8 bits in QDQ form, weights per channel: `onnxruntime.quantization.quantize_static` after its calibration.
 
     The integers are unsigned. Of signed weights ONNX Runtime's sums of pairs do not fit into 16 bits on x86 processors without
-    VNNI, and saturate: probabilities were off by up to 0.5 there.
+    VNNI, and saturate: other verdicts come of it.
 
     Raises:
         ExportError: the ranges are of another graph, or ONNX Runtime cannot quantize it.

@@ -13,28 +13,15 @@ from benchmarks import release_gate
 from benchmarks.commands import app
 from benchmarks.gate_limits import Limits, read_limits
 from benchmarks.release_gate import GateReport
-from benchmarks.stored import REPORTS, Result, read_result
+from benchmarks.stored import read_result
 from mobile_runtime.errors import DataError
 from tests.benchmarks import stored_results
+from tests.benchmarks.judging import failures, judged, result, store
 from tests.benchmarks.stored_results import MAKERS
 
 runner = CliRunner()
 RESULTS = Path(release_gate.__file__).parent / "results"
 JUDGED_OUTCOMES = ("risk_against_chance", "unanswered_per_1000")
-
-
-def result(document: dict[str, Any]) -> Result:
-    return REPORTS[document["kind"]].model_validate(document)
-
-
-def judged(limit: dict[str, Any], *results: dict[str, Any], baseline: list[dict[str, Any]] | None = None) -> GateReport:
-    limits = Limits.model_validate({"schema_version": 1, "limits": [limit]})
-    return release_gate.judge([result(each) for each in results], limits, [result(each) for each in baseline or []])
-
-
-def store(folder: Path, name: str, document: dict[str, Any]) -> str:
-    (folder / name).write_text(json.dumps(document), encoding="utf-8")
-    return str(folder / name)
 
 
 @pytest.mark.parametrize(
@@ -86,39 +73,6 @@ def test_an_npv_is_judged_against_chance(prevalence: float, npv: float, ship: bo
     limits = [each for each in read_limits().limits if each.figure.endswith("risk_against_chance")]
     found = release_gate.judge([result(document)], Limits(schema_version=1, limits=limits))
     assert found.ship is ship and len(found.checks) == 1 and not found.notes
-
-
-def failures(report: GateReport) -> list[str]:
-    return [check.said for check in report.checks if check.outcome == "failed"]
-
-
-def test_a_build_that_gives_no_verdict_does_not_ship() -> None:
-    """As measured with every limit of abstention at 1e-6: 180 of 180 images without a verdict."""
-    decisions, gates = stored_results.decisions(), stored_results.gates()
-    outcomes = decisions["outcomes"]["set_aside"]
-    outcomes |= {"npv": None, "number_needed_to_refer": None}
-    outcomes["unanswered_per_1000"] = {"value": 1000.0, "low": 973.3, "high": 1000.0, "n": 180}
-    gates["abstained_in_distribution"] = {"value": 0.991, "low": 0.97, "high": 0.998, "n": 180}
-    found = release_gate.judge([result(each) for each in (stored_results.drift(), decisions, gates)], read_limits())
-    assert not found.ship
-    assert failures(found) == [
-        "decisions.ham10000.int8.set_aside.risk_against_chance: nobody was reassured, so low concern has no risk to judge and "
-        "the build no use",
-        "decisions.ham10000.int8.set_aside.unanswered_per_1000: 1000 [973.3, 1000], n=180, high end must be at most 100 "
-        "(who gets no verdict was not triaged, and a build that judges nobody makes no mistakes)",
-        "gates.ham10000.int8.abstained: 0.991 [0.97, 0.998], n=180, high end must be at most 0.1 "
-        "(good pictures of skin lesions must get a verdict)",
-    ]
-
-
-def test_a_build_that_refers_everybody_does_not_ship() -> None:
-    document = stored_results.decisions()
-    document["outcomes"]["set_aside"]["npv"] = None
-    limit = {"figure": "decisions.*.set_aside.risk_against_chance", "bound": "high", "at_most": 0.4, "required": False}
-    found = judged(limit, document)
-    assert not found.ship and "nobody was reassured" in failures(found)[0]
-    # Of malignant images alone, or benign ones, no outcome is defined: nothing was measured that speaks against the build.
-    assert judged(limit, {**document, "outcomes": None}).ship
 
 
 def test_the_stored_results_ship() -> None:
@@ -241,151 +195,10 @@ def test_an_area_under_a_curve_of_few_images_is_judged_by_its_interval() -> None
     assert judged(limit, stored_results.drift(auc=0.9995)).checks[0].outcome == "failed"
 
 
-def test_what_was_not_measured_does_not_ship() -> None:
-    limit = {"figure": "drift.*.auc_malignancy", "at_least": 0.5}
-    without = stored_results.drift()
-    left_out = without["variants"].pop("int8")
-    assert judged(limit, without).ship
-    gone = judged({"figure": "drift.*.auc_malignancy", "may_fall_by": 0.1}, without, baseline=[stored_results.drift("old")])
-    assert not gone.ship
-    assert gone.checks[0].said == "drift.ham10000.int8.auc_malignancy: in the baseline, but not in the results"
-    without |= {"default_variant": "int8", "not_run": {"int8": "no runtime for it"}}
-    unmeasured = judged(limit, without)
-    assert not unmeasured.ship
-    assert unmeasured.checks[-1].said == "int8, the default, not measured: no runtime for it"
-    without["variants"]["int8"] = left_out
-    assert judged(limit, without).ship
-
-
-def test_a_difference_on_too_few_images_of_a_kind_is_not_judged() -> None:
-    few = stored_results.drift()
-    few["variants"]["int8"]["verdict"]["outcome"] = "undetermined"
-    for gap in few["variants"]["int8"]["differences"]["auc_malignancy_bootstrap"], None:
-        few["variants"]["int8"]["differences"]["auc_malignancy_bootstrap"] = gap
-        found = judged({"figure": "drift.*.auc_difference", "bound": "low", "at_least": -0.005}, few)
-        assert not found.ship
-        assert [check.outcome for check in found.checks] == ["too few"]
-
-
 def test_an_open_end_keeps_no_limit() -> None:
     limit = {"figure": "*.set_aside.number_needed_to_refer", "bound": "high", "at_most": 1000}
     found = judged(limit, stored_results.decisions())
     assert not found.ship and "5 [4, open], n=100, high end must be at most 1000" in found.checks[0].said
-
-
-def test_what_is_not_alike_is_not_compared() -> None:
-    limit = {"figure": "drift.*", "may_fall_by": 1}
-    other = stored_results.drift("old")
-    other["dataset"]["images_sha256"] = "d" * 64
-    with pytest.raises(DataError, match="drift on different images of ham10000"):
-        judged(limit, stored_results.drift(), baseline=[other])
-    other["dataset"]["images_sha256"] = None
-    with pytest.raises(DataError, match="fingerprint"):
-        judged(limit, stored_results.drift(), baseline=[other])
-    lenient = stored_results.drift("old")
-    lenient["operating_point"] = "balanced"
-    lenient["variants"] = {
-        name: {**drift, "operating_points": {"balanced": drift["operating_points"]["rule_out"]}}
-        for name, drift in lenient["variants"].items()
-    }
-    with pytest.raises(DataError, match="operating_point rule_out, the baseline at balanced"):
-        judged(limit, stored_results.drift(), baseline=[lenient])
-    rare = {**stored_results.decisions("old"), "prevalence": 0.5}
-    with pytest.raises(DataError, match=r"prevalence .*, the baseline at 0\.5"):
-        judged(limit, stored_results.decisions(), baseline=[rare])
-    elsewhere = stored_results.latency("old")
-    elsewhere["environment"] = {**elsewhere["environment"], "fingerprint": "f" * 16}
-    with pytest.raises(DataError, match="different machines"):
-        judged(limit, stored_results.latency(), baseline=[elsewhere])
-    moved = {**stored_results.peers("old"), "environment": elsewhere["environment"]}
-    with pytest.raises(DataError, match="peers of different machines"):
-        judged(limit, stored_results.peers(), baseline=[moved])
-    with pytest.raises(DataError, match="different bundles: a, b"):
-        judged(limit, stored_results.drift("a"), stored_results.latency("b"))
-    with pytest.raises(DataError, match="more than one result of drift ham10000"):
-        judged(limit, stored_results.drift(), stored_results.drift())
-
-
-@pytest.mark.parametrize(
-    ("text", "said"),
-    [
-        ("limits: [", "not YAML"),
-        ("schema_version: 1\nlimits: []", "limits: List should have at least 1 item"),
-        ("schema_version: 2\nlimits: [{figure: a, at_most: 1}]", "schema_version"),
-        ("schema_version: 1\nlimits: [{figure: a}]", "give exactly one of at_least"),
-        ("schema_version: 1\nlimits: [{figure: a, at_most: 1, at_least: 0}]", "not at_least, at_most"),
-        ("schema_version: 1\nlimits: [{figure: a, may_fall_by: 1, bound: low}]", "leave out bound: low"),
-        ("schema_version: 1\nlimits: [{figure: a, at_most: .nan}]", "finite"),
-        ("schema_version: 1\nlimits: [{figure: a, atmost: 1}]", "limits.0.atmost"),
-    ],
-)
-def test_a_malformed_limits_file_is_refused(text: str, said: str, tmp_path: Path) -> None:
-    file = tmp_path / "limits.yaml"
-    file.write_text(text, encoding="utf-8")
-    with pytest.raises(DataError) as caught:
-        read_limits(file)
-    assert said in str(caught.value) and len(str(caught.value).splitlines()) == 1
-    with pytest.raises(DataError, match="cannot be read"):
-        read_limits(tmp_path / "none.yaml")
-
-
-def test_images_that_could_not_be_read_do_not_ship() -> None:
-    document = stored_results.drift()
-    document["dataset"]["unreadable"] = [{"image": "a", "reason": "truncated"}]
-    found = judged({"figure": "drift.*.auc_difference", "at_least": -1}, document)
-    assert not found.ship
-    assert found.checks[-1].said.startswith("drift.ham10000: 1 images could not be read, first a")
-
-
-@pytest.mark.parametrize("make", [stored_results.decisions, stored_results.robustness, stored_results.gates])
-@pytest.mark.parametrize(
-    ("change", "said"), [({"variant": "float32"}, "float32 at rule_out"), ({"operating_point": "rule_in"}, "int8 at rule_in")]
-)
-def test_results_of_what_users_do_not_run_do_not_ship(make: Any, change: dict[str, str], said: str) -> None:
-    drift = {**stored_results.drift(), "default_variant": "int8"}
-    limit = {"figure": "drift.*.auc_difference", "at_least": -1}
-    assert judged(limit, drift, make()).ship
-    other = judged(limit, drift, {**make(), **change})
-    assert not other.ship
-    assert other.checks[-1].said.endswith(f": of {said}; measure int8, the default, at rule_out")
-    if "variant" in change:  # beside the default, another variant's result does no harm
-        assert judged(limit, drift, make(), {**make(), **change}).ship
-
-
-def test_results_that_are_all_of_another_operating_point_do_not_ship() -> None:
-    limit = {"figure": "drift.*.auc_difference", "at_least": -1}
-    makers = (stored_results.decisions, stored_results.robustness, stored_results.gates)
-    alike = [{**make(), "operating_point": "rule_in"} for make in makers]
-    drift = {**stored_results.drift(), "default_variant": "int8", "operating_point": "rule_in"}
-    drift["variants"] = {
-        name: {**each, "operating_points": {"rule_in": each["operating_points"]["rule_out"]}}
-        for name, each in drift["variants"].items()
-    }
-    # Results from before it was stored do not say what the default is.
-    assert judged(limit, drift, *alike).ship
-    found = judged(limit, {**drift, "default_operating_point": "rule_out"}, *alike)
-    assert [check.said for check in found.checks if check.outcome == "failed"] == [
-        "drift.ham10000: at rule_in, but rule_out is the default; leave out --operating-point",
-        *(
-            f"{kind}.ham10000: of int8 at rule_in; measure int8, the default, at rule_out"
-            for kind in ("decisions", "robustness", "gates")
-        ),
-    ]
-    assert judged(limit, {**drift, "default_operating_point": "rule_in"}, *alike).ship
-
-
-def test_images_that_were_missing_do_not_ship() -> None:
-    document = stored_results.decisions()
-    document["dataset"]["missing"] = ["a", "b"]
-    found = judged({"figure": "decisions.*.npv", "at_least": 0}, document)
-    assert not found.ship
-    assert found.checks[-1].said.startswith("decisions.ham10000: 2 label rows have no image, first a")
-
-
-def test_a_build_is_no_baseline_of_its_own() -> None:
-    limit = {"figure": "drift.*.int8.auc_malignancy", "may_fall_by": 0.01}
-    with pytest.raises(DataError, match="the baseline is of the same bundle"):
-        judged(limit, stored_results.drift("new"), baseline=[stored_results.drift("new")])
 
 
 def test_the_command_says_what_fails_and_how_it_ends(tmp_path: Path) -> None:

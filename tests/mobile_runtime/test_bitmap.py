@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import struct
+from collections.abc import Callable
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def test_rows_may_be_stored_from_the_top() -> None:
         (lambda d: d[:14] + b"\x7c" + d[15:70] + b"DEBM" + d[74:], "colour profile"),
     ],
 )
-def test_what_is_damaged_or_of_another_kind_is_refused(change, words: str) -> None:  # type: ignore[no-untyped-def]
+def test_what_is_damaged_or_of_another_kind_is_refused(change: Callable[[bytes], bytes], words: str) -> None:
     with pytest.raises(CaptureError, match=words):
         decode(change(bitmap(picture(17, 16))))
 

@@ -39,7 +39,7 @@ def test_labels_without_a_node_are_listed(tmp_path: Path, capfd: pytest.CaptureF
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
-        (("--dataset", "ph2"), "no label map for data set 'ph2'; there are ham10000"),
+        (("--dataset", "ph3"), "no label map for data set 'ph3'; there are ham10000"),
         (("--labels", "labels.csv"), "--labels needs --dataset"),
         (("--dataset", "ddi", "--labels", "absent.csv"), "absent.csv: no such label file"),
     ],

@@ -33,7 +33,7 @@ demo: $(BASE)/.ready  ## Assess synthetic lesions, or IMAGE=photo.jpg; pictures 
 	$(BASE)/skintriage demo $${IMAGE:+--image "$$IMAGE"} --out "$$OUT"
 
 test: $(DEV)/.ready  ## Run all tests
-	$(DEV)/python -m pytest
+	$(DEV)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 lint: $(DEV)/.ready  ## ruff and mypy
 	$(DEV)/ruff check .

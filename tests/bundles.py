@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from mobile_runtime import Bundle
+from tests.sharing import made_once
 
 if TYPE_CHECKING:
     from export.parity import Limits
@@ -23,14 +24,7 @@ def loose_limits() -> dict[str, Limits]:
 
 
 @pytest.fixture(scope="session")
-def tiny_release(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Folder of kept weights and release record; filled by `tiny_bundle`."""
-    return tmp_path_factory.mktemp("release")
-
-
-@pytest.fixture(scope="session")
-def tiny_bundle(tiny_run: TrainedRun, tiny_release: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle of all variants. Read it, never change it."""
+def _tiny_export(tiny_run: TrainedRun, tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("litert_torch")
     from export.assembly import assemble
     from export.folding import fold_to_half
@@ -41,15 +35,31 @@ def tiny_bundle(tiny_run: TrainedRun, tiny_release: Path, tmp_path_factory: pyte
     from train.datasets import read_examples
     from train.splits import load_split
 
-    network, recipe = load_checkpoint(tiny_run.checkpoint)
-    weights = save_checkpoint(fold_to_half(network), recipe, tiny_release / "mobile.safetensors", half=True)
-    split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
-    fitted = fit_release(weights, split, calibration_images=32, evaluate_coreml=True, cache=tiny_run.cache)
-    save_record(fitted.record, tiny_release / "record.json")
-    save_outliers(fitted.outliers, tiny_release / "outliers.safetensors")
-    folder = tmp_path_factory.mktemp("bundles") / "tiny"
-    assemble(weights, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=loose_limits())
-    return folder
+    def make(folder: Path) -> None:
+        release = folder / "release"
+        release.mkdir()
+        network, recipe = load_checkpoint(tiny_run.checkpoint)
+        weights = save_checkpoint(fold_to_half(network), recipe, release / "mobile.safetensors", half=True)
+        split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
+        fitted = fit_release(weights, split, calibration_images=32, evaluate_coreml=True, cache=tiny_run.cache)
+        save_record(fitted.record, release / "record.json")
+        save_outliers(fitted.outliers, release / "outliers.safetensors")
+        bundle, limits = folder / "tiny", loose_limits()
+        assemble(weights, fitted.record, fitted.outliers, fitted.int8, bundle, base=fitted.base, parity_limits=limits)
+
+    return made_once("export", make, tmp_path_factory)
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(_tiny_export: Path) -> Path:
+    """A bundle of all variants. Read it, never change it."""
+    return _tiny_export / "tiny"
+
+
+@pytest.fixture(scope="session")
+def tiny_release(_tiny_export: Path) -> Path:
+    """The kept weights and release record of `tiny_bundle`. Read it, never change it."""
+    return _tiny_export / "release"
 
 
 def unseen_labels(bundle: Path, data: Path, folder: Path) -> Path:

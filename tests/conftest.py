@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.sharing import made_once
+
 # A busy machine is no failure.
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
@@ -64,19 +66,19 @@ def synthetic_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("pandas")
     from train.datasets import write_synthetic
 
-    folder = tmp_path_factory.mktemp("synthetic")
-    write_synthetic(folder, images_per_class=16, seed=1)
-    return folder
+    return made_once("synthetic", lambda folder: write_synthetic(folder, images_per_class=16, seed=1), tmp_path_factory)
 
 
 @pytest.fixture(scope="session")
-def tiny_run(synthetic_data: Path, cache_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
+def tiny_run(synthetic_data: Path, tmp_path_factory: pytest.TempPathFactory) -> TrainedRun:
     """Recipe `tiny` on the synthetic data, never interrupted: seconds, hence no figure of it means anything."""
     pytest.importorskip("lightning")
     from train.datasets import read_examples
     from train.fitting import fit
     from train.recipe import load_recipe
 
-    folder = tmp_path_factory.mktemp("runs") / "tiny"
-    fit(load_recipe("tiny"), read_examples(synthetic_data), folder, workers=0, cache=cache_folder)
-    return TrainedRun(folder, synthetic_data, cache_folder)
+    def make(folder: Path) -> None:
+        fit(load_recipe("tiny"), read_examples(synthetic_data), folder / "tiny", workers=0, cache=folder / "cache")
+
+    folder = made_once("run", make, tmp_path_factory)
+    return TrainedRun(folder / "tiny", synthetic_data, folder / "cache")

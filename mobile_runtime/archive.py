@@ -72,14 +72,15 @@ def list_items(source: Path, column: str = "path") -> list[Item]:
     """Every image of an archive, in the order of the results.
 
     Args:
-        source: a folder, searched to any depth for images and .tar shards; a .tar shard; or a .csv of paths.
+        source: a folder, searched to any depth and through links for images and .tar shards; a .tar shard; or a .csv of paths.
+            A file of an image's name that cannot be read, be it a link that leads nowhere, is an image, too.
         column: of a CSV; relative paths are below the CSV's folder.
 
     Raises:
-        DataError: nothing there, an unreadable table or shard, or a name that comes twice.
+        DataError: nothing there, an unreadable folder, table or shard, or a name that comes twice.
     """
     if source.is_dir():
-        found = [item for file in sorted(source.rglob("*")) for item in _of_file(file, file.relative_to(source).as_posix())]
+        found = [item for file in _files(source) for item in _of_file(file, file.relative_to(source).as_posix())]
     elif source.suffix.lower() == ".csv":
         found = [_stamped(path, source.parent / path) for path in _paths(source, column)]
     elif source.is_file():
@@ -93,8 +94,33 @@ def list_items(source: Path, column: str = "path") -> list[Item]:
     return found
 
 
+def _files(source: Path) -> list[Path]:
+    """What is in a folder and not a folder, in order. Each folder counts once, so links that lead in a circle come to an end,
+    and by its own name before any link's."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    waiting = [str(source)]
+    while waiting:
+        for folder, below, names in os.walk(waiting.pop(0), onerror=_refuse):
+            real = os.path.realpath(folder)
+            if real in seen:
+                below.clear()
+                continue
+            seen.add(real)
+            below.sort()  # of two links to one folder the same one counts every time
+            waiting += [path for name in below if os.path.islink(path := os.path.join(folder, name))]
+            found += [Path(folder, name) for name in names]
+    return sorted(found)
+
+
+def _refuse(error: OSError) -> None:
+    raise DataError(
+        f"{error.filename}: cannot be looked through ({error.strerror}); check its permissions or take it out"
+    ) from error
+
+
 def _of_file(file: Path, name: str) -> Iterator[Item]:
-    if file.name.startswith(".") or not file.is_file():
+    if file.name.startswith("."):
         return
     if file.suffix.lower() in EXTENSIONS:
         yield _stamped(name, file)
@@ -112,6 +138,8 @@ def _stamped(name: str, file: Path) -> Item:
 
 def _of_shard(file: Path, name: str) -> Iterator[Item]:
     try:
+        if file.exists() and not file.is_file():  # opening a named pipe would wait for ever
+            raise DataError(f"{file}: not a file; take it out")
         changed = file.stat().st_mtime_ns
         with tarfile.open(file, "r:") as shard:
             for member in shard:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -44,6 +46,51 @@ def test_a_folder_gives_its_images_and_those_of_its_shards_in_one_order(tmp_path
     assert [item.read() for item in found] == [path.read_bytes() for path in contents]
     assert items_from(item_text(found)) == found
     assert [item.image for item in list_items(tmp_path / "a.tar")] == ["a.tar/deep/z.png", "a.tar/deep/y.png"]
+
+
+def test_linked_folders_are_looked_through_once(tmp_path: Path) -> None:
+    source, away = tmp_path / "source", tmp_path / "away"
+    for path in (source / "b" / "one.png", away / "deep" / "two.png"):
+        photo(path)
+    for link, target in (
+        ("a", source / "b"),  # comes first, but is no other folder than b
+        ("c", away),
+        ("d", away),
+        ("b/up", source),
+        ("b/self", source / "b" / "self"),
+    ):
+        (source / link).symlink_to(target)
+    (away / "back").symlink_to(source)
+    assert [item.image for item in list_items(source)] == ["b/one.png", "c/deep/two.png"]
+    assert list_items(source)[1].read() == (away / "deep" / "two.png").read_bytes()
+
+
+def test_what_has_an_image_s_name_and_cannot_be_read_is_not_left_out(tmp_path: Path) -> None:
+    photo(tmp_path / "whole.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    *bad, whole = list_items(tmp_path)
+    assert [item.image for item in bad] == ["circle.png", "gone.png", "pipe.png"]
+    for item in bad:
+        with pytest.raises(CaptureError, match=item.image):
+            item.read()
+    assert whole.read() == (tmp_path / "whole.png").read_bytes()
+
+
+def test_a_folder_that_cannot_be_listed_ends_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    photo(tmp_path / "a.png")
+    (tmp_path / "locked").mkdir()
+    real = os.scandir
+
+    def scan(path: str) -> Any:  # whatever its permissions, root could list it
+        if Path(path).name == "locked":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), path)
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    with pytest.raises(DataError, match=r"locked: cannot be looked through \(Permission denied\)"):
+        list_items(tmp_path)
 
 
 def test_a_table_names_files_below_its_own_folder(tmp_path: Path) -> None:
@@ -86,6 +133,8 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         holed = tarfile.TarInfo("a.bmp")
         holed.type = tarfile.GNUTYPE_SPARSE
         stream.addfile(holed)
+    (tmp_path / "pipes").mkdir()
+    os.mkfifo(tmp_path / "pipes" / "a.tar")
     packed = shard(tmp_path / "packed.tar", photo(tmp_path / "x.png"), kind="w:gz")
     for source, reason in (
         (tmp_path / "nowhere", "no such archive; give a folder, a .csv of paths or a .tar shard"),
@@ -94,6 +143,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         (tmp_path / "other.csv", "no column 'path'; there are file"),
         (linked, r"b\.png is a link to a\.png; pack the files themselves"),
         (tmp_path / "sparse.tar", r"a\.bmp is stored with holes; pack it again"),
+        (tmp_path / "pipes", r"a\.tar: not a file"),
         (packed, "not a whole uncompressed tar file"),
     ):
         with pytest.raises(DataError, match=reason):

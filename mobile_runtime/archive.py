@@ -15,13 +15,13 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, astuple, dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from mobile_runtime.decoding import MAX_BYTES, read_bytes
 from mobile_runtime.errors import CaptureError, DataError
 from mobile_runtime.files import sha256_bytes, write_json
-from mobile_runtime.watching import EXTENSIONS
+from mobile_runtime.watching import EXTENSIONS, is_left_out
 
 PLAN = "plan.json"
 PARTS = "parts"
@@ -68,8 +68,21 @@ class Item:
         return data
 
 
-def list_items(source: Path, column: str = "path") -> list[Item]:
-    """Every image of an archive, in the order of the results.
+@dataclass(frozen=True)
+class Contents:
+    """What was found in an archive.
+
+    Attributes:
+        items: every image, in the order of the results.
+        left_out: ending, in lower case -> how many files are not judged because of it, shards' members included.
+    """
+
+    items: list[Item]
+    left_out: Counter[str]
+
+
+def look_through(source: Path, column: str = "path") -> Contents:
+    """Find every image of an archive.
 
     Args:
         source: a folder, searched to any depth and through links for images and .tar shards; a .tar shard; or a .csv of paths.
@@ -79,19 +92,20 @@ def list_items(source: Path, column: str = "path") -> list[Item]:
     Raises:
         DataError: nothing there, an unreadable folder, table or shard, or a name that comes twice.
     """
+    left_out: Counter[str] = Counter()
     if source.is_dir():
-        found = [item for file in _files(source) for item in _of_file(file, file.relative_to(source).as_posix())]
+        found = [item for file in _files(source) for item in _of_file(file, file.relative_to(source).as_posix(), left_out)]
     elif source.suffix.lower() == ".csv":
         found = [_stamped(path, source.parent / path) for path in _paths(source, column)]
     elif source.is_file():
-        found = list(_of_file(source, source.name))
+        found = list(_of_file(source, source.name, left_out))
     else:
         raise DataError(f"{source}: no such archive; give a folder, a .csv of paths or a .tar shard")
     if not found:
         raise DataError(f"{source}: no images; there should be {', '.join(EXTENSIONS)} or .tar shards of them")
     if twice := [name for name, times in Counter(item.image for item in found).items() if times > 1]:
         raise DataError(f"{source}: {len(twice)} images are named more than once, first {twice[0]!r}; name each once")
-    return found
+    return Contents(found, left_out)
 
 
 def _files(source: Path) -> list[Path]:
@@ -119,13 +133,15 @@ def _refuse(error: OSError) -> None:
     ) from error
 
 
-def _of_file(file: Path, name: str) -> Iterator[Item]:
+def _of_file(file: Path, name: str, left_out: Counter[str]) -> Iterator[Item]:
     if file.name.startswith("."):
         return
     if file.suffix.lower() in EXTENSIONS:
         yield _stamped(name, file)
     elif file.suffix.lower() == ".tar":
-        yield from _of_shard(file, name)
+        yield from _of_shard(file, name, left_out)
+    elif is_left_out(file):
+        left_out[file.suffix.lower()] += 1
 
 
 def _stamped(name: str, file: Path) -> Item:
@@ -136,13 +152,15 @@ def _stamped(name: str, file: Path) -> Item:
     return Item(name, os.path.abspath(file), stat.st_size, stat.st_mtime_ns)
 
 
-def _of_shard(file: Path, name: str) -> Iterator[Item]:
+def _of_shard(file: Path, name: str, left_out: Counter[str]) -> Iterator[Item]:
     try:
         if file.exists() and not file.is_file():  # opening a named pipe would wait for ever
             raise DataError(f"{file}: not a file; take it out")
         changed = file.stat().st_mtime_ns
         with tarfile.open(file, "r:") as shard:
             for member in shard:
+                if member.isreg() and is_left_out(PurePosixPath(member.name)):
+                    left_out[PurePosixPath(member.name).suffix.lower()] += 1
                 if Path(member.name).name.startswith(".") or not member.name.lower().endswith(EXTENSIONS):
                     continue
                 if member.islnk() or member.issym():

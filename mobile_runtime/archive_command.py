@@ -10,9 +10,10 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from mobile_runtime.archive import Plan, list_items
+from mobile_runtime.archive import Plan, look_through
 from mobile_runtime.archive_run import assess_parts, is_done, optional, summarize
 from mobile_runtime.console import err, out, print_json
+from mobile_runtime.errors import name_few
 from mobile_runtime.files import write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
 from mobile_runtime.pipeline import TriagePipeline
@@ -36,13 +37,14 @@ def assess_archive(
     """Give a verdict on each photograph of a large archive, as Parquet files (extra: ray).
 
     Killed and started again, it does the parts that are missing. An image that cannot be read has its error in its row; the
-    exit status is then 1.
+    exit status is then 1. Files of types that are not read are counted as skipped.
     """
     optional("ray.data")
     pipeline = TriagePipeline(bundle, variant, operating_point)
     with err.status(escape(f"looking through {source}")):
         model = (pipeline.bundle.id, pipeline.variant.name, pipeline.operating_point)
-        plan = Plan(list_items(source, path_column), part_images, *model)
+        contents = look_through(source, path_column)
+        plan = Plan(contents.items, part_images, *model)
         plan.claim(folder, fresh)
         missing = [part for part in plan.parts if not is_done(plan, folder, part)]
     images, began = 0, time.monotonic()
@@ -53,12 +55,16 @@ def assess_archive(
                 images += count
                 bar.advance(task, count)
     seconds = time.monotonic() - began
-    document = summarize(plan, folder)
+    skipped = contents.left_out.total()
+    document = summarize(plan, folder) | {"skipped": skipped}
     write_json(folder / "summary.json", document)
     if as_json:
         print_json(document | {"assessed_now": images, "seconds": round(seconds, 3)})
     else:
         counts = ", ".join(f"{name} {count}" for name, count in document["counts"].items())
         out.print(f"{len(plan.items)} images: {counts}", highlight=False, soft_wrap=True)
+        if skipped:
+            endings = name_few([f"{ending or 'no ending'} {count}" for ending, count in contents.left_out.most_common()])
+            out.print(f"{skipped} files skipped for their type: {escape(endings)}", highlight=False, soft_wrap=True)
         out.print(f"wrote {escape(str(folder / 'parts'))}, {images} images in {seconds:.0f} s", highlight=False, soft_wrap=True)
     raise typer.Exit(1 if document["failed"] else 0)

@@ -126,7 +126,7 @@ def _refuse_namesakes(images: list[Path]) -> None:
 def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool) -> None:
     err.print(escape(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C"), soft_wrap=True)
     refused: set[Path] = set()
-    for photo, stamp in arrivals(watched, folder):
+    for photo, stamp in arrivals(watched, folder, left_out=_name_left_out):
         try:
             check_stem(photo.name)
         except CaptureError as error:  # nor could a verdict be written
@@ -142,6 +142,10 @@ def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool)
         if as_json and document:
             sys.stdout.write(json.dumps(document, sort_keys=True, allow_nan=False) + "\n")
             sys.stdout.flush()
+
+
+def _name_left_out(path: Path) -> None:
+    err.print(escape(f"{path.name}: left out, {path.suffix or 'no ending'} is no photograph that is read"), soft_wrap=True)
 
 
 def _watched(pipeline: TriagePipeline, photo: Path, stamp: Stamp, folder: Path, quiet: bool) -> dict[str, Any] | None:

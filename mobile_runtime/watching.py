@@ -10,12 +10,24 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from mobile_runtime.errors import CaptureError
 
 RETRY_S = 30.0
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
+
+NEVER_MEANT = (".json", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download")
+"""Endings of files that nobody means as photographs: verdicts, and copies that are under way."""
+
+
+def is_left_out(path: PurePath) -> bool:
+    """Whether a file is not judged for its ending, and somebody should hear of it: it may be a photograph.
+
+    Hidden files, copies that are under way and JSON are passed over in silence.
+    """
+    suffix = path.suffix.lower()
+    return suffix not in (*EXTENSIONS, *NEVER_MEANT) and not path.name.startswith(".") and not path.name.endswith("~")
 
 
 @dataclass(frozen=True)
@@ -47,6 +59,7 @@ def arrivals(
     settle_s: float = 2.0,
     sleep: Callable[[float], None] = time.sleep,
     clock: Callable[[], float] = time.monotonic,
+    left_out: Callable[[Path], None] = lambda path: None,
 ) -> Iterator[tuple[Path, Stamp]]:
     """Photographs without a verdict, for ever, each once its size and time of change have kept still: it may be half copied.
 
@@ -58,22 +71,26 @@ def arrivals(
         interval_s: seconds between looks.
         settle_s: seconds for which a file must not change.
         sleep, clock: for tests.
+        left_out: is called once with each file that `is_left_out`, when it has kept still.
 
     Raises:
         CaptureError: the folder cannot be listed at the first look.
     """
     seen: dict[Path, tuple[Stamp, float]] = {}
+    named: set[Path] = set()
     listed = False
     while True:
         try:
-            photos = sorted(p for p in folder.iterdir() if p.suffix.lower() in EXTENSIONS and not p.name.startswith("."))
+            entries = sorted(folder.iterdir())
         except OSError as error:
             if not listed:
                 raise CaptureError(f"{folder}: {error.strerror}; give a folder that can be read") from error
             sleep(interval_s)  # a share that is away for a moment comes back
             continue
         listed = True
-        for photo in photos:
+        photos = [path for path in entries if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")]
+        others = [path for path in entries if is_left_out(path) and path not in named]
+        for photo in (*photos, *others):
             try:
                 stat = photo.stat()
             except OSError:  # taken away again
@@ -82,7 +99,13 @@ def arrivals(
             known, since = seen.get(photo, (None, 0.0))
             if known != stamp:
                 seen[photo] = (stamp, clock())
-            elif clock() - since >= settle_s and not is_done(photo, stamp, out):
+            elif clock() - since < settle_s:
+                continue
+            elif is_left_out(photo):
+                named.add(photo)
+                if photo.is_file():
+                    left_out(photo)
+            elif not is_done(photo, stamp, out):
                 yield photo, stamp
                 if not is_done(photo, stamp, out):
                     seen[photo] = (stamp, clock() + RETRY_S)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from mobile_runtime import synthetic
-from mobile_runtime.archive import Item, Plan, item_text, items_from, list_items, part_path
+from mobile_runtime.archive import Item, Plan, item_text, items_from, look_through, part_path
 from mobile_runtime.errors import CaptureError, DataError
 
 
@@ -40,12 +40,23 @@ def test_a_folder_gives_its_images_and_those_of_its_shards_in_one_order(tmp_path
     shard(tmp_path / "a.tar", *packed, tmp_path / "notes.txt")
     for path in packed:
         path.rename(path.with_suffix(".moved"))
-    found = list_items(tmp_path)
+    found = look_through(tmp_path).items
     assert [item.image for item in found] == ["a.tar/deep/z.png", "a.tar/deep/y.png", "b/two.PNG"]
     contents = [packed[0].with_suffix(".moved"), packed[1].with_suffix(".moved"), loose]
     assert [item.read() for item in found] == [path.read_bytes() for path in contents]
     assert items_from(item_text(found)) == found
-    assert [item.image for item in list_items(tmp_path / "a.tar")] == ["a.tar/deep/z.png", "a.tar/deep/y.png"]
+    assert [item.image for item in look_through(tmp_path / "a.tar").items] == ["a.tar/deep/z.png", "a.tar/deep/y.png"]
+
+
+def test_every_ending_of_a_jpeg_counts_and_other_types_are_told(tmp_path: Path) -> None:
+    for name in ("a.jfif", "b.JPE", "c.pjpeg", "d.TIF", "e.tif", "f", ".hidden.tif", "f.json", "g.jpg.part", "h.tif~"):
+        (tmp_path / name).write_bytes(b"x")
+    packed = tmp_path / "packed"
+    packed.mkdir()
+    shard(tmp_path / "z.tar", tmp_path / "a.jfif", tmp_path / "e.tif", tmp_path / "f.json", packed)
+    found = look_through(tmp_path)
+    assert [item.image for item in found.items] == ["a.jfif", "b.JPE", "c.pjpeg", "z.tar/deep/a.jfif"]
+    assert found.left_out == {".tif": 3, "": 1}
 
 
 def test_linked_folders_are_looked_through_once(tmp_path: Path) -> None:
@@ -61,8 +72,8 @@ def test_linked_folders_are_looked_through_once(tmp_path: Path) -> None:
     ):
         (source / link).symlink_to(target)
     (away / "back").symlink_to(source)
-    assert [item.image for item in list_items(source)] == ["b/one.png", "c/deep/two.png"]
-    assert list_items(source)[1].read() == (away / "deep" / "two.png").read_bytes()
+    assert [item.image for item in look_through(source).items] == ["b/one.png", "c/deep/two.png"]
+    assert look_through(source).items[1].read() == (away / "deep" / "two.png").read_bytes()
 
 
 def test_what_has_an_image_s_name_and_cannot_be_read_is_not_left_out(tmp_path: Path) -> None:
@@ -70,7 +81,7 @@ def test_what_has_an_image_s_name_and_cannot_be_read_is_not_left_out(tmp_path: P
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     (tmp_path / "circle.png").symlink_to(tmp_path / "circle.png")
     os.mkfifo(tmp_path / "pipe.png")
-    *bad, whole = list_items(tmp_path)
+    *bad, whole = look_through(tmp_path).items
     assert [item.image for item in bad] == ["circle.png", "gone.png", "pipe.png"]
     for item in bad:
         with pytest.raises(CaptureError, match=item.image):
@@ -90,14 +101,14 @@ def test_a_folder_that_cannot_be_listed_ends_it(tmp_path: Path, monkeypatch: pyt
 
     monkeypatch.setattr(os, "scandir", scan)
     with pytest.raises(DataError, match=r"locked: cannot be looked through \(Permission denied\)"):
-        list_items(tmp_path)
+        look_through(tmp_path)
 
 
 def test_a_table_names_files_below_its_own_folder(tmp_path: Path) -> None:
     here = photo(tmp_path / "photos" / "a.png")
     table = tmp_path / "list.csv"
     table.write_text(f"file,note\nphotos/a.png,x\n{here.resolve()},again\nphotos/gone.png,\n", encoding="utf-8-sig")
-    first, same, gone = list_items(table, "file")
+    first, same, gone = look_through(table, "file").items
     assert (first.image, same.image, gone.image) == ("photos/a.png", str(here.resolve()), "photos/gone.png")
     assert first.read() == same.read() == here.read_bytes()
     with pytest.raises(CaptureError, match=r"gone\.png: cannot be read"):
@@ -105,7 +116,7 @@ def test_a_table_names_files_below_its_own_folder(tmp_path: Path) -> None:
 
 
 def test_a_shard_that_was_cut_after_it_was_listed_gives_no_picture(tmp_path: Path) -> None:
-    (item,) = list_items(shard(tmp_path / "a.tar", photo(tmp_path / "x.png")))
+    (item,) = look_through(shard(tmp_path / "a.tar", photo(tmp_path / "x.png"))).items
     assert item.offset is not None
     assert item.size_bytes is not None
     with (tmp_path / "a.tar").open("r+b") as stream:
@@ -117,7 +128,7 @@ def test_a_shard_that_was_cut_after_it_was_listed_gives_no_picture(tmp_path: Pat
     with pytest.raises(CaptureError, match=r"a\.tar/deep/x\.png: cut short in its shard"):
         item.read()
     with pytest.raises(DataError, match=r"a\.tar: not a whole uncompressed tar file"):
-        list_items(tmp_path / "a.tar")
+        look_through(tmp_path / "a.tar")
 
 
 def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
@@ -147,12 +158,12 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         (packed, "not a whole uncompressed tar file"),
     ):
         with pytest.raises(DataError, match=reason):
-            list_items(source)
+            look_through(source).items
 
 
 def test_a_name_that_no_file_can_have_is_a_picture_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "list.csv").write_text("path\na\0.png\n")
-    (item,) = list_items(tmp_path / "list.csv")
+    (item,) = look_through(tmp_path / "list.csv").items
     with pytest.raises(CaptureError):
         item.read()
 

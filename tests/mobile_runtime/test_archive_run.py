@@ -17,10 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from mobile_runtime import TriagePipeline, synthetic
-from mobile_runtime.archive import Plan, item_text, list_items, part_path
+from mobile_runtime.archive import Plan, item_text, look_through, part_path
 from mobile_runtime.archive_run import DEATHS, Job, Worker, is_done, optional, row_of, summarize, tries_path
+from mobile_runtime.commands import app
 from mobile_runtime.errors import BundleError, EngineError, MissingExtraError
 from tests.conftest import REPOSITORY
 
@@ -50,7 +52,7 @@ def archive(tmp_path: Path) -> Path:
 
 def prepared(source: Path, bundle: Path, out: Path) -> tuple[Plan, Job]:
     pipeline = TriagePipeline(bundle)
-    plan = Plan(list_items(source), PART, pipeline.bundle.id, pipeline.variant.name, pipeline.operating_point)
+    plan = Plan(look_through(source).items, PART, pipeline.bundle.id, pipeline.variant.name, pipeline.operating_point)
     plan.claim(out)
     job = Job(str(bundle), plan.bundle, plan.variant, plan.operating_point, str(out), plan.digest)
     return plan, job
@@ -87,6 +89,23 @@ def test_a_worker_writes_what_the_pipeline_says(parquet: Any, archive: Path, sam
     assert not is_done(plan, out, 1)
     with pytest.raises(EngineError, match=r"part-000000\.parquet: missing or changed meanwhile"):
         summarize(plan, out)
+
+
+def test_the_command_tells_how_many_files_are_of_other_types(
+    parquet: Any, archive: Path, sample_bundle: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("ray", reason="archives need extra `ray`, which is not installed")
+    out = tmp_path / "out"
+    for name in ("scan.tif", "scan2.tif", "notes.txt"):
+        (archive / name).write_bytes(b"x")
+    plan, job = prepared(archive, sample_bundle, out)
+    for part in plan.parts:  # all is done already, so no cluster starts
+        Worker(job)({"part": part, "items": item_text(plan.items_of(part))})
+    words = ["assess-archive", str(archive), "--bundle", str(sample_bundle), "--out", str(out), "--part-images", str(PART)]
+    shown = CliRunner().invoke(app, words)
+    assert "3 files skipped for their type: .tif 2, .txt 1" in shown.stdout
+    summary = json.loads((out / "summary.json").read_text())
+    assert (summary["images"], summary["skipped"]) == (5, 3)
 
 
 def test_names_that_are_no_text_are_written_with_escapes(parquet: Any, sample_bundle: Path, tmp_path: Path) -> None:

@@ -78,6 +78,24 @@ def test_each_photo_once_across_restarts_and_again_when_replaced(tmp_path: Path)
     assert next(watch(tmp_path, out, Time()))[0].name == "a.jpg"
 
 
+def test_a_jpeg_of_a_rare_ending_is_a_photo_and_other_types_are_named_once(tmp_path: Path) -> None:
+    photos, others = {"a.jfif", "b.JPE", "c.pjpeg"}, {"scan.tif", "no_ending"}
+    for name in photos | others | {".hidden.tif", "a.jpg.json", "a.jpg.part", "a.tif~"}:
+        (tmp_path / name).write_bytes(b"x")
+    (tmp_path / "folder.tif").mkdir()
+    named: list[str] = []
+    ticks = Time({1: lambda: (tmp_path / "late.tif").write_bytes(b"x"), 2: lambda: (tmp_path / "late.tif").unlink()})
+    out = tmp_path / "out"
+    found = arrivals(tmp_path, out, 1, 2, ticks.sleep, ticks.clock, left_out=lambda path: named.append(path.name))
+    came: set[str] = set()
+    with pytest.raises(TimeoutError):
+        for one in found:
+            done(one, out)
+            came.add(one[0].name)
+    assert came == photos
+    assert sorted(named) == sorted(others)
+
+
 def test_a_damaged_verdict_is_made_again(tmp_path: Path) -> None:
     out = tmp_path / "out"
     (tmp_path / "a.jpg").write_bytes(b"x")
@@ -121,7 +139,7 @@ def test_a_photograph_that_cannot_be_read_now_comes_again(
     Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / "nv.png")
     (folder / "zbroken.png").write_bytes((folder / "nv.png").read_bytes()[:-200])
     time_ = Time()
-    monkeypatch.setattr(commands, "arrivals", lambda watched, to: islice(watch(watched, to, time_), 3))
+    monkeypatch.setattr(commands, "arrivals", lambda watched, to, **more: islice(watch(watched, to, time_), 3))
     out.mkdir()
     write_json(verdict_path(folder / "nv.png", out), {"decision": "low_concern", "file": {}})  # of an earlier photograph
     real, failures = decoding.read_bytes, [OSError(errno.EIO, "Input/output error")]
@@ -150,7 +168,7 @@ def test_a_verdict_that_cannot_be_written_now_is_tried_again(
     (out / "a.png.verdict.png").mkdir(parents=True)
     found = watch(folder, out, Time())
 
-    def three(watched: Path, to: Path) -> Iterator[tuple[Path, Stamp]]:
+    def three(watched: Path, to: Path, **more: object) -> Iterator[tuple[Path, Stamp]]:
         yield from islice(found, 2)
         (out / "a.png.verdict.png").rmdir()
         yield from islice(found, 1)

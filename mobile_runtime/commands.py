@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Optional
 
 import typer
+from PIL import ImageFile
 from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
@@ -125,21 +126,28 @@ def _refuse_namesakes(images: list[Path]) -> None:
 
 def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool) -> None:
     err.print(escape(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C"), soft_wrap=True)
-    refused: set[Path] = set()
+    told: set[tuple[Path, Stamp, str]] = set()
+
+    def tell_once(photo: Path, stamp: Stamp, message: str) -> None:
+        if (photo, stamp, message) not in told:
+            print_error(message)
+        told.add((photo, stamp, message))
+
     for photo, stamp in arrivals(watched, folder, left_out=_name_left_out):
         try:
             check_stem(photo.name)
         except CaptureError as error:  # nor could a verdict be written
-            if photo not in refused:
-                print_error(error)
-            refused.add(photo)
+            tell_once(photo, stamp, str(error))
             continue
         try:
             document = _watched(pipeline, photo, stamp, folder, quiet=as_json)
-        except OSError as error:  # a disk that is full or a network that is away: it comes again
-            print_error(f"{photo.name}: {error.filename or folder}: {error.strerror or error}; tried again later")
+        except CaptureError as error:
+            tell_once(photo, stamp, f"{error}; tried again later")
             continue
-        if as_json and document:
+        except OSError as error:  # a disk that is full or a network that is away: it comes again
+            tell_once(photo, stamp, f"{photo.name}: {error.filename or folder}: {error.strerror or error}; tried again later")
+            continue
+        if as_json:
             sys.stdout.write(json.dumps(document, sort_keys=True, allow_nan=False) + "\n")
             sys.stdout.flush()
 
@@ -148,19 +156,31 @@ def _name_left_out(path: Path) -> None:
     err.print(escape(f"{path.name}: left out, {path.suffix or 'no ending'} is no photograph that is read"), soft_wrap=True)
 
 
-def _watched(pipeline: TriagePipeline, photo: Path, stamp: Stamp, folder: Path, quiet: bool) -> dict[str, Any] | None:
-    """Write the verdict on a photograph, or why there is none; None where it could not be read this time."""
+def _watched(pipeline: TriagePipeline, photo: Path, stamp: Stamp, folder: Path, quiet: bool) -> dict[str, Any]:
+    """Write the verdict on a photograph, or why there is none.
+
+    Raises:
+        CaptureError: the machine could not read it this time, which says nothing about the photograph.
+        OSError: the verdict cannot be written.
+    """
     document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
     verdict_path(photo, folder).unlink(missing_ok=True)  # of an earlier photograph of this name
     try:
         document |= _assess_one(pipeline, photo, photo.name, folder, photo.name, quiet=quiet).to_dict()
     except CaptureError as error:
+        if _may_pass(error):
+            raise
         print_error(error)
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno is not None:
-            return None  # the disk or the network failed, not the picture: it comes again
         document["error"] = str(error)
     write_json(verdict_path(photo, folder), document)
     return document
+
+
+def _may_pass(error: CaptureError) -> bool:
+    """Whether the machine failed and not the picture: its disk or network, a missing extra, its memory, another library."""
+    cause = error.__cause__
+    failed = isinstance(cause, ImportError | MemoryError) or (isinstance(cause, OSError) and cause.errno is not None)
+    return failed or ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 @app.command(epilog="Example: skintriage demo --image photo.jpg --out demo")

@@ -38,6 +38,14 @@ class Stamp:
     changed_ns: int
 
 
+def _stamp(path: Path) -> Stamp | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return Stamp(stat.st_size, max(0, stat.st_mtime_ns))
+
+
 def verdict_path(photo: Path, out: Path) -> Path:
     """Where the JSON of a photograph goes; the annotated picture has the same name and ends in .png."""
     return out / f"{photo.name}.json"
@@ -77,7 +85,16 @@ def arrivals(
         CaptureError: the folder cannot be listed at the first look.
     """
     seen: dict[Path, tuple[Stamp, float]] = {}
+    judged: dict[Path, tuple[Stamp, Stamp]] = {}
     named: set[Path] = set()
+
+    def has_verdict(photo: Path, stamp: Stamp) -> bool:
+        # A verdict is read once and then only looked at, or a share would carry all of them every second.
+        verdict = _stamp(verdict_path(photo, out))
+        if verdict is not None and judged.get(photo) != (stamp, verdict) and is_done(photo, stamp, out):
+            judged[photo] = (stamp, verdict)
+        return verdict is not None and judged.get(photo) == (stamp, verdict)
+
     listed = False
     while True:
         try:
@@ -91,11 +108,9 @@ def arrivals(
         photos = [path for path in entries if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".")]
         others = [path for path in entries if is_left_out(path) and path not in named]
         for photo in (*photos, *others):
-            try:
-                stat = photo.stat()
-            except OSError:  # taken away again
+            stamp = _stamp(photo)
+            if stamp is None:  # taken away again
                 continue
-            stamp = Stamp(stat.st_size, max(0, stat.st_mtime_ns))
             known, since = seen.get(photo, (None, 0.0))
             if known != stamp:
                 seen[photo] = (stamp, clock())
@@ -105,8 +120,8 @@ def arrivals(
                 named.add(photo)
                 if photo.is_file():
                     left_out(photo)
-            elif not is_done(photo, stamp, out):
+            elif not has_verdict(photo, stamp):
                 yield photo, stamp
-                if not is_done(photo, stamp, out):
+                if not has_verdict(photo, stamp):
                     seen[photo] = (stamp, clock() + RETRY_S)
         sleep(interval_s)

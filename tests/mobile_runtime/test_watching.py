@@ -11,9 +11,10 @@ import time
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 from mobile_runtime import TriagePipeline, capture, commands, decoding, synthetic
 from mobile_runtime.errors import CaptureError
@@ -96,6 +97,34 @@ def test_a_jpeg_of_a_rare_ending_is_a_photo_and_other_types_are_named_once(tmp_p
     assert sorted(named) == sorted(others)
 
 
+def test_a_verdict_is_read_once_and_missed_when_it_goes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out, real, read = tmp_path / "out", Path.read_bytes, []
+
+    def reading(path: Path) -> bytes:
+        read.append(path.name)
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", reading)
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(b"x")
+    for found in islice(watch(tmp_path, out, Time()), 2):
+        done(found, out)
+    read.clear()
+    ticks = Time(
+        {
+            20: verdict_path(tmp_path / "a.jpg", out).unlink,
+            40: lambda: (tmp_path / "b.jpg").write_bytes(b"another picture"),
+        }
+    )
+    came = watch(tmp_path, out, ticks)
+    again = next(came)
+    assert (again[0].name, ticks.looks) == ("a.jpg", 20)
+    assert sorted(read) == ["a.jpg.json", "b.jpg.json"]
+    done(again, out)
+    assert next(came)[0].name == "b.jpg"
+    assert sorted(read) == ["a.jpg.json", "a.jpg.json", "b.jpg.json", "b.jpg.json"]
+
+
 def test_a_damaged_verdict_is_made_again(tmp_path: Path) -> None:
     out = tmp_path / "out"
     (tmp_path / "a.jpg").write_bytes(b"x")
@@ -156,6 +185,39 @@ def test_a_photograph_that_cannot_be_read_now_comes_again(
     assert [line["image"] for line in lines] == ["zbroken.png", "nv.png"]
     assert "error" in lines[0] and "decision" in lines[1]  # what is damaged stays so and is not tried again
     assert not failures and (out / "nv.png.json").is_file()
+
+
+@pytest.mark.parametrize("lacking", ["extra", "memory", "truncated images"])
+def test_what_the_machine_lacks_is_told_once_and_makes_no_verdict(
+    lacking: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / "a.png")
+    whole = (folder / "a.png").read_bytes()
+    if lacking == "extra":
+        (folder / "a.png").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(16))
+        monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    elif lacking == "memory":
+        monkeypatch.setattr(decoding, "_open", Mock(side_effect=MemoryError))
+    else:
+        monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    ticks = Time()
+    found = arrivals(folder, out, 10, 2, ticks.sleep, ticks.clock)
+
+    def four(watched: Path, to: Path, **more: object) -> Iterator[tuple[Path, Stamp]]:
+        yield from islice(found, 3)
+        assert not verdict_path(folder / "a.png", out).exists()
+        monkeypatch.undo()
+        monkeypatch.setattr(capture, "read_bytes", lambda path: whole)  # the photograph itself has not changed
+        yield from islice(found, 1)
+
+    monkeypatch.setattr(commands, "arrivals", four)
+    commands._watch(TriagePipeline(), folder, out, as_json=True)
+    shown = capfd.readouterr()
+    assert ["decision" in json.loads(line) for line in shown.out.splitlines()] == [True]
+    assert shown.err.count("tried again later") == 1
+    assert json.loads(verdict_path(folder / "a.png", out).read_text()) == json.loads(shown.out)
 
 
 def test_a_verdict_that_cannot_be_written_now_is_tried_again(

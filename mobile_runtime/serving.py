@@ -97,7 +97,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _answer(self, with_body: bool) -> None:
         # Looked up, never joined to a folder: a path that is not in the list is nothing, whatever it says.
-        page = self.server.pages.get(urlsplit(self.path).path)
+        try:
+            page = self.server.pages.get(urlsplit(self.path).path)
+        except ValueError:
+            self.send_error(HTTPStatus.BAD_REQUEST)
+            return
         if page is None:
             self.send_error(HTTPStatus.NOT_FOUND)
             return

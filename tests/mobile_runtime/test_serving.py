@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import re
+import socket
 import subprocess
 import sys
 import threading
@@ -100,6 +101,14 @@ def test_every_answer_carries_the_policies(server: serving.PageServer, path: str
 )
 def test_nothing_else_is_served(server: serving.PageServer, path: str) -> None:
     assert ask(server, path).status == 404
+
+
+def test_an_address_that_is_none_is_answered(server: serving.PageServer, capfd: pytest.CaptureFixture[str]) -> None:
+    for method in ("GET", "HEAD"):
+        with socket.create_connection((serving.HOST, server.server_address[1]), timeout=30) as connection:
+            connection.sendall(f"{method} http://[x/ HTTP/1.1\r\n\r\n".encode())
+            assert b" 400 " in connection.makefile("rb").readline()
+    assert "Traceback" not in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])

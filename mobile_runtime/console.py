@@ -6,19 +6,37 @@ import importlib
 import io
 import json
 import sys
-from collections.abc import Callable, Iterator
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.progress import Progress
+from rich.segment import Segment
 
 from mobile_runtime.errors import MissingExtraError, SkintriageError
 
-out = Console()
-err = Console(stderr=True)
+
+class Terminal(Console):
+    """A console on which no name of a file, nor any other text, can move the cursor, change colours or turn the direction of
+    writing: characters that are not printed are shown as escapes."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            text, style, control = segment
+            yield segment if control else Segment(_printable(text), style)
+
+
+def _printable(text: str) -> str:
+    hidden = {char for char in text if unicodedata.category(char) in ("Cc", "Cf", "Zl", "Zp")} - {"\n", "\t"}
+    return text.translate({ord(char): char.encode("unicode_escape").decode() for char in hidden})
+
+
+out = Terminal()
+err = Terminal(stderr=True)
 
 EXTRAS = {"train": "train", "compress": "export", "export": "export", "benchmarks": "benchmarks"}
 """Package -> the extra that its commands need."""
@@ -84,6 +102,9 @@ def run(package: str, arguments: list[str] | None = None, prog_name: str | None 
 
 def guard(command: Any) -> None:
     """Call a command and turn typed errors into one line and exit status 2."""
+    if sys.stdout is None:  # closed by the caller; the next file that is opened would get its number
+        print_error("standard output is closed; send it to a file, or to /dev/null")
+        sys.exit(2)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a file name must not end a batch

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from rich.console import Console
+from rich.markup import escape
+from rich.panel import Panel
+from rich.table import Table
 
 from mobile_runtime import console
 from mobile_runtime.console import guard, print_error, print_json
 from mobile_runtime.errors import CaptureError, MissingExtraError
 from mobile_runtime.files import write_json
+from tests.conftest import REPOSITORY
 
 
 def test_brackets_survive(capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,6 +43,37 @@ def test_what_cannot_be_written_is_one_line_and_status_2(tmp_path: Path, capsys:
         guard(file.mkdir)
     assert stopped.value.code == 2
     assert capsys.readouterr().err.strip() == f"error: {file}: File exists; check the path"
+
+
+@pytest.mark.parametrize(
+    "words", [["mobile_runtime", "info", "--json"], ["mobile_runtime.main", "info"], ["benchmarks", "--help"]]
+)
+def test_a_closed_standard_output_is_one_line_and_status_2(words: list[str]) -> None:
+    words = [sys.executable, "-m", *words]
+    ended = subprocess.run(
+        ["sh", "-c", '"$@" >&-', "sh", *words], cwd=REPOSITORY, stderr=subprocess.PIPE, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr == "error: standard output is closed; send it to a file, or to /dev/null\n"
+
+
+def test_no_name_can_rewrite_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "a\x1b[1A\x1b[2Kb\x9b2J\u202egnp.jpg \u76ae"
+    shown = r"a\x1b[1A\x1b[2Kb\x9b2J\u202egnp.jpg " + "\u76ae"
+    print_error(CaptureError(f"{name}: damaged"))
+    assert capsys.readouterr().err == f"error: {shown}: damaged\n"
+    table = Table.grid()
+    table.add_row(escape(name))
+    console.out.print(Panel(table, title=escape(name)))
+    panel = capsys.readouterr().out
+    assert shown in panel
+    assert not {"\x1b", "\x9b", "\u202e"} & set(panel)
+
+
+def test_colours_are_still_shown() -> None:
+    written = io.StringIO()
+    console.Terminal(file=written, force_terminal=True, color_system="standard").print("[red]a[/]\tb")
+    assert written.getvalue() == "\x1b[31ma\x1b[0m       b\n"
 
 
 def test_names_that_are_no_text_do_not_end_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

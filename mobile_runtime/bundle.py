@@ -97,7 +97,7 @@ class Bundle:
             BundleError: there is no such variant.
         """
         chosen = self.manifest.default_variant if name is None else name
-        if chosen not in self.variants:
+        if not isinstance(chosen, str) or chosen not in self.variants:
             more = "; `make bundle` writes the others to dist/bundle" if self.path == DEFAULT_BUNDLE else ""
             raise BundleError(f"{self.path}: no variant {chosen!r}; there are {', '.join(self.variants)}{more}")
         return self.variants[chosen]
@@ -191,6 +191,8 @@ class Bundle:
 
 def _read_manifest(path: str | Path | None) -> tuple[Path, Path, bytes]:
     """Folder, manifest file and its bytes."""
+    if not isinstance(path, str | Path | None):
+        raise BundleError(f"a bundle is the path of its folder, `full` or `half`, as str or Path, not {type(path).__name__}")
     name = "full" if path is None else path
     folder = SHIPPED_BUNDLES.get(name, Path(name)) if isinstance(name, str) else name
     try:

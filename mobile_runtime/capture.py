@@ -20,7 +20,7 @@ from mobile_runtime.errors import CaptureError
 from mobile_runtime.frames import CameraFrame
 from mobile_runtime.resample import Box, centre_square, check_box, check_target, resample
 
-ImageInput: TypeAlias = str | Path | bytes | npt.NDArray[np.uint8] | CameraFrame
+ImageInput: TypeAlias = str | Path | bytes | bytearray | memoryview | npt.NDArray[np.uint8] | CameraFrame
 
 
 def acquire(image: ImageInput, min_short_side: int | None = None) -> npt.NDArray[np.uint8]:

@@ -37,7 +37,7 @@ def operating_point(variant: Variant, name: str) -> OperatingPoint:
     Raises:
         BundleError: the variant has no such point.
     """
-    if name not in variant.operating_points:
+    if not isinstance(name, str) or name not in variant.operating_points:
         known = ", ".join(variant.operating_points)
         raise BundleError(f"variant {variant.name}: no operating point {name!r}; there are {known}")
     return variant.operating_points[name]

@@ -119,7 +119,7 @@ class TriagePipeline:
         Raises:
             CaptureError: no frames, or one that cannot be read.
         """
-        if isinstance(frames, str | bytes) or not isinstance(frames, Sequence):
+        if isinstance(frames, str | bytes | bytearray | memoryview) or not isinstance(frames, Sequence):
             raise CaptureError(f"a burst is a list of frames, not {type(frames).__name__}; put the frames in a list")
         if not frames:
             raise CaptureError("a burst needs at least one frame")

@@ -158,7 +158,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         (packed, "not a whole uncompressed tar file"),
     ):
         with pytest.raises(DataError, match=reason):
-            look_through(source).items
+            look_through(source)
 
 
 def test_a_name_that_no_file_can_have_is_a_picture_that_cannot_be_read(tmp_path: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 
-from mobile_runtime import Bundle, BundleError
+from mobile_runtime import Bundle, BundleError, TriagePipeline
 from mobile_runtime.bundle import MANIFEST
 from mobile_runtime.manifest import Manifest, manifest_schema
 from tests.mobile_runtime.small import edit_manifest, rehash, write_small_bundle
@@ -174,6 +174,21 @@ def test_a_variant_without_what_its_verdicts_need_is_refused(small: Path) -> Non
 def test_a_path_that_cannot_be_one(path: str) -> None:
     with pytest.raises(BundleError, match=r"check the path|no such bundle folder"):
         Bundle.load(path)
+
+
+@pytest.mark.parametrize("path", [5, b"half", ["half"], PurePosixPath("half")])
+def test_what_is_no_path_at_all(path: Any) -> None:
+    for load in (Bundle.load, Bundle.read, TriagePipeline):
+        with pytest.raises(BundleError, match=f"as str or Path, not {type(path).__name__}"):
+            load(path)
+
+
+@pytest.mark.parametrize("name", [["x"], 5, b"rule_out"])
+def test_a_name_that_is_no_text_is_unknown(name: Any) -> None:
+    with pytest.raises(BundleError, match="no variant"):
+        TriagePipeline(variant=name)
+    with pytest.raises(BundleError, match="no operating point"):
+        TriagePipeline(operating_point=name)
 
 
 def test_huge_manifest_is_not_read(small: Path) -> None:

@@ -2,7 +2,7 @@
 
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from benchmarks.capture_routes import difference
 from benchmarks.capture_scenes import MEAN_LIMIT, SIZE, Route, camera_frames, encode, exif, routes, scene, stored
 from mobile_runtime import colour_profiles
-from mobile_runtime.capture import acquire, prepare
+from mobile_runtime.capture import ImageInput, acquire, prepare
 from mobile_runtime.errors import CaptureError
 
 
@@ -84,6 +84,13 @@ def test_paths_bytes_and_arrays_agree(tmp_path: Path) -> None:
     expected = prepare(scene(), 96)
     for image in (path, str(path), data, bytearray(data), memoryview(data), scene()[:, ::-1][:, ::-1]):
         np.testing.assert_array_equal(prepare(image, 96), expected)
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_every_kind_of_bytes_that_is_read_is_in_the_hint(kind: Any) -> None:
+    assert kind in get_args(ImageInput)
+    data = encode(scene(), "PNG", compress_level=1)
+    np.testing.assert_array_equal(prepare(kind(data), SIZE), prepare(data, SIZE))
 
 
 def test_results_do_not_alias_the_input() -> None:

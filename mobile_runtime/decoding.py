@@ -16,7 +16,7 @@ from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 from mobile_runtime.bitmap import bitmap_size, is_bitmap, read_bitmap
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.resample import MIN_SIDE, Box
-from mobile_runtime.structure import check_structure, rows_of_zeros
+from mobile_runtime.structure import check_structure, lacks_rows, rows_of_zeros
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 MAX_BYTES = 64 * 1024 * 1024
@@ -195,6 +195,8 @@ def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
             raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
         if image.format == "WEBP" and _is_cut_webp(image, data, name):
             raise CaptureError(f"{name}: its rest is missing; copy or take it again")
+        if image.format == "PNG" and _ends_black(image) and lacks_rows(data, name):
+            raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
         if image.format == "PNG":
             image = _as_png_says(image, depth=data[24], colour=data[25])
         method = _TO_UPRIGHT.get(_orientation(image))
@@ -221,6 +223,12 @@ def _ends_unwritten(image: Image.Image) -> bool:
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     levels = (UNWRITTEN, UNWRITTEN - 1) if image.mode == "CMYK" else (UNWRITTEN,)
     return all(band in [(level, level) for level in levels] for band in bands)
+
+
+def _ends_black(image: Image.Image) -> bool:
+    """Whether one of the last two rows has nothing but zeros, as where pixels ran out; interlaced, every second row has."""
+    last = np.asarray(image.crop((0, image.height - 2, image.width, image.height)))
+    return not all(row.any() for row in last)
 
 
 def _is_cut_webp(image: Image.Image, data: bytes, name: str) -> bool:

@@ -112,12 +112,12 @@ def test_pictures_of_the_same_name_do_not_take_each_others_place(tiny_bundle: Pa
     assert CliRunner().invoke(app, words).exit_code == 0  # nothing is written, nothing is lost
 
 
-@pytest.mark.parametrize(
-    "name", ["two lines\nof a name.jpg", "\u76ae" * 78 + ".jpg", "a" * 251 + ".jpg", os.fsdecode(b"m\xfcller.jpg")]
-)
-def test_an_unusual_name_does_not_end_the_batch(tiny_bundle: Path, photo: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(photo.read_bytes())
-    words = [sys.executable, "-m", "mobile_runtime", "assess", str(tmp_path / name), str(photo), "--bundle", str(tiny_bundle)]
+def test_unusual_names_do_not_end_the_batch(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    names = ["two lines\nof a name.jpg", "\u76ae" * 78 + ".jpg", "a" * 251 + ".jpg", os.fsdecode(b"m\xfcller.jpg")]
+    paths = [str(tmp_path / name) for name in names] + [str(photo)]
+    for path in paths[:-1]:
+        Path(path).write_bytes(photo.read_bytes())
+    words = [sys.executable, "-m", "mobile_runtime", "assess", *paths, "--bundle", str(tiny_bundle)]
     words += ["--out", str(tmp_path / "verdicts")]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
     for more in ([], ["--json"]):
@@ -125,7 +125,7 @@ def test_an_unusual_name_does_not_end_the_batch(tiny_bundle: Path, photo: Path, 
         assert found.returncode in (0, 1), found.stderr
         assert (tmp_path / "verdicts" / "photo.jpg.verdict.png").is_file()
         assert b"Traceback" not in found.stderr
-    assert [document["image"] for document in json.loads(found.stdout)] == [str(tmp_path / name), str(photo)]
+    assert [document["image"] for document in json.loads(found.stdout)] == paths
 
 
 def test_help_has_an_example() -> None:

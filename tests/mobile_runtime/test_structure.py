@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -13,7 +15,8 @@ from benchmarks.capture_scenes import encode
 from benchmarks.fuzz_mutations import busy_work
 from mobile_runtime.decoding import decode
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.structure import MAX_SCANS, check_structure
+from mobile_runtime.jpeg_structure import MAX_SCANS
+from mobile_runtime.structure import check_structure
 from mobile_runtime.synthetic import lesion
 
 RNG = np.random.default_rng(0)
@@ -131,6 +134,84 @@ def test_plain_jpegs_have_no_holes(quality: int, options: dict[str, bool]) -> No
     stripes[:, ::2] = 255
     for pixels in (np.full((240, 240, 3), 77, np.uint8), np.concatenate([PICTURE, np.full_like(PICTURE, 255)]), stripes):
         assert decode(encode(pixels, "JPEG", quality=quality, **options)).shape == pixels.shape
+
+
+def scans_of(data: bytes) -> list[int]:
+    """Where each scan of a JPEG of one picture begins."""
+    return [at for at in range(len(data)) if data[at : at + 2] == b"\xff\xda"]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("quality", [30, 90, 100])
+def test_a_progressive_jpeg_that_ends_before_its_last_scan_is_refused(quality: int, mode: str) -> None:
+    data = encode(Image.fromarray(PICTURE).convert(mode), "JPEG", quality=quality, progressive=True)
+    assert decode(data).shape == PICTURE.shape
+    for begin in scans_of(data)[1:]:
+        with pytest.raises(CaptureError, match="its scans is missing"):
+            decode(data[:begin] + b"\xff\xd9")
+        with pytest.raises(CaptureError, match=r"missing|damaged or truncated"):  # within the scan before
+            decode(data[: begin - 40].rstrip(b"\xff") + b"\xff\xd9")
+
+
+def test_a_jpeg_that_lacks_a_colour_is_refused() -> None:
+    """One scan for each component, as few encoders write them; of the first alone decoders show a grey picture."""
+    parts = [encode(Image.fromarray(PICTURE[..., band]), "JPEG", quality=90, optimize=True) for band in range(3)]
+    heads = [part[: scans_of(part)[0]] for part in parts]
+    frame = heads[0].index(b"\xff\xc0")
+    size = heads[0][frame + 5 : frame + 9]
+    begin = b"\xff\xd8" + heads[0][heads[0].index(b"\xff\xdb") : frame]
+    begin += b"\xff\xc0\x00\x11\x08" + size + b"\x03" + b"".join(bytes([band + 1, 0x11, 0]) for band in range(3))
+    scans = []
+    for band, (head, part) in enumerate(zip(heads, parts, strict=True)):
+        tables = head[head.index(b"\xff\xc4") :]
+        entropy = part[len(head) + 10 : -2]
+        scans.append(tables + b"\xff\xda\x00\x08\x01" + bytes([band + 1, 0, 0, 63, 0]) + entropy)
+    assert decode(begin + b"".join(scans) + b"\xff\xd9").shape == PICTURE.shape
+    with pytest.raises(CaptureError, match="its scans is missing"):
+        decode(begin + scans[0] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("size", [1, 512, 4096])
+@pytest.mark.parametrize("begin", [0.3, 0.6, 0.9])
+def test_a_damaged_stretch_of_a_png_is_found(begin: float, size: int) -> None:
+    data = encode(PICTURE, "PNG")
+    at = int(len(data) * begin)
+    stretch = bytes(byte ^ 0x55 for byte in data[at : at + size])
+    with pytest.raises(CaptureError, match=r"a part of it is damaged|damaged or truncated"):
+        decode(data[:at] + stretch + data[at + size :])
+
+
+def png(rows: np.ndarray, kept: int, colour: int, depth: int = 8) -> bytes:
+    """A PNG file whose checksums are right and which has the first rows of uint8 [H, bytes] alone."""
+    height, width = rows.shape[0], rows.shape[1] * 8 // depth // {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))]
+    parts += [(b"PLTE", bytes(range(3, 15)))] if colour == 3 else []
+    pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows[:kept]))
+    parts += [(b"IDAT", pixels[: len(pixels) // 2]), (b"IDAT", pixels[len(pixels) // 2 :]), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(("colour", "depth"), [(0, 1), (0, 16), (2, 8), (2, 16), (3, 2), (4, 8), (6, 8)])
+def test_a_png_that_ends_before_its_last_row_is_refused(colour: int, depth: int) -> None:
+    rows = RNG.integers(1, 256, (48, 48 * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] // 8)).astype(np.uint8)
+    black = np.concatenate([rows[:40], rows[:8] * 0])
+    for whole in (rows, black, rows * 0):
+        assert decode(png(whole, 48, colour, depth)).shape == (48, 48, 3)
+    for whole in (rows, black):
+        for kept in (12, 40, 47):
+            with pytest.raises(CaptureError, match="its lower part is missing"):
+                decode(png(whole, kept, colour, depth))
+
+
+def test_a_png_that_lacks_a_pass_is_refused() -> None:
+    # Only a picture's first pass is there, every eighth pixel of every eighth row.
+    first = png(PICTURE[::8, ::8].reshape(30, -1), 30, 2)
+    head = struct.pack(">IIBBBBB", 240, 240, 8, 2, 0, 0, 1)
+    begin = first.index(b"IHDR")
+    sparse = first[: begin + 4] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + first[begin + 21 :]
+    with pytest.raises(CaptureError, match="its lower part is missing"):
+        decode(sparse)
 
 
 def test_what_keeps_decoders_busy_is_refused_at_once() -> None:

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from mobile_runtime.bitmap import bitmap_size, is_bitmap, read_bitmap
@@ -96,23 +95,6 @@ def _check_full_size(width: int, height: int, kind: str, name: str, costly: bool
     if width * height > limit:
         what = f"{kind} with alpha and profile" if costly else kind
         raise CaptureError(f"{name}: {what} of {width}x{height}, the limit is {limit} pixels; export a smaller image")
-
-
-def decode(data: bytes, min_short_side: int | None = None, name: str = "image") -> npt.NDArray[np.uint8]:
-    """Decode image bytes to upright 8-bit sRGB pixels.
-
-    Args:
-        data: see `open_upright`.
-        min_short_side: see `open_upright`.
-        name: what error messages call the image.
-
-    Returns:
-        uint8 RGB [H, W, 3], contiguous, owned by the caller.
-
-    Raises:
-        CaptureError: see `open_upright`.
-    """
-    return np.array(open_upright(data, min_short_side, name))
 
 
 def open_upright(

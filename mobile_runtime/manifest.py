@@ -14,7 +14,6 @@ from mobile_runtime.errors import DataError
 SCHEMA_VERSION = 3
 _EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
-OPERATING_POINTS = ("rule_out", "balanced", "rule_in")
 Runtime = Literal["litert", "onnx", "coreml"]
 
 

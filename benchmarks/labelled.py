@@ -112,7 +112,6 @@ def read_labelled(
     columns: Sequence[str] = (),
     classes: Sequence[str] = HAM10000_CLASSES,
     allow_missing: bool = False,
-    taxonomy: Taxonomy | None = None,
 ) -> LabelledSet:
     """Match a CSV of labels with the JPEG, PNG, WebP, HEIC and BMP files below a folder.
 
@@ -127,14 +126,13 @@ def read_labelled(
         columns: further columns to keep, as `LabelledImage.values`.
         classes: the model's C classes, as taxonomy nodes.
         allow_missing: let rows without an image pass; they are listed in `missing`.
-        taxonomy: None takes the default.
 
     Raises:
         DataError: a file, folder or column is missing, an id is doubled or fits several files, a row has no image, or
             there is nothing to read.
         TaxonomyError: the data set or labels are unknown to the taxonomy.
     """
-    taxonomy = taxonomy or default_taxonomy()
+    taxonomy = default_taxonomy()
     more = [*([group_column] if group_column else []), *columns]
     rows = read_rows(labels, image_column, label_column, more, dataset, taxonomy)
     # A column without anything in it, or not in this row, says nothing of lesions that the other one may know.

@@ -33,6 +33,7 @@ from mobile_runtime.resample import resample
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.checkpoint import load_checkpoint
 
+PARITY_IMAGES = 70
 SCHEMAS = {"manifest.schema.json": manifest_schema, "assessment.schema.json": assessment_schema}
 LICENCE = "CC-BY-NC-4.0"
 INTENDED_USE = (
@@ -52,10 +53,10 @@ They are not a medical device.
 """
 
 
-def parity_images(size: int, count: int = 70) -> npt.NDArray[np.uint8]:
-    """Synthetic lesions for parity checks where no real image is at hand; uint8 [N, S, S, 3]."""
+def parity_images(size: int) -> npt.NDArray[np.uint8]:
+    """Synthetic lesions for parity checks, which need no real image; uint8 [70, S, S, 3]."""
     labels = synthetic.LABELS
-    return np.stack([resample(synthetic.lesion(labels[i % len(labels)], 900 + i, 192), size) for i in range(count)])
+    return np.stack([resample(synthetic.lesion(labels[i % len(labels)], 900 + i, 192), size) for i in range(PARITY_IMAGES)])
 
 
 def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
@@ -89,7 +90,6 @@ def assemble(
     *,
     base: bytes | None = None,
     only: Sequence[str] | None = None,
-    images: npt.NDArray[np.uint8] | None = None,
     parity_limits: dict[str, Limits] | None = None,
 ) -> Bundle:
     """Write a bundle; nothing is left behind when a variant is off.
@@ -102,7 +102,6 @@ def assemble(
         out: the bundle's folder; a bundle that is there is replaced.
         base: the float32 TFLite graph at temperature 1; None converts the weights.
         only: names of the variants to write; None writes all that the record knows.
-        images: prepared images for the parity check; None draws synthetic ones.
         parity_limits: None takes `export.parity.PARITY_LIMITS`.
 
     Raises:
@@ -124,7 +123,7 @@ def assemble(
     network, recipe = load_checkpoint(checkpoint)
     deployed = deploy(network, recipe.classes, outliers, taxonomy)
     size = recipe.input_size
-    samples = parity_images(size) if images is None else images
+    samples = parity_images(size)
     labels = short_labels(recipe.classes, taxonomy)
     writer = VariantWriter(
         deployed,

@@ -86,7 +86,6 @@ def fit_release(
     *,
     title: ReleaseName = ReleaseName(),
     calibration_images: int = 256,
-    primary: str | None = None,
     evaluate_coreml: bool = False,
     undone: float = 0.0,
     seed: int = 0,
@@ -94,12 +93,13 @@ def fit_release(
 ) -> Fitted:
     """Fit on the validation split, measure on the test split, once.
 
+    Thresholds are those of the primary data set, the one with the most validation images.
+
     Args:
         checkpoint: `model.safetensors` of a training run.
         split: the split that it was trained by.
         title: name and version of the bundle.
         calibration_images: size of the calibration set, drawn from the training images.
-        primary: data set whose validation images choose the thresholds; None takes the largest.
         evaluate_coreml: fit and measure every Core ML form by evaluating its program, some minutes each; else those of
             `COREML_COUNTERPARTS` take over what was fitted for the TFLite form of the same numbers, and the rest are left out.
         undone: what `export.deployed.undo_adjustment` did to the checkpoint, for the record.
@@ -119,7 +119,7 @@ def fit_release(
     sample = _sample(train, SAMPLE_PER_DATASET, seed)
     typical = prepared_images(sample, pixels, recipe.input_size)
     parts = {name: prepared_images(split[name], pixels, recipe.input_size) for name in ("val", "test")}
-    primary = primary or max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
+    primary = max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
     left_out = {ONNX_VARIANT, *(() if evaluate_coreml else COREML_VARIANTS)}
     names = [name for name in ALL_VARIANTS if name not in left_out]
     with steps(3 + len(names)) as begin, tempfile.TemporaryDirectory() as folder:

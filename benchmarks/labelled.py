@@ -14,11 +14,8 @@ from benchmarks.image_files import find_image, index_by_id, list_images, unread_
 from benchmarks.label_table import read_rows
 from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.files import sha256, sha256_bytes
+from mobile_runtime.marked_labels import GROUP_COLUMNS
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
-
-GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
-"""Columns that say which images belong together, the widest first: images of one patient are not independent either. `group`
-is what `python -m train data select` writes."""
 
 
 @dataclass(frozen=True)

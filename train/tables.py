@@ -12,13 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.marked_labels import marked_columns, refuse_other_marks
+from mobile_runtime.marked_labels import GROUP_COLUMNS, marked_columns, refuse_other_marks
 from mobile_runtime.taxonomy import default_taxonomy
 from train.labels import meaning_of
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
-"""Columns that say which images belong together, the widest first; `group` is what `python -m train data select` writes."""
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 

@@ -33,6 +33,7 @@ from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import BundleError, DataError
 from mobile_runtime.golden import GOLDEN
 from mobile_runtime.manifest import NAME_PATTERN
+from mobile_runtime.options import JsonOption
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Columns, read_examples
 from train.splits import load_split, trained_images
@@ -43,7 +44,6 @@ app.command(epilog="Example: python -m export paths dist/bundle paths.json --ima
 app.command(epilog="Example: python -m export mediapipe dist/bundle --images photos")(mediapipe)
 
 RELEASE = Path(__file__).parent / "release"
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 OnlyOption = Annotated[Optional[list[str]], typer.Option("--only", help="Write only this variant; may be repeated.")]
 
 

@@ -16,6 +16,7 @@ from mobile_runtime.capture import prepare
 from mobile_runtime.console import out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically, write_json
+from mobile_runtime.options import JsonOption
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.charts import scatter_chart
@@ -26,7 +27,7 @@ from train.evaluation import evaluate as judge
 from train.evaluation_page import LEVEL_TITLES, render, with_interval
 from train.explanation import embedding_map, grad_cam, panel, saliency
 from train.inference import outputs
-from train.options import DataOption, JsonOption
+from train.options import DataOption
 from train.splits import load_split, refuse_seen, split_beside
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of `train fit`, or a model.safetensors.")]

@@ -23,6 +23,7 @@ from mobile_runtime.replay import STAGES, Check, Replay
 
 
 def agreement(found: BurstAssessment) -> str:
+    """How far the frames of a burst agree, in words; without a verdict, what each of them came to."""
     if found.agreement is None:
         return ", ".join(frame.decision.value for frame in found.frames)
     usable = [frame.malignancy for frame in found.frames if is_usable(frame) and frame.malignancy is not None]
@@ -60,6 +61,21 @@ def show(
     quiet: bool,
     frames: str = "",
 ) -> None:
+    """Write the annotated picture of a verdict, and print the verdict with its figures.
+
+    Args:
+        pipeline: what made it.
+        assessment: the verdict.
+        prepared: what the model saw, uint8 RGB [S, S, 3].
+        title: what to call the picture.
+        folder: where the annotated picture goes; None writes none.
+        stem: its name without .verdict.png.
+        quiet: print nothing.
+        frames: of a burst, how far its frames agree.
+
+    Raises:
+        OSError: the picture cannot be written.
+    """
     names = {spec.label: spec.name for spec in pipeline.manifest.classes}
     written = None
     if folder is not None:
@@ -106,6 +122,7 @@ def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, wr
 
 
 def print_replay(replayed: Replay) -> None:
+    """Print the largest difference of each stage and case of golden vectors, and which variants were not run."""
     worst = replayed.worst()
     table = Table("case", *STAGES, title="largest differences")
     for case in dict.fromkeys(check.case for check in replayed.checks):

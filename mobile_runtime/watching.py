@@ -27,7 +27,7 @@ class Stamp:
 
 
 def verdict_path(photo: Path, out: Path) -> Path:
-    """Where the JSON of a photograph goes; the annotated picture has the same name and ends in .png."""
+    """Where the JSON of a photograph goes; the annotated picture beside it is NAME.verdict.png."""
     return out / f"{photo.name}.json"
 
 

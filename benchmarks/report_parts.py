@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from benchmarks import wording
 from benchmarks.decision_results import NumberNeeded
 from benchmarks.results import DatasetFacts
-from benchmarks.statistics import Gap
 from benchmarks.stored import Result
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.statistics import Gap
 
 Cell = tuple[str, str]
 

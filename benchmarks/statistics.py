@@ -1,4 +1,4 @@
-"""Comparisons with honest intervals: paired differences, bootstrap over lesions, calibration, non-inferiority.
+"""Intervals by resampling whole lesions, and McNemar's test.
 
 The figures themselves are in `mobile_runtime.statistics`. Every interval is two-sided 95 %. A figure that is undefined on the
 data (an AUC with one class only) is None, not NaN.
@@ -10,38 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mobile_runtime.statistics import (
-    CALIBRATION_BINS,
-    Bools,
-    Floats,
-    Gap,
-    Integers,
-    Measure,
-    Outcome,
-    Scores,
-    auc,
-    balanced_accuracy,
-    expected_calibration_error,
-    mean_of,
-    non_inferiority,
-    paired_difference,
-)
-
-__all__ = [
-    "Gap",
-    "Measure",
-    "Outcome",
-    "auc",
-    "balanced_accuracy",
-    "bootstrap_auc",
-    "bootstrap_calibration",
-    "expected_calibration_error",
-    "mcnemar",
-    "mean_of",
-    "non_inferiority",
-    "paired_difference",
-    "percentile_interval",
-]
+from mobile_runtime.statistics import CALIBRATION_BINS, Bools, Floats, Gap, Integers, Scores
 
 _CHUNK = 128
 

@@ -12,12 +12,11 @@ from benchmarks.decision_results import Group, GroupGap, Subgrouping
 from benchmarks.decisions import Judged
 from benchmarks.labelled import LabelledSet
 from benchmarks.proportions import weighted_sum
-from benchmarks.statistics import Gap, auc
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.proportions import proportion
-from mobile_runtime.statistics import Bools
+from mobile_runtime.statistics import Bools, Gap, auc
 
 BLANK = "(blank)"
 FIGURES = ("sensitivity", "specificity", "auc_malignancy")

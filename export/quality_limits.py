@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import QualityLimits
 from mobile_runtime.quality import judge, measure
-from mobile_runtime.statistics import wilson
 
 Images = npt.NDArray[np.uint8]
 

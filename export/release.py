@@ -30,9 +30,9 @@ from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_
 from mobile_runtime.console import steps
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import AbstentionLimit, Provenance
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.statistics import wilson
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.checkpoint import load_checkpoint

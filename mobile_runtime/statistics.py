@@ -15,7 +15,6 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from mobile_runtime import intervals
-from mobile_runtime.intervals import wilson as wilson  # callers need not know where figures end and intervals begin
 from mobile_runtime.manifest import Estimate
 
 Floats = npt.NDArray[np.float64]

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.statistics import Floats
 from mobile_runtime.errors import EngineError
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.statistics import Floats
 
 WORKER = Path(__file__).parent / "workers" / "worker.py"
 ROOT = Path(__file__).resolve().parents[2]

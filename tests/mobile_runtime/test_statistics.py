@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobile_runtime.intervals import wilson
 from mobile_runtime.statistics import (
     Gap,
     ReliabilityBin,
@@ -21,7 +22,6 @@ from mobile_runtime.statistics import (
     non_inferiority,
     paired_difference,
     reliability,
-    wilson,
 )
 
 

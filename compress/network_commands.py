@@ -18,7 +18,7 @@ from compress.conversion import make_forms
 from compress.distillation import RECIPES
 from compress.drift import Drift, ask, probability_error
 from compress.pareto import BLOCK, Candidate, compare
-from compress.pareto_chart import write_chart
+from compress.pareto_chart import FORMATS, write_chart
 from compress.pruning import cost
 from compress.pruning import prune as prune_network
 from compress.qat import QatRecipe, finetune
@@ -170,8 +170,8 @@ def pareto(
     as_json: JsonOption = False,
 ) -> None:
     """Compare networks of several sizes: work, file sizes, malignancy AUC and time, float32 beside int8."""
-    if chart and chart.suffix.lower() not in (".svg", ".png"):
-        raise DataError(f"{chart}: a picture is .svg or .png")
+    if chart and chart.suffix.lower() not in FORMATS:
+        raise DataError(f"{chart}: a picture is {' or '.join(FORMATS)}")
     status = err.status("")
 
     def show(step: str) -> None:

@@ -17,7 +17,7 @@ from export.ending import exit_if_ended
 from export.errors import ExportError
 from export.golden import write_golden
 from export.mediapipe import described
-from export.model_card import write_card
+from export.model_card import CARD, write_card
 from export.outliers import OutlierModel, outliers_digest
 from export.parity import Limits, check_parity
 from export.record import ReleaseRecord
@@ -167,7 +167,7 @@ def _write_documents(
     taxonomy: Taxonomy,
 ) -> None:
     labels = short_labels(classes, taxonomy)
-    roles = {"model_card.md": "card", "LICENCE-WEIGHTS.txt": "licence", **dict.fromkeys(SCHEMAS, "schema")}
+    roles = {CARD: "card", "LICENCE-WEIGHTS.txt": "licence", **dict.fromkeys(SCHEMAS, "schema")}
     default = record.default_variant if record.default_variant in variants else next(iter(variants))
     versions = {name: version(name) for name in ("torch", "litert-torch", "ai-edge-quantizer", "coremltools", "onnx")}
 
@@ -189,14 +189,14 @@ def _write_documents(
             files=files,
         )
 
-    placeholder = FileEntry(path="model_card.md", sha256="0" * 64, size_bytes=0, role="card")
+    placeholder = FileEntry(path=CARD, sha256="0" * 64, size_bytes=0, role="card")
     draft = manifest([placeholder])
     for name, variant in variants.items():
         if variant.runtime == "litert":
             path = folder / variant.path
             path.write_bytes(described(path.read_bytes(), draft, variant))
             variants[name] = variant.model_copy(update={"size_bytes": path.stat().st_size})
-    (folder / "model_card.md").write_text(write_card(manifest([placeholder])), encoding="utf-8")
+    (folder / CARD).write_text(write_card(manifest([placeholder])), encoding="utf-8")
     (folder / "LICENCE-WEIGHTS.txt").write_text(WEIGHTS_LICENCE_TEXT, encoding="utf-8")
     for name, schema in SCHEMAS.items():
         (folder / name).write_text(json.dumps(schema(), indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from export.tflite_metadata import fingerprint
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import steps
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import sha256
+from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import AbstentionLimit, Provenance
 from mobile_runtime.pipeline import Prediction
@@ -209,7 +208,7 @@ def _textures(network: LesionNetwork, images: Images) -> npt.NDArray[np.float32]
 def split_digest(split: Split) -> str:
     """SHA-256 over which image is in which part."""
     lines = sorted(f"{example.key},{part}" for part, examples in split.items() for example in examples)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return sha256_bytes("\n".join(lines).encode())
 
 
 def _by_dataset(examples: Sequence[Example]) -> dict[str, list[int]]:

@@ -28,14 +28,14 @@ from train.evaluation_page import LEVEL_TITLES, render, with_interval
 from train.explanation import embedding_map, grad_cam, panel, saliency
 from train.inference import outputs
 from train.options import DataOption
-from train.splits import load_split, refuse_seen, split_beside
+from train.splits import RUN_FILE, load_split, refuse_seen, split_beside
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of `train fit`, or a model.safetensors.")]
 
 
 def checkpoint_of(run: Path) -> Path:
     """The checkpoint of a run folder, or the file itself."""
-    return run / "model.safetensors" if run.is_dir() else run
+    return run / RUN_FILE if run.is_dir() else run
 
 
 def read_readers(options: list[str]) -> dict[str, list[Point]]:

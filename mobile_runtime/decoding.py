@@ -18,6 +18,8 @@ from mobile_runtime.resample import MIN_SIDE, Box
 from mobile_runtime.structure import check_structure, lacks_rows, rows_of_zeros
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
+"""Endings of files that are taken for photographs, in small letters; what they are is told by their bytes."""
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 100_000_000
 MAX_FULL_PIXELS = {"JPEG": 61_000_000, "MPO": 61_000_000, "HEIC": 51_000_000, "PNG": 32_000_000, "WEBP": 24_000_000}

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import CaptureError
 
 RETRY_S = 30.0
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from mobile_runtime.statistics import Gap
 NONE = "-"
 MALIGNANT = "a malignant or premalignant lesion (short: malignant)"
 """What figures of malignancy are over; a premalignant lesion is no cancer."""
+KINDS = {True: "malignant", False: "benign", None: "open"}
 OUTCOMES = {
     "non-inferior": "✓ non-inferior",
     "inferior": "✗ inferior",

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 
-from mobile_runtime import Bundle, CameraFrame, Decision, TriagePipeline, synthetic
+from mobile_runtime import Bundle, CameraFrame, Decision, TriagePipeline, __version__, synthetic
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert f'\nversion = "{__version__}"\n' in (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_the_five_lines_of_the_readme() -> None:

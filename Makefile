@@ -48,4 +48,4 @@ lock: | $(UV)  ## Pin versions again
 	$(UV) pip compile --quiet --universal --python-version 3.10 --no-emit-index-url --no-annotate --no-header --all-extras --upgrade pyproject.toml --output-file constraints.txt
 
 clean:  ## Remove environments and build products
-	rm -rf $(V) dist build demo .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(V) dist build demo drift-report .hypothesis .pytest_cache .mypy_cache .ruff_cache

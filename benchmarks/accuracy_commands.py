@@ -15,12 +15,10 @@ from benchmarks.environment import environment
 from benchmarks.options import (
     TABLE_WIDTH,
     AllowMissingOption,
-    BundleOption,
     DatasetOption,
     GroupColumnOption,
     ImageColumnOption,
     ImagesOption,
-    JsonOption,
     LabelColumnOption,
     LabelsOption,
     OutOption,
@@ -43,6 +41,7 @@ from benchmarks.results import DriftReport
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out
 from mobile_runtime.files import write_atomically, write_json
+from mobile_runtime.options import BundleOption, JsonOption
 from mobile_runtime.pipeline import TriagePipeline
 
 

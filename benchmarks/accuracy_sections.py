@@ -87,11 +87,10 @@ def decisions_section(report: DecisionsReport) -> Section:
         policies = ["no verdict: set aside", "no verdict: referred"]
         tables.append(Table(f"1,000 patients of whom {1000 * report.prevalence:g} have {wording.MALIGNANT}", policies, rows))
         pictures.append(_net_benefit(report))
-    kinds = {True: "malignant", False: "benign", None: "open"}
     diagnoses = dict(sorted(report.diagnoses.items(), key=lambda item: item[1].malignant is not True))
     rows = [
         (
-            f"{label} ({kinds[each.malignant]})",
+            f"{label} ({wording.KINDS[each.malignant]})",
             [share_cell(each.referred), share_cell(each.low_concern), (str(each.unanswered), "")],
         )
         for label, each in diagnoses.items()

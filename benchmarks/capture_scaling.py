@@ -6,7 +6,6 @@ Each is prepared once as the runtime does it, with scaled decoding, and once fro
 
 from __future__ import annotations
 
-import io
 from pathlib import Path
 from typing import Annotated, Any, Optional
 
@@ -14,14 +13,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import typer
-from PIL import Image
 from rich.progress import track
 
+from benchmarks.capture_scenes import encode
 from benchmarks.environment import environment
+from benchmarks.image_files import list_images
 from mobile_runtime import Bundle, TriagePipeline
 from mobile_runtime.capture import acquire, prepare
 from mobile_runtime.console import err, guard, out
-from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
 from mobile_runtime.resample import centre_square
 
@@ -39,9 +38,7 @@ def enlarged(pixels: npt.NDArray[np.uint8], rng: np.random.Generator) -> bytes:
     top, left = (big.shape[0] - HEIGHT) // 2, (big.shape[1] - WIDTH) // 2
     grain = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * GRAIN
     big = np.clip(big[top : top + HEIGHT, left : left + WIDTH] + grain, 0, 255).astype(np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(big).save(stream, "JPEG", quality=QUALITY)
-    return stream.getvalue()
+    return encode(big, "JPEG", quality=QUALITY)
 
 
 def measure(pipeline: TriagePipeline, files: list[Path], seed: int) -> dict[str, Any]:
@@ -75,9 +72,7 @@ def main(
     result: Annotated[Path, typer.Option("--out", help="JSON to write.")] = RESULT,
 ) -> None:
     """Measure the drift that scaled decoding causes, and store it."""
-    files = sorted(p for p in images.rglob("*") if p.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp"))
-    if not files:
-        raise DataError(f"{images}: no photographs in it; give a folder of JPEG, PNG, WebP or BMP files")
+    files = list_images(images)
     chosen = [files[i] for i in np.random.default_rng(seed).permutation(len(files))[:limit]]
     pipeline = TriagePipeline(Bundle.load(bundle))
     found = measure(pipeline, chosen, seed)

@@ -27,6 +27,7 @@ from PIL import Image
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.capture_scenes import encode
 from benchmarks.environment import environment
 from mobile_runtime.capture import prepare
 from mobile_runtime.errors import MissingExtraError
@@ -49,9 +50,7 @@ def photograph(noise: float, quality: int) -> bytes:
     grain = cv2.GaussianBlur(grain, (0, 0), 0.8).astype(np.float32)
     picture = square[500 : 500 + HEIGHT] + noise * grain / grain.std()
     picture = picture.round().clip(0, 255).astype(np.uint8)
-    stream = io.BytesIO()
-    Image.fromarray(picture).save(stream, "JPEG", quality=quality)
-    return stream.getvalue()
+    return encode(picture, "JPEG", quality=quality)
 
 
 def baseline(data: bytes, transform: Callable[[Any], Any]) -> npt.NDArray[np.uint8]:

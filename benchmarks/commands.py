@@ -23,7 +23,7 @@ from benchmarks import (
     tables,
 )
 from benchmarks.environment import busy_note, environment
-from benchmarks.options import BundleOption, JsonOption, OutOption, VariantsOption, command_line, progress, show, split_names
+from benchmarks.options import OutOption, VariantsOption, command_line, progress, show, split_names
 from benchmarks.peers.commands import peers
 from benchmarks.results import ColdStart, LatencyReport, LatencyRun, Part
 from benchmarks.stored import REPORTS, read_result
@@ -31,6 +31,7 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically, write_json
+from mobile_runtime.options import BundleOption, JsonOption
 
 app = typer.Typer(
     no_args_is_help=True,

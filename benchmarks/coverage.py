@@ -6,9 +6,8 @@ import numpy as np
 
 from benchmarks.decision_results import CoveragePoint
 from benchmarks.decisions import Judged, logit
-from benchmarks.statistics import auc
 from mobile_runtime.proportions import proportion
-from mobile_runtime.statistics import Bools, Floats, Integers
+from mobile_runtime.statistics import Bools, Floats, Integers, auc
 
 COVERAGES = (1.0, 0.99, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 
 from benchmarks.environment import Environment
 from benchmarks.results import DatasetFacts, Part
-from benchmarks.statistics import Gap
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.statistics import Gap
 
 
 class NumberNeeded(Part):

@@ -76,13 +76,18 @@ def chromium(asked: Asked, advance: Advance) -> DevicesReport:
     )
 
 
+def chromium_path() -> Path:
+    """Where the browser that the page's tests take should be: $CHROMIUM, else Debian's."""
+    return Path(os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium")
+
+
 def find_chromium() -> Path:
-    """The browser that the page's tests take: $CHROMIUM, else Debian's.
+    """The same, checked.
 
     Raises:
         EngineError: it is not there.
     """
-    path = Path(os.environ.get("CHROMIUM") or shutil.which("chromium") or "/usr/bin/chromium")
+    path = chromium_path()
     if not path.is_file():
         raise EngineError(f"{path} is missing; install Chromium (apt-get install chromium), or name it in $CHROMIUM")
     return path

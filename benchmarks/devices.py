@@ -11,11 +11,12 @@ import typer
 from benchmarks import device_adb, device_browser, device_targets, emulator, tables
 from benchmarks.device_results import DevicesReport
 from benchmarks.device_targets import Asked
-from benchmarks.options import JsonOption, OutOption, ThreadsOption, command_line, progress, show
+from benchmarks.options import OutOption, ThreadsOption, command_line, progress, show
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out, print_error, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
+from mobile_runtime.options import JsonOption
 
 EXAMPLE = "python -m benchmarks devices --target qemu-arm64 dist/bundle --out devices.json"
 

@@ -13,11 +13,21 @@ from benchmarks import agreement, statistics
 from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
 from benchmarks.results import Differences, VariantDrift, Verdict
 from benchmarks.scoring import Scored
-from benchmarks.statistics import Gap, Measure
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.proportions import proportion
+from mobile_runtime.statistics import (
+    Floats,
+    Gap,
+    Measure,
+    auc,
+    balanced_accuracy,
+    expected_calibration_error,
+    mean_of,
+    non_inferiority,
+    paired_difference,
+)
 
 FEW = 10
 """Below this many examples of a class a note says that the interval is only a rough guide."""
@@ -102,7 +112,7 @@ def compare(
         if name != settings.reference:
             differences = _differences(measures[name], measures[settings.reference], truth, resampled.get(name))
             gap = differences.auc_malignancy_bootstrap if enough else None
-            outcome = statistics.non_inferiority(gap, settings.margin)
+            outcome = non_inferiority(gap, settings.margin)
             verdict = Verdict(outcome=outcome, margin=settings.margin)
         expected, predicted = truth.classes[truth.exact], each.prediction.probabilities[truth.exact].argmax(axis=1)
         shared = [point for point in each.variant.operating_points if point in reference.variant.operating_points]
@@ -115,8 +125,8 @@ def compare(
             auc_macro=_estimate(measures[name].macro, by_lesion),
             auc_per_class={label: _estimate(measure, by_lesion) for label, measure in measures[name].per_class.items()},
             accuracy=proportion(expected == predicted, by_lesion) if several else None,
-            balanced_accuracy=_estimate(statistics.balanced_accuracy(expected, predicted), by_lesion) if several else None,
-            ece_malignancy=statistics.expected_calibration_error(malignant, each.prediction.malignancy[truth.decided]),
+            balanced_accuracy=_estimate(balanced_accuracy(expected, predicted), by_lesion) if several else None,
+            ece_malignancy=expected_calibration_error(malignant, each.prediction.malignancy[truth.decided]),
             ece_malignancy_interval=calibration[name],
             ece_malignancy_uncalibrated=_uncalibrated(each, truth, settings.malignant),
             temperature=each.variant.temperature,
@@ -137,7 +147,7 @@ def _uncalibrated(scored: Scored, truth: Truth, columns: Sequence[bool] | None) 
         return None
     raised = probabilities**scored.variant.temperature
     malignancy = raised[:, np.asarray(columns)].sum(axis=1) / raised.sum(axis=1)
-    return statistics.expected_calibration_error(truth.malignant[truth.decided], malignancy)
+    return expected_calibration_error(truth.malignant[truth.decided], malignancy)
 
 
 def notes_of(
@@ -201,20 +211,20 @@ def _counts(truth: Truth) -> str:
 def _measure(scored: Scored, truth: Truth, class_labels: Sequence[str]) -> _Measures:
     prediction = scored.prediction
     per_class = {
-        label: statistics.auc(truth.classes[truth.exact] == index, prediction.probabilities[truth.exact, index])
+        label: auc(truth.classes[truth.exact] == index, prediction.probabilities[truth.exact, index])
         for index, label in enumerate(class_labels)
     }
     defined = [measure for measure in per_class.values() if measure is not None]
     return _Measures(
-        malignancy=statistics.auc(truth.malignant[truth.decided], prediction.malignancy[truth.decided]),
+        malignancy=auc(truth.malignant[truth.decided], prediction.malignancy[truth.decided]),
         per_class=per_class,
-        macro=statistics.mean_of(defined) if defined else None,
+        macro=mean_of(defined) if defined else None,
     )
 
 
 def _resample(
     scored: Mapping[str, Scored], truth: Truth, settings: Settings, advance: Callable[[int], None] | None
-) -> dict[str, statistics.Floats]:
+) -> dict[str, Floats]:
     """Malignancy AUC of each variant less the reference's, float64 [R].
 
     Empty when only one class is there, or one of a single lesion or patient: resamples cannot vary it and would look sure.
@@ -248,7 +258,7 @@ def _estimate(measure: Measure | None, groups: npt.NDArray[np.int64]) -> Estimat
     return None if measure is None else measure.estimate(groups)
 
 
-def _differences(ours: _Measures, reference: _Measures, truth: Truth, resampled: statistics.Floats | None) -> Differences:
+def _differences(ours: _Measures, reference: _Measures, truth: Truth, resampled: Floats | None) -> Differences:
     bootstrap = None
     if ours.malignancy and reference.malignancy and resampled is not None:
         bootstrap = statistics.percentile_interval(ours.malignancy.value - reference.malignancy.value, resampled)
@@ -260,4 +270,4 @@ def _differences(ours: _Measures, reference: _Measures, truth: Truth, resampled:
 
 
 def _delong(ours: Measure | None, reference: Measure | None, groups: npt.NDArray[np.int64]) -> Gap | None:
-    return statistics.paired_difference(ours, reference, groups) if ours and reference else None
+    return paired_difference(ours, reference, groups) if ours and reference else None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from collections.abc import Mapping
 
 import numpy as np
@@ -11,6 +10,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmarks import figures
+from benchmarks.capture_scenes import encode
 from benchmarks.labelled import Truth
 from benchmarks.pages import template
 from benchmarks.results import DriftReport
@@ -83,8 +83,6 @@ def _thumbnails(report: DriftReport, prepared: Prepared) -> dict[str, str]:
 
 
 def _data_uri(pixels: npt.NDArray[np.uint8]) -> str:
-    stream = io.BytesIO()
     picture = Image.fromarray(pixels)
     picture.thumbnail((_THUMBNAIL_PX, _THUMBNAIL_PX))
-    picture.save(stream, "JPEG", quality=70)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(encode(picture, "JPEG", quality=70)).decode()

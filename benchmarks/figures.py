@@ -10,7 +10,7 @@ from html import escape
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.statistics import Gap
+from mobile_runtime.statistics import Gap
 
 Points = Sequence[tuple[float, float]]
 SERIES = 8

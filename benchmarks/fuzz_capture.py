@@ -24,6 +24,7 @@ import typer
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.cold_start import peak_memory_bytes
 from benchmarks.environment import environment
 from benchmarks.fuzz_mutations import bombs, corpus, mutate
 from mobile_runtime.errors import CaptureError, EngineError
@@ -149,7 +150,7 @@ def _work(
         started = time.process_time()
         kind, detail = run_one(pipeline, data)
         seconds = time.process_time() - started
-        extra = max(0, _peak() - before)
+        extra = max(0, peak_memory_bytes()[0] - before)
         pipe.send(Outcome(index, name, mutations, judge(kind, seconds, extra), detail, round(seconds, 4), extra))
 
 
@@ -166,11 +167,7 @@ def _reset_peak() -> int:
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
         return _status("VmRSS")
     except OSError:
-        return _peak()
-
-
-def _peak() -> int:
-    return _status("VmHWM") or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return peak_memory_bytes()[0]
 
 
 def summarize(outcomes: list[Outcome], seed: int) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import random
 import struct
 import zlib
@@ -11,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 from PIL import Image
 
+from benchmarks.capture_scenes import encode
 from mobile_runtime.colour_profiles import DISPLAY_P3, rgb_profile
 from mobile_runtime.synthetic import lesion
 
@@ -30,18 +30,18 @@ def corpus() -> dict[str, bytes]:
     metadata = {"exif": _exif(), "icc_profile": rgb_profile(DISPLAY_P3)}
     pages = [rgb, rgb.rotate(90, expand=False)]
     return {
-        "jpeg": _encode(rgb, "JPEG", quality=85),
-        "jpeg_metadata": _encode(rgb, "JPEG", quality=85, **metadata),
-        "jpeg_progressive": _encode(rgb, "JPEG", quality=80, progressive=True, **metadata),
-        "jpeg_cmyk": _encode(rgb.convert("CMYK"), "JPEG", quality=85),
-        "jpeg_grey": _encode(grey, "JPEG", quality=85, **metadata),
-        "png": _encode(rgb, "PNG"),
-        "png_metadata": _encode(rgba, "PNG", **metadata),
-        "png_palette": _encode(rgb.quantize(32), "PNG", transparency=3),
-        "png_16": _encode(deep, "PNG"),
-        "webp": _encode(rgb, "WEBP", quality=80, **metadata),
-        "webp_lossless": _encode(rgba, "WEBP", lossless=True, **metadata),
-        "webp_animation": _encode(rgb, "WEBP", save_all=True, append_images=pages, **metadata),
+        "jpeg": encode(rgb, "JPEG", quality=85),
+        "jpeg_metadata": encode(rgb, "JPEG", quality=85, **metadata),
+        "jpeg_progressive": encode(rgb, "JPEG", quality=80, progressive=True, **metadata),
+        "jpeg_cmyk": encode(rgb.convert("CMYK"), "JPEG", quality=85),
+        "jpeg_grey": encode(grey, "JPEG", quality=85, **metadata),
+        "png": encode(rgb, "PNG"),
+        "png_metadata": encode(rgba, "PNG", **metadata),
+        "png_palette": encode(rgb.quantize(32), "PNG", transparency=3),
+        "png_16": encode(deep, "PNG"),
+        "webp": encode(rgb, "WEBP", quality=80, **metadata),
+        "webp_lossless": encode(rgba, "WEBP", lossless=True, **metadata),
+        "webp_animation": encode(rgb, "WEBP", save_all=True, append_images=pages, **metadata),
     }
 
 
@@ -56,31 +56,31 @@ def bombs() -> dict[str, bytes]:
     smaller = square.resize((4000, 4000))
     tiny = _plain_png(64, 64)
     return busy_work() | {
-        "bomb_png_rgba": _encode(square, "PNG", compress_level=1, exif=_exif()),
-        "bomb_png_rgb": _encode(square.convert("RGB"), "PNG", compress_level=1, **costly),
-        "bomb_png_costly": _encode(smaller, "PNG", compress_level=1, **costly),
-        "bomb_png_palette": _encode(smaller.convert("RGB").quantize(8), "PNG", transparency=0, **costly),
-        "bomb_png_costly_over": _encode(square, "PNG", compress_level=1, **costly),
+        "bomb_png_rgba": encode(square, "PNG", compress_level=1, exif=_exif()),
+        "bomb_png_rgb": encode(square.convert("RGB"), "PNG", compress_level=1, **costly),
+        "bomb_png_costly": encode(smaller, "PNG", compress_level=1, **costly),
+        "bomb_png_palette": encode(smaller.convert("RGB").quantize(8), "PNG", transparency=0, **costly),
+        "bomb_png_costly_over": encode(square, "PNG", compress_level=1, **costly),
         "bomb_png_wide": _plain_png(2_000_000, 16),
         "bomb_png_grey_16": _plain_png(5656, 5656, colour=0, depth=16),
         "bomb_png_over": _plain_png(10_000, 10_000),
         "bomb_png_far_over": _plain_png(100_000, 100_000, rows=8),
         "bomb_png_text": _with_chunk(tiny, b"zTXt", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)),
         "bomb_png_profile": _with_chunk(tiny, b"iCCP", b"k\0\0" + zlib.compress(bytes(200_000_000), 9)),
-        "bomb_jpeg": _encode(Image.new("RGB", (7810, 7810), colour), "JPEG", quality=30, **costly),
-        "bomb_jpeg_progressive": _encode(Image.new("RGB", (7810, 7810), colour), "JPEG", progressive=True, **costly),
-        "bomb_jpeg_cmyk": _encode(Image.new("CMYK", (7810, 7810)), "JPEG", quality=30, exif=costly["exif"]),
-        "bomb_jpeg_reduced": _encode(Image.new("RGB", (10_000, 10_000), colour), "JPEG", quality=30, **costly),
-        "bomb_jpeg_over": _encode(Image.new("RGB", (9_999, 9_999), colour), "JPEG", quality=30, **costly),
-        "bomb_webp": _encode(square.resize((4898, 4898)), "WEBP", quality=1, method=0, exif=_exif()),
-        "bomb_webp_costly": _encode(smaller, "WEBP", quality=1, method=0, **costly),
-        "bomb_webp_over": _encode(Image.new("RGB", (16_383, 2_000), colour), "WEBP", quality=1, method=0),
+        "bomb_jpeg": encode(Image.new("RGB", (7810, 7810), colour), "JPEG", quality=30, **costly),
+        "bomb_jpeg_progressive": encode(Image.new("RGB", (7810, 7810), colour), "JPEG", progressive=True, **costly),
+        "bomb_jpeg_cmyk": encode(Image.new("CMYK", (7810, 7810)), "JPEG", quality=30, exif=costly["exif"]),
+        "bomb_jpeg_reduced": encode(Image.new("RGB", (10_000, 10_000), colour), "JPEG", quality=30, **costly),
+        "bomb_jpeg_over": encode(Image.new("RGB", (9_999, 9_999), colour), "JPEG", quality=30, **costly),
+        "bomb_webp": encode(square.resize((4898, 4898)), "WEBP", quality=1, method=0, exif=_exif()),
+        "bomb_webp_costly": encode(smaller, "WEBP", quality=1, method=0, **costly),
+        "bomb_webp_over": encode(Image.new("RGB", (16_383, 2_000), colour), "WEBP", quality=1, method=0),
     }
 
 
 def busy_work() -> dict[str, bytes]:
     """Files of few pixels, or few bytes, and of very many parts."""
-    progressive = _encode(Image.new("L", (4096, 4096), 100), "JPEG", progressive=True)
+    progressive = encode(Image.new("L", (4096, 4096), 100), "JPEG", progressive=True)
     last_scan = progressive.rfind(b"\xff\xda")
     tiny = _plain_png(64, 64)
     return {
@@ -238,12 +238,6 @@ def _exif() -> bytes:
     gps = exif.get_ifd(0x8825)
     gps[1], gps[2] = "N", (52.0, 31.0, 0.0)
     return exif.tobytes()
-
-
-def _encode(image: Image.Image, kind: str, **options: object) -> bytes:
-    stream = io.BytesIO()
-    image.save(stream, kind, **options)
-    return stream.getvalue()
 
 
 def _plain_png(width: int, height: int, colour: int = 2, depth: int = 8, rows: int | None = None) -> bytes:

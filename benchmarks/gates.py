@@ -23,12 +23,13 @@ from mobile_runtime.burst import combine
 from mobile_runtime.capture import acquire
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import CaptureError, DataError
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.proportions import proportion
 from mobile_runtime.quality import judge
 from mobile_runtime.resample import centre_square, resample
-from mobile_runtime.statistics import Integers, wilson
+from mobile_runtime.statistics import Integers
 
 BURST = 5
 

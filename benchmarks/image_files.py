@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import DataError
-from mobile_runtime.watching import EXTENSIONS
 
 UNREAD = (".tif", ".tiff", ".gif", ".avif", ".jp2", ".jxl", ".dcm")
 """Endings of pictures that the runtime does not read: such a file is there, and no more than its format is the matter."""

@@ -14,11 +14,8 @@ from benchmarks.image_files import find_image, index_by_id, list_images, unread_
 from benchmarks.label_table import read_rows
 from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.files import sha256, sha256_bytes
+from mobile_runtime.marked_labels import GROUP_COLUMNS
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
-
-GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
-"""Columns that say which images belong together, the widest first: images of one patient are not independent either. `group`
-is what `python -m train data select` writes."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +109,6 @@ def read_labelled(
     columns: Sequence[str] = (),
     classes: Sequence[str] = HAM10000_CLASSES,
     allow_missing: bool = False,
-    taxonomy: Taxonomy | None = None,
 ) -> LabelledSet:
     """Match a CSV of labels with the JPEG, PNG, WebP, HEIC and BMP files below a folder.
 
@@ -127,14 +123,13 @@ def read_labelled(
         columns: further columns to keep, as `LabelledImage.values`.
         classes: the model's C classes, as taxonomy nodes.
         allow_missing: let rows without an image pass; they are listed in `missing`.
-        taxonomy: None takes the default.
 
     Raises:
         DataError: a file, folder or column is missing, an id is doubled or fits several files, a row has no image, or
             there is nothing to read.
         TaxonomyError: the data set or labels are unknown to the taxonomy.
     """
-    taxonomy = taxonomy or default_taxonomy()
+    taxonomy = default_taxonomy()
     more = [*([group_column] if group_column else []), *columns]
     rows = read_rows(labels, image_column, label_column, more, dataset, taxonomy)
     # A column without anything in it, or not in this row, says nothing of lesions that the other one may know.

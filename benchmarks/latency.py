@@ -20,6 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 from pydantic import ValidationError
 
+from benchmarks.capture_scenes import encode
 from benchmarks.results import ImageFacts, LatencyReport, Percentiles, Sampling
 from mobile_runtime import synthetic
 from mobile_runtime.cores import pinned
@@ -92,12 +93,10 @@ def synthetic_pictures(pipeline: TriagePipeline) -> Iterator[bytes]:
     for seed in range(16):
         for label in synthetic.LABELS:
             top = (_WIDTH - _HEIGHT) // 2
-            stream = io.BytesIO()
-            drawing = synthetic.lesion(label, seed, _WIDTH)[top : top + _HEIGHT]
-            Image.fromarray(drawing).save(stream, "JPEG", quality=90)
-            if judge(pipeline.prepare(stream.getvalue()), pipeline.manifest.quality).acceptable:
+            data = encode(synthetic.lesion(label, seed, _WIDTH)[top : top + _HEIGHT], "JPEG", quality=90)
+            if judge(pipeline.prepare(data), pipeline.manifest.quality).acceptable:
                 found = True
-                yield stream.getvalue()
+                yield data
     if not found:
         raise DataError("the bundle's quality limits reject every synthetic image; measure with real photographs")
 

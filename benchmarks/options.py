@@ -24,10 +24,6 @@ from mobile_runtime.files import sha256
 from mobile_runtime.manifest import Manifest
 from mobile_runtime.pipeline import TriagePipeline
 
-BundleOption = Annotated[
-    Optional[str],
-    typer.Option("--bundle", help="Bundle folder, or full or half, which ship with the runtime; full if left out."),
-]
 VariantOption = Annotated[Optional[str], typer.Option("--variant", help="The bundle's default if left out.")]
 VariantsOption = Annotated[
     Optional[str], typer.Option("--variants", help="Comma-separated names; all that run on this machine if left out.")
@@ -53,7 +49,6 @@ SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Inference threads; results do not depend on them.", min=1)]
 OutOption = Annotated[Optional[Path], typer.Option("--out", help="JSON file to write.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=2, help="Images at most, drawn by the seed.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 TABLE_WIDTH = 120
 """Columns that hold every table."""

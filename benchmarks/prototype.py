@@ -23,9 +23,10 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.device_browser import WEB, chromium_path, find_chromium, page_weight
 from benchmarks.environment import environment
 from mobile_runtime import serving
-from mobile_runtime.bundle import Bundle
+from mobile_runtime.bundle import MANIFEST, Bundle
 from mobile_runtime.console import err, guard, out
 from mobile_runtime.errors import EngineError
 from mobile_runtime.files import write_json
@@ -33,7 +34,6 @@ from mobile_runtime.files import write_json
 ENDED = "conformance command ended with status"
 RESULT = Path(__file__).parent / "results" / "prototype.json"
 REPOSITORY = Path(__file__).parents[1]
-WEB = REPOSITORY / "mobile_runtime" / "web"
 STAND_INS = REPOSITORY / "tests" / "export" / "swift_linux"
 AUDITS = {
     "largest-contentful-paint": "largest_contentful_paint_ms",
@@ -73,22 +73,20 @@ def differences(text: str) -> dict[str, dict[str, float]]:
 
 def weigh(bundle: Bundle) -> dict[str, int]:
     """Bytes of a first visit, plain and gzipped: the page's files, and the model with its manifest."""
-    pages = {path: page.body for path, page in serving.collect(bundle).items() if path not in ("/", "/bundle/model_card.md")}
-    own = [body for path, body in pages.items() if not path.startswith("/bundle/")]
-    model = [pages["/bundle/manifest.json"], pages[f"/bundle/{bundle.variant().path}"]]
-    packed = [sum(len(gzip.compress(body, mtime=0)) for body in bodies) for bodies in (own, model)]
+    page, pages = page_weight(bundle), serving.collect(bundle)
+    model = [pages[f"/bundle/{path}"].body for path in (MANIFEST, bundle.variant().path)]
     return {
-        "page_files": len(own),
-        "page_bytes": sum(map(len, own)),
-        "page_gzip_bytes": packed[0],
+        "page_files": page.files,
+        "page_bytes": page.size_bytes,
+        "page_gzip_bytes": page.gzip_bytes,
         "model_bytes": sum(map(len, model)),
-        "model_gzip_bytes": packed[1],
+        "model_gzip_bytes": sum(len(gzip.compress(body, mtime=0)) for body in model),
     }
 
 
 def _call(*words: str | Path, cwd: Path = REPOSITORY, **variables: str) -> str:
     """Standard output and error of a command, with a line for an exit status: mismatches are counted in what it prints."""
-    environ = os.environ | {"PYTHON": sys.executable} | variables
+    environ = os.environ | {"PYTHON": sys.executable, "CHROMIUM": str(chromium_path())} | variables
     done = subprocess.run(list(map(str, words)), cwd=cwd, env=environ, capture_output=True, text=True)
     return done.stdout + done.stderr + (f"\n{ENDED} {done.returncode}\n" if done.returncode else "")
 
@@ -129,15 +127,11 @@ def _swift() -> str:
     return os.environ.get("SWIFT", "swift")
 
 
-def _chrome() -> str:
-    return os.environ.get("CHROMIUM", "/usr/bin/chromium")
-
-
 PORTS: dict[str, tuple[Callable[[Path, Path], dict[str, Any]], Callable[[], tuple[str, ...]]]] = {
     "android, Java on a JVM": (_android, lambda: ("javac", "java")),
     "ios, Swift on Linux without Core ML": (_ios, lambda: (_swift(),)),
     "web, TypeScript in Node": (_node, lambda: ("npm",)),
-    "web, TypeScript in Chromium": (_chromium, lambda: ("npm", _chrome())),
+    "web, TypeScript in Chromium": (_chromium, lambda: ("npm", str(chromium_path()))),
 }
 
 
@@ -156,7 +150,7 @@ def _lighthouse(command: str, bundle: Bundle, folder: Path) -> dict[str, Any]:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         flags = "--chrome-flags=--headless --no-sandbox --disable-gpu"
         words = [*shlex.split(command), server.url, "--quiet", "--output=json", f"--output-path={report}", flags]
-        said = _call(*words, CHROME_PATH=_chrome())
+        said = _call(*words, CHROME_PATH=str(find_chromium()))
         server.shutdown()
     if not report.is_file():
         raise EngineError(f"lighthouse wrote no report: {said.strip()}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks import device_rows, paper, readme_tables
+from benchmarks.decision_results import DecisionsReport
 from benchmarks.device_results import DevicesReport
 from benchmarks.figure_list import Figure, figures_of
 from benchmarks.peers.results import PeersReport
@@ -41,10 +43,12 @@ def measured(results: Path = RESULTS) -> str:
     variant = bundle.variant(None)
     figures: dict[str, Figure] = {}
     peers = None
+    prevalence = math.nan
     for name in (*STORED, *(name for name in ALSO if (results / f"{name}.json").is_file())):
         result = read_result(results / f"{name}.json")
         figures |= figures_of(result)
         peers = result if isinstance(result, PeersReport) else peers
+        prevalence = result.prevalence if isinstance(result, DecisionsReport) else prevalence
     for dataset, metrics in variant.metrics.items():
         for name, estimate in metrics.items():
             key = f"drift.{dataset}.{variant.name}.{name}"
@@ -52,7 +56,7 @@ def measured(results: Path = RESULTS) -> str:
     blocks = [
         readme_tables.accuracy(figures, variant.name),
         readme_tables.compression(figures, variant.name),
-        readme_tables.outcomes(figures, variant.name),
+        readme_tables.outcomes(figures, variant.name, prevalence),
         readme_tables.gates(figures, variant.name),
         readme_tables.robustness(figures, variant.name),
         readme_tables.speed(figures, variant.name),

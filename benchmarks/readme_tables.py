@@ -89,7 +89,7 @@ def compression(figures: Mapping[str, Figure], variant: str) -> str:
     return table(head, rows)
 
 
-def outcomes(figures: Mapping[str, Figure], variant: str) -> str:
+def outcomes(figures: Mapping[str, Figure], variant: str, prevalence: float) -> str:
     """What the verdicts mean for 1,000 patients."""
     prefix = f"decisions.ham10000.{variant}.set_aside."
     rows = [
@@ -98,7 +98,7 @@ def outcomes(figures: Mapping[str, Figure], variant: str) -> str:
         ["referrals for each malignant lesion found", _interval(figures.get(f"{prefix}number_needed_to_refer"), digits=1)],
         ["negative predictive value", _percent(figures.get(f"{prefix}npv"))],
     ]
-    return table([f"of 1,000 patients, 50 with {wording.MALIGNANT}, if they were like HAM10000's", ""], rows)
+    return table([f"of 1,000 patients, {1000 * prevalence:g} with {wording.MALIGNANT}, if they were like HAM10000's", ""], rows)
 
 
 def gates(figures: Mapping[str, Figure], variant: str) -> str:

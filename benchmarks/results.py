@@ -11,8 +11,8 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from benchmarks.environment import Environment
-from benchmarks.statistics import Gap, Outcome
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.statistics import Gap, Outcome
 
 
 class Part(BaseModel):

@@ -15,7 +15,6 @@ from benchmarks.pipeline_faults import FAULTS, PipelineFault, feeds_otherwise
 from benchmarks.results import Unreadable
 from benchmarks.robustness_results import Condition, Corrupted, Faulted, GoldenCheck
 from benchmarks.scoring import unreadable
-from benchmarks.statistics import auc, paired_difference
 from mobile_runtime.capture import Capture, acquire, normalize
 from mobile_runtime.decision import Decision, decide
 from mobile_runtime.errors import CaptureError, DataError
@@ -24,6 +23,7 @@ from mobile_runtime.proportions import proportion
 from mobile_runtime.quality import judge
 from mobile_runtime.replay import Replay, replay
 from mobile_runtime.resample import centre_square
+from mobile_runtime.statistics import auc, paired_difference
 
 Pixels = npt.NDArray[np.uint8]
 Key = tuple[str, int]

@@ -13,12 +13,10 @@ from benchmarks.gates_results import GatesReport
 from benchmarks.labelled import draw, notes_of_gaps
 from benchmarks.options import (
     AllowMissingOption,
-    BundleOption,
     DatasetOption,
     GroupColumnOption,
     ImageColumnOption,
     ImagesOption,
-    JsonOption,
     LabelColumnOption,
     LabelsOption,
     LimitOption,
@@ -39,6 +37,7 @@ from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.console import print_error
 from mobile_runtime.files import write_json
 from mobile_runtime.golden import has_vectors
+from mobile_runtime.options import BundleOption, JsonOption
 from mobile_runtime.pipeline import TriagePipeline
 
 

@@ -1,4 +1,4 @@
-"""Comparisons with honest intervals: paired differences, bootstrap over lesions, calibration, non-inferiority.
+"""Intervals by resampling whole lesions, and McNemar's test.
 
 The figures themselves are in `mobile_runtime.statistics`. Every interval is two-sided 95 %. A figure that is undefined on the
 data (an AUC with one class only) is None, not NaN.
@@ -10,37 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mobile_runtime.statistics import (
-    Bools,
-    Floats,
-    Gap,
-    Integers,
-    Measure,
-    Outcome,
-    Scores,
-    auc,
-    balanced_accuracy,
-    expected_calibration_error,
-    mean_of,
-    non_inferiority,
-    paired_difference,
-)
-
-__all__ = [
-    "Gap",
-    "Measure",
-    "Outcome",
-    "auc",
-    "balanced_accuracy",
-    "bootstrap_auc",
-    "bootstrap_calibration",
-    "expected_calibration_error",
-    "mcnemar",
-    "mean_of",
-    "non_inferiority",
-    "paired_difference",
-    "percentile_interval",
-]
+from mobile_runtime.statistics import CALIBRATION_BINS, Bools, Floats, Gap, Integers, Scores
 
 _CHUNK = 128
 
@@ -87,7 +57,7 @@ def bootstrap_auc(
 
 
 def bootstrap_calibration(
-    truth: Bools, scores: Sequence[Scores], groups: Integers, resamples: int, seed: int, bins: int = 15
+    truth: Bools, scores: Sequence[Scores], groups: Integers, resamples: int, seed: int
 ) -> list[tuple[float, float] | None]:
     """95 % limits of the expected calibration error of V score vectors, from resamples of whole groups.
 
@@ -101,7 +71,6 @@ def bootstrap_calibration(
         groups: int [N], 0..G-1.
         resamples: R.
         seed: the same seed gives the same resamples.
-        bins: of equal width, as in `expected_calibration_error`.
 
     Returns:
         Low and high for each vector; None without examples.
@@ -113,8 +82,9 @@ def bootstrap_calibration(
     gaps = []
     for vector in scores:
         values = np.asarray(vector, dtype=np.float64)
-        cells = np.minimum((values * bins).astype(np.int64), bins - 1) * count + groups
-        gaps.append(np.bincount(cells, weights=values - truth, minlength=bins * count).reshape(bins, count))
+        cells = np.minimum((values * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1) * count + groups
+        sums = np.bincount(cells, weights=values - truth, minlength=CALIBRATION_BINS * count)
+        gaps.append(sums.reshape(CALIBRATION_BINS, count))
     sizes = np.bincount(groups, minlength=count).astype(np.float64)
     drawn_errors = np.empty((len(scores), resamples))
     for start, drawn in _resampled_groups(groups, resamples, seed):

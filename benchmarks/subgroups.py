@@ -12,12 +12,11 @@ from benchmarks.decision_results import Group, GroupGap, Subgrouping
 from benchmarks.decisions import Judged
 from benchmarks.labelled import LabelledSet
 from benchmarks.proportions import weighted_sum
-from benchmarks.statistics import Gap, auc
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.proportions import proportion
-from mobile_runtime.statistics import Bools
+from mobile_runtime.statistics import Bools, Gap, auc
 
 BLANK = "(blank)"
 FIGURES = ("sensitivity", "specificity", "auc_malignancy")
@@ -69,7 +68,7 @@ def subgroup(judged: Judged, columns: Sequence[str], cuts: Mapping[str, Sequence
     for column in columns:
         values = [image.values[column] for image in judged.labelled.images]
         names = _named(column, values, cuts.get(column))
-        sizes = {name: int((names == name).sum()) for name in _in_order(names, values, cuts.get(column))}
+        sizes = {name: int((names == name).sum()) for name in _in_order(names, values)}
         groups = {name: _group(judged, names == name, floor) for name, size in sizes.items() if size >= floor}
         found[column] = Subgrouping(
             edges=list(cuts[column]) if column in cuts else None,
@@ -117,7 +116,7 @@ def _named(column: str, values: Sequence[str], edges: Sequence[float] | None) ->
     return np.array([BLANK if n is None else labels[int(np.searchsorted(edges, n, side="right"))] for n in numbers])
 
 
-def _in_order(names: np.ndarray, values: Sequence[str], edges: Sequence[float] | None) -> list[str]:
+def _in_order(names: np.ndarray, values: Sequence[str]) -> list[str]:
     """Group names, numbers by size and the rest by name, blanks last."""
     first = {name: _number(values[i]) for name, i in zip(*np.unique(names, return_index=True), strict=True)}
     keys = {name: number if number is not None else math.inf for name, number in first.items()}

@@ -124,10 +124,11 @@ def diagnoses_table(report: DecisionsReport) -> Table:
     table = Table(box=SIMPLE, pad_edge=False)
     for heading in ("diagnosis", "images", "referred", "low concern", "no verdict"):
         table.add_column(heading, justify="left" if heading == "diagnosis" else "right")
-    kinds = {True: "malignant", False: "benign", None: "open"}
     for label, found in report.diagnoses.items():
         shares = (escape(wording.with_interval(share)) for share in (found.referred, found.low_concern))
-        table.add_row(f"{escape(label)} [dim]{kinds[found.malignant]}[/]", str(found.images), *shares, str(found.unanswered))
+        table.add_row(
+            f"{escape(label)} [dim]{wording.KINDS[found.malignant]}[/]", str(found.images), *shares, str(found.unanswered)
+        )
     return table
 
 

@@ -6,12 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from benchmarks.decision_results import NumberNeeded
-from benchmarks.statistics import Gap
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.statistics import Gap
 
 NONE = "-"
 MALIGNANT = "a malignant or premalignant lesion (short: malignant)"
 """What figures of malignancy are over; a premalignant lesion is no cancer."""
+KINDS = {True: "malignant", False: "benign", None: "open"}
 OUTCOMES = {
     "non-inferior": "✓ non-inferior",
     "inferior": "✗ inferior",
@@ -108,8 +109,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
         value,
         percent,
         percent_interval,
-        with_interval,
-        count,
         bounds,
         change,
         change_interval,

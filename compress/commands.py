@@ -26,12 +26,11 @@ from mobile_runtime.capture import prepare
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, write_atomically, write_json
+from mobile_runtime.options import JsonOption
 from train.datasets import EXTENSIONS, read_examples
-from train.options import CompileOption
-from train.recipe import read_recipe
+from train.options import CompileOption, DataOption, EpochsOption, FreshOption, RecipeSeedOption
+from train.recipe import overridden, read_recipe
 from train.splits import load_split
-
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Make networks smaller.")
 app.command(
@@ -48,7 +47,7 @@ app.command(epilog="Example: python -m compress pareto runs/student runs/half --
     "--teacher runs/teacher/model.safetensors --teacher runs/mobile/model.safetensors"
 )
 def distill(
-    data: Annotated[Path, typer.Option("--data", help="A data set's folder, or a folder of such folders.")],
+    data: DataOption,
     teacher: Annotated[list[Path], typer.Option(help="Checkpoint of a teacher; several make an ensemble.")],
     recipe: Annotated[str, typer.Option(help="Name in compress/recipes, or the path of a .yaml file.")] = "student",
     student: Annotated[Optional[Path], typer.Option(help="Checkpoint to start from, whole or pruned.")] = None,
@@ -57,16 +56,14 @@ def distill(
     control: Annotated[bool, typer.Option(help="Train the same start with the same budget without a teacher, too.")] = True,
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv made before.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
+    fresh: FreshOption = False,
     compiled: CompileOption = False,
-    seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
-    epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
+    seed: RecipeSeedOption = None,
+    epochs: EpochsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a small network what one or several larger ones say of the same views; a control without teacher runs beside it."""
-    plan = read_recipe(recipe, StudentRecipe, STUDENT_RECIPES)
-    changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    plan = plan.model_copy(update=changes)
+    plan = overridden(read_recipe(recipe, StudentRecipe, STUDENT_RECIPES), seed, epochs)
     examples = read_examples(data)
     made = distil(
         plan,
@@ -137,7 +134,7 @@ def quantize(
 )
 def show_sensitivity(
     model: Annotated[Path, typer.Argument(help="float32 .tflite of a bundle.")],
-    data: Annotated[Path, typer.Option("--data", help="A data set's folder, or a folder of such folders.")],
+    data: DataOption,
     split: Annotated[Path, typer.Option(help="The splits.csv of the training run: train calibrates, --part is measured.")],
     part: Annotated[str, typer.Option(help="val or test.")] = "val",
     dataset: Annotated[str, typer.Option(help="Whose images are measured.")] = "ham10000",

@@ -18,7 +18,7 @@ from compress.conversion import make_forms
 from compress.distillation import RECIPES
 from compress.drift import Drift, ask, probability_error
 from compress.pareto import BLOCK, Candidate, compare
-from compress.pareto_chart import write_chart
+from compress.pareto_chart import FORMATS, write_chart
 from compress.pruning import cost
 from compress.pruning import prune as prune_network
 from compress.qat import QatRecipe, finetune
@@ -27,13 +27,14 @@ from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.options import JsonOption
 from mobile_runtime.statistics import Gap, paired_difference
 from train.cache import open_cache
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Example, read_examples
 from train.loading import prepared_images
-from train.options import DataOption, JsonOption
-from train.recipe import Recipe, read_recipe
+from train.options import DataOption, EpochsOption, FreshOption, RecipeSeedOption
+from train.recipe import Recipe, overridden, read_recipe
 from train.splits import Split, carry_split, load_split, split_beside, split_examples
 
 PartOption = Annotated[str, typer.Option(help="Images to measure: val, or test once per release.")]
@@ -110,9 +111,9 @@ def qat(
     dataset: DatasetOption = "ham10000",
     limit: Annotated[Optional[int], typer.Option(min=20, help="How many images to measure; all if left out.")] = None,
     workers: Annotated[int, typer.Option(min=0, help="Loader processes.")] = 1,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
-    seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
-    epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
+    fresh: FreshOption = False,
+    seed: RecipeSeedOption = None,
+    epochs: EpochsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train a finished network with fake quantization, and show what that gains over quantizing it as it is.
@@ -120,8 +121,7 @@ def qat(
     Both networks are converted, rounded and quantized as releases are, and measured by the integer graphs. The result is an
     ordinary float checkpoint for `python -m export bundle`.
     """
-    plan = read_recipe(recipe, QatRecipe, RECIPES)
-    plan = plan.model_copy(update={name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None})
+    plan = overridden(read_recipe(recipe, QatRecipe, RECIPES), seed, epochs)
     examples = read_examples(data)
     before, theirs = load_checkpoint(checkpoint)
     parts = _parts(checkpoint, split, examples, theirs)
@@ -170,8 +170,8 @@ def pareto(
     as_json: JsonOption = False,
 ) -> None:
     """Compare networks of several sizes: work, file sizes, malignancy AUC and time, float32 beside int8."""
-    if chart and chart.suffix.lower() not in (".svg", ".png"):
-        raise DataError(f"{chart}: a picture is .svg or .png")
+    if chart and chart.suffix.lower() not in FORMATS:
+        raise DataError(f"{chart}: a picture is {' or '.join(FORMATS)}")
     status = err.status("")
 
     def show(step: str) -> None:

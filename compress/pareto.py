@@ -23,7 +23,7 @@ from train.checkpoint import load_checkpoint
 from train.datasets import Example
 from train.network import LesionNetwork
 from train.recipe import Recipe
-from train.splits import Split, load_split
+from train.splits import RUN_FILE, SPLIT_FILE, Split, load_split
 
 BLOCK = 8
 
@@ -171,8 +171,8 @@ def _one_thread(model: bytes, image: npt.NDArray[np.uint8]) -> Any:
 def _load(runs: Sequence[Path], examples: Sequence[Example]) -> tuple[Split, list[tuple[LesionNetwork, Recipe]]]:
     if len({run.name for run in runs}) < len(runs):
         raise DataError("two runs have the same folder name; rename one, so that the table can tell them apart")
-    loaded = [load_checkpoint(run / "model.safetensors") for run in runs]
-    splits = [load_split(run / "splits.csv", examples) for run in runs]
+    loaded = [load_checkpoint(run / RUN_FILE) for run in runs]
+    splits = [load_split(run / SPLIT_FILE, examples) for run in runs]
     for run, (_, recipe), split in zip(runs, loaded, splits, strict=True):
         homes, first = ({name: {e.key for e in part} for name, part in one.items()} for one in (split, splits[0]))
         if homes != first:

@@ -14,6 +14,7 @@ from ai_edge_quantizer.algorithm_manager import AlgorithmName
 from compress.flatbuffer import GraphError, is_float32, read, with_quantized_input, write
 from compress.ranges import Ranges
 from mobile_runtime.errors import DataError
+from train.network import PIXEL_RANGE
 
 RECIPES = {
     "float16": "float16",
@@ -89,6 +90,5 @@ def _with_full_input_range(ranges: Ranges) -> Ranges:
 
     They are the third activation, after CAST, SUB and MUL; a PAD that passes them on has the same range.
     """
-    full = (-128 / 127.5, 127 / 127.5)
     normalized = list(ranges.values())[2]
-    return {name: full if found == normalized else found for name, found in ranges.items()}
+    return {name: PIXEL_RANGE if found == normalized else found for name, found in ranges.items()}

@@ -24,6 +24,7 @@ from compress.interpreter import open_interpreter
 Floats = npt.NDArray[np.float64]
 _OPS = schema.BuiltinOperator
 _STEPS = 127
+_SWEEPS = 2
 _ROWS = 10_000
 
 
@@ -119,7 +120,7 @@ def _round_depthwise(kernels: Floats, patches: npt.NDArray[np.float32]) -> tuple
     return rounded, shift
 
 
-def _round_dense(kernels: Floats, patches: npt.NDArray[np.float32], sweeps: int = 2) -> tuple[Floats, Floats]:
+def _round_dense(kernels: Floats, patches: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
     """kernels [C, K] and patches [N, K] -> rounded kernels, mean output shift [C]."""
     step, position = _grid(kernels)
     x = patches.astype(np.float64)
@@ -129,7 +130,7 @@ def _round_dense(kernels: Floats, patches: npt.NDArray[np.float32], sweeps: int 
     taken = np.rint(position)
     error = taken - position
     pull = error @ spread
-    for _ in range(sweeps):
+    for _ in range(_SWEEPS):
         for k in range(kernels.shape[1]):
             # The best integer for weight k, all others fixed; never more than one step from where it was.
             wish = error[:, k] - pull[:, k] / spread[k, k]

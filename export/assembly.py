@@ -17,7 +17,7 @@ from export.ending import exit_if_ended
 from export.errors import ExportError
 from export.golden import write_golden
 from export.mediapipe import described
-from export.model_card import write_card
+from export.model_card import CARD, write_card
 from export.outliers import OutlierModel, outliers_digest
 from export.parity import Limits, check_parity
 from export.record import ReleaseRecord
@@ -33,6 +33,7 @@ from mobile_runtime.resample import resample
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.checkpoint import load_checkpoint
 
+PARITY_IMAGES = 70
 SCHEMAS = {"manifest.schema.json": manifest_schema, "assessment.schema.json": assessment_schema}
 LICENCE = "CC-BY-NC-4.0"
 INTENDED_USE = (
@@ -52,10 +53,10 @@ They are not a medical device.
 """
 
 
-def parity_images(size: int, count: int = 70) -> npt.NDArray[np.uint8]:
-    """Synthetic lesions for parity checks where no real image is at hand; uint8 [N, S, S, 3]."""
+def parity_images(size: int) -> npt.NDArray[np.uint8]:
+    """Synthetic lesions for parity checks, which need no real image; uint8 [70, S, S, 3]."""
     labels = synthetic.LABELS
-    return np.stack([resample(synthetic.lesion(labels[i % len(labels)], 900 + i, 192), size) for i in range(count)])
+    return np.stack([resample(synthetic.lesion(labels[i % len(labels)], 900 + i, 192), size) for i in range(PARITY_IMAGES)])
 
 
 def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
@@ -89,7 +90,6 @@ def assemble(
     *,
     base: bytes | None = None,
     only: Sequence[str] | None = None,
-    images: npt.NDArray[np.uint8] | None = None,
     parity_limits: dict[str, Limits] | None = None,
 ) -> Bundle:
     """Write a bundle; nothing is left behind when a variant is off.
@@ -102,7 +102,6 @@ def assemble(
         out: the bundle's folder; a bundle that is there is replaced.
         base: the float32 TFLite graph at temperature 1; None converts the weights.
         only: names of the variants to write; None writes all that the record knows.
-        images: prepared images for the parity check; None draws synthetic ones.
         parity_limits: None takes `export.parity.PARITY_LIMITS`.
 
     Raises:
@@ -124,7 +123,7 @@ def assemble(
     network, recipe = load_checkpoint(checkpoint)
     deployed = deploy(network, recipe.classes, outliers, taxonomy)
     size = recipe.input_size
-    samples = parity_images(size) if images is None else images
+    samples = parity_images(size)
     labels = short_labels(recipe.classes, taxonomy)
     writer = VariantWriter(
         deployed,
@@ -168,7 +167,7 @@ def _write_documents(
     taxonomy: Taxonomy,
 ) -> None:
     labels = short_labels(classes, taxonomy)
-    roles = {"model_card.md": "card", "LICENCE-WEIGHTS.txt": "licence", **dict.fromkeys(SCHEMAS, "schema")}
+    roles = {CARD: "card", "LICENCE-WEIGHTS.txt": "licence", **dict.fromkeys(SCHEMAS, "schema")}
     default = record.default_variant if record.default_variant in variants else next(iter(variants))
     versions = {name: version(name) for name in ("torch", "litert-torch", "ai-edge-quantizer", "coremltools", "onnx")}
 
@@ -190,14 +189,14 @@ def _write_documents(
             files=files,
         )
 
-    placeholder = FileEntry(path="model_card.md", sha256="0" * 64, size_bytes=0, role="card")
+    placeholder = FileEntry(path=CARD, sha256="0" * 64, size_bytes=0, role="card")
     draft = manifest([placeholder])
     for name, variant in variants.items():
         if variant.runtime == "litert":
             path = folder / variant.path
             path.write_bytes(described(path.read_bytes(), draft, variant))
             variants[name] = variant.model_copy(update={"size_bytes": path.stat().st_size})
-    (folder / "model_card.md").write_text(write_card(manifest([placeholder])), encoding="utf-8")
+    (folder / CARD).write_text(write_card(manifest([placeholder])), encoding="utf-8")
     (folder / "LICENCE-WEIGHTS.txt").write_text(WEIGHTS_LICENCE_TEXT, encoding="utf-8")
     for name, schema in SCHEMAS.items():
         (folder / name).write_text(json.dumps(schema(), indent=2, sort_keys=True) + "\n", encoding="utf-8")

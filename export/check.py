@@ -131,15 +131,14 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
         TaxonomyError: an unknown data set or label.
         CaptureError: an image cannot be read.
     """
-    taxonomy = default_taxonomy()
     folders = [images, *sorted(path for path in images.rglob("*") if path.is_dir())]
     if columns.group is None:
         columns = replace(columns, group=group_column(labels))
-    examples = read_table(labels, folders, dataset, columns, taxonomy)
+    examples = read_table(labels, folders, dataset, columns)
     bundle.manifest.provenance.refuse_calibration_images(dataset, [example.image_id for example in examples])
     pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
     groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
-    return ImageSet(dataset, pixels, Truth(truths(examples, "malignancy", taxonomy), groups))
+    return ImageSet(dataset, pixels, Truth(truths(examples, "malignancy", default_taxonomy()), groups))
 
 
 def check(

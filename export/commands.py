@@ -33,9 +33,10 @@ from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import BundleError, DataError
 from mobile_runtime.golden import GOLDEN
 from mobile_runtime.manifest import NAME_PATTERN
+from mobile_runtime.options import JsonOption
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import Columns, read_examples
-from train.splits import load_split, trained_images
+from train.splits import RUN_FILE, SPLIT_FILE, load_split, trained_images
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Write and rebuild bundles from trained checkpoints.")
 app.command(epilog="Example: python -m export card dist/bundle --results decisions.json")(card)
@@ -43,7 +44,7 @@ app.command(epilog="Example: python -m export paths dist/bundle paths.json --ima
 app.command(epilog="Example: python -m export mediapipe dist/bundle --images photos")(mediapipe)
 
 RELEASE = Path(__file__).parent / "release"
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+WEIGHTS_FILE, OUTLIERS_FILE, RECORD_FILE = "mobile.safetensors", "outliers.safetensors", "record.json"
 OnlyOption = Annotated[Optional[list[str]], typer.Option("--only", help="Write only this variant; may be repeated.")]
 
 
@@ -78,14 +79,14 @@ def bundle(
         raise ExportError(
             f"--name {name!r}: take small letters, digits, dots, hyphens, underscores, as in {ReleaseName().name}"
         )
-    network, recipe = load_checkpoint(run / "model.safetensors")
-    split = load_split(run / "splits.csv", read_examples(data))
+    network, recipe = load_checkpoint(run / RUN_FILE)
+    split = load_split(run / SPLIT_FILE, read_examples(data))
     undo_adjustment(network, recipe, trained_images(split, recipe), undo_share)
     place = (record_to or run).absolute()
     place.mkdir(parents=True, exist_ok=True)
     # Weights and record belong together: they are moved when all are there, minutes later, and the bundle with them.
     with tempfile.TemporaryDirectory(prefix=".record.", dir=place) as made:
-        kept = save_checkpoint(fold_to_half(network), recipe, Path(made) / "mobile.safetensors", half=True)
+        kept = save_checkpoint(fold_to_half(network), recipe, Path(made) / WEIGHTS_FILE, half=True)
         fitted = fit_release(
             kept,
             split,
@@ -95,11 +96,11 @@ def bundle(
             undone=undo_share,
             seed=seed,
         )
-        save_record(fitted.record, Path(made) / "record.json")
-        save_outliers(fitted.outliers, Path(made) / "outliers.safetensors")
+        save_record(fitted.record, Path(made) / RECORD_FILE)
+        save_outliers(fitted.outliers, Path(made) / OUTLIERS_FILE)
         assembled = assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base)
         # The record last: it has the hashes of the others, so that whatever is mixed by being killed here is refused.
-        for file in ("mobile.safetensors", "outliers.safetensors", "record.json"):
+        for file in (WEIGHTS_FILE, OUTLIERS_FILE, RECORD_FILE):
             (Path(made) / file).replace(place / file)
     _report(assembled, as_json)
 
@@ -115,11 +116,11 @@ def rebuild(
     as_json: JsonOption = False,
 ) -> None:
     """Rebuild a bundle from kept weights, their release record and the shipped int8 model; needs no images."""
-    record = load_record(release / "record.json")
+    record = load_record(release / RECORD_FILE)
     source = Bundle.load(int8_from)
     int8 = source.model_bytes(source.variant(STATIC_VARIANT))
-    outliers = load_outliers(release / "outliers.safetensors")
-    _report(assemble(release / "mobile.safetensors", record, outliers, int8, folder, only=only), as_json)
+    outliers = load_outliers(release / OUTLIERS_FILE)
+    _report(assemble(release / WEIGHTS_FILE, record, outliers, int8, folder, only=only), as_json)
 
 
 @app.command(epilog="Example: python -m export check dist/bundle --images photos --labels labels.csv --dataset ham10000")

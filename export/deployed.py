@@ -23,15 +23,15 @@ class DeployedNetwork(nn.Module):
         network: the trained network.
         aggregation: float32 [C, K], column k the 0/1 weights of score k.
         outliers: fitted on textures of the training images.
-        temperature: divides the logits.
+
+    Attributes:
+        temperature: divides the logits; 1 unless it is set.
     """
 
-    def __init__(
-        self, network: LesionNetwork, aggregation: torch.Tensor, outliers: OutlierModel, temperature: float = 1.0
-    ) -> None:
+    def __init__(self, network: LesionNetwork, aggregation: torch.Tensor, outliers: OutlierModel) -> None:
         super().__init__()
         self.network = network.eval()
-        self.temperature = temperature
+        self.temperature = 1.0
         self.outlier_score = OutlierScore(outliers)
         self.aggregation: torch.Tensor
         self.register_buffer("aggregation", aggregation)

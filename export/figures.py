@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
 
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import Estimate, OperatingPoint
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.statistics import Measure, auc, balanced_accuracy, mean_of, wilson
+from mobile_runtime.statistics import Measure, auc, balanced_accuracy, mean_of
 from mobile_runtime.taxonomy import Taxonomy
 from train.datasets import Example
 from train.metrics import truths

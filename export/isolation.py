@@ -13,8 +13,7 @@ import sys
 from pathlib import Path
 
 from export.errors import ExportError
-from mobile_runtime.files import sha256
-from train.cache import cache_root
+from mobile_runtime.files import cache_root, sha256
 
 FOREIGN = Path(__file__).parent / "foreign"
 PYTHON = "3.11"

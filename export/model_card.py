@@ -16,6 +16,7 @@ from mobile_runtime.bundle import MANIFEST, SIGNATURE, Bundle
 from mobile_runtime.console import out, print_json
 from mobile_runtime.files import build_folder, sha256
 from mobile_runtime.manifest import Estimate, Manifest
+from mobile_runtime.options import JsonOption
 
 CARD = "model_card.md"
 FIGURES = {
@@ -145,7 +146,7 @@ def card(
         Optional[list[Path]],
         typer.Option(help="Result of `python -m benchmarks decisions --subgroup ... --out`; may be repeated."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")] = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Write a bundle's model card anew, with figures by groups of patients from stored results."""
     made = update_card(folder, results or [])

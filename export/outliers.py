@@ -44,13 +44,12 @@ class OutlierModel:
     residual_variance: float
 
 
-def fit_outliers(textures: npt.NDArray[np.float32], datasets: Sequence[str], components: int = COMPONENTS) -> OutlierModel:
+def fit_outliers(textures: npt.NDArray[np.float32], datasets: Sequence[str]) -> OutlierModel:
     """Fit on textures of training images, every data set with the same weight, so that a small one is no outlier.
 
     Args:
         textures: float32 [N, D].
         datasets: name of each row's data set.
-        components: K.
     """
     names, index, counts = np.unique(list(datasets), return_inverse=True, return_counts=True)
     weights = 1 / (len(names) * counts[index])[:, None]
@@ -60,7 +59,7 @@ def fit_outliers(textures: npt.NDArray[np.float32], datasets: Sequence[str], com
     centred = np.sqrt(weights) * (data - mean) / scale
     _, singular, rows = np.linalg.svd(centred, full_matrices=False)
     variances = singular**2
-    kept = min(components, len(rows) - 1)
+    kept = min(COMPONENTS, len(rows) - 1)
     residual = float(variances[kept:].sum() / (data.shape[1] - kept))
     return OutlierModel(
         mean.astype(np.float32),

@@ -22,13 +22,13 @@ from mobile_runtime.capture import prepare
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
+from mobile_runtime.options import JsonOption
 from train.datasets import EXTENSIONS
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.")]
 ImagesOption = Annotated[Optional[Path], typer.Option(help="Folder of JPEG, PNG, WebP or BMP photographs; sub-folders count.")]
 LimitOption = Annotated[int, typer.Option(min=2, help="Most photographs to take, drawn at random.")]
 SeedOption = Annotated[int, typer.Option(min=0, help="Seed of that draw.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
 
 
 def paths(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import QualityLimits
 from mobile_runtime.quality import judge, measure
-from mobile_runtime.statistics import wilson
 
 Images = npt.NDArray[np.uint8]
 
@@ -19,13 +19,12 @@ REGION_SHARE = 0.5
 """A region of fewer source pixels than this share of S a side holds too little detail."""
 
 
-def quality_limits(train: Images, test: Images, share: float = CLEAN_SHARE) -> QualityLimits:
+def quality_limits(train: Images, test: Images) -> QualityLimits:
     """Fit limits.
 
     Args:
         train: clean prepared images uint8 [N, S, S, 3] that set the limits.
         test: other clean prepared images, on which the false-retake rate is measured.
-        share: see `CLEAN_SHARE`.
     """
     figures = [measure(image) for image in train]
 
@@ -33,13 +32,13 @@ def quality_limits(train: Images, test: Images, share: float = CLEAN_SHARE) -> Q
         return float(np.quantile([getattr(figure, name) for figure in figures], quantile))
 
     limits = QualityLimits(
-        sharpness_min=tail("sharpness", share),
-        brightness_min=tail("brightness", share),
-        brightness_max=tail("brightness", 1 - share),
-        clipped_max=max(0.02, tail("clipped", 1 - share)),
-        glare_max=max(0.02, tail("glare", 1 - share)),
-        contrast_min=tail("contrast", share),
-        colour_min=COLOUR_SHARE * tail("colour", share),
+        sharpness_min=tail("sharpness", CLEAN_SHARE),
+        brightness_min=tail("brightness", CLEAN_SHARE),
+        brightness_max=tail("brightness", 1 - CLEAN_SHARE),
+        clipped_max=max(0.02, tail("clipped", 1 - CLEAN_SHARE)),
+        glare_max=max(0.02, tail("glare", 1 - CLEAN_SHARE)),
+        contrast_min=tail("contrast", CLEAN_SHARE),
+        colour_min=COLOUR_SHARE * tail("colour", CLEAN_SHARE),
         region_px_min=int(train.shape[1] * REGION_SHARE),
         dataset="training images",
     )

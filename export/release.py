@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,10 +28,10 @@ from export.tflite_metadata import fingerprint
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import steps
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import sha256
+from mobile_runtime.files import sha256, sha256_bytes
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import AbstentionLimit, Provenance
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.statistics import wilson
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.checkpoint import load_checkpoint
@@ -86,7 +85,6 @@ def fit_release(
     *,
     title: ReleaseName = ReleaseName(),
     calibration_images: int = 256,
-    primary: str | None = None,
     evaluate_coreml: bool = False,
     undone: float = 0.0,
     seed: int = 0,
@@ -94,12 +92,13 @@ def fit_release(
 ) -> Fitted:
     """Fit on the validation split, measure on the test split, once.
 
+    Thresholds are those of the primary data set, the one with the most validation images.
+
     Args:
         checkpoint: `model.safetensors` of a training run.
         split: the split that it was trained by.
         title: name and version of the bundle.
         calibration_images: size of the calibration set, drawn from the training images.
-        primary: data set whose validation images choose the thresholds; None takes the largest.
         evaluate_coreml: fit and measure every Core ML form by evaluating its program, some minutes each; else those of
             `COREML_COUNTERPARTS` take over what was fitted for the TFLite form of the same numbers, and the rest are left out.
         undone: what `export.deployed.undo_adjustment` did to the checkpoint, for the record.
@@ -119,7 +118,7 @@ def fit_release(
     sample = _sample(train, SAMPLE_PER_DATASET, seed)
     typical = prepared_images(sample, pixels, recipe.input_size)
     parts = {name: prepared_images(split[name], pixels, recipe.input_size) for name in ("val", "test")}
-    primary = primary or max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
+    primary = max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
     left_out = {ONNX_VARIANT, *(() if evaluate_coreml else COREML_VARIANTS)}
     names = [name for name in ALL_VARIANTS if name not in left_out]
     with steps(3 + len(names)) as begin, tempfile.TemporaryDirectory() as folder:
@@ -209,7 +208,7 @@ def _textures(network: LesionNetwork, images: Images) -> npt.NDArray[np.float32]
 def split_digest(split: Split) -> str:
     """SHA-256 over which image is in which part."""
     lines = sorted(f"{example.key},{part}" for part, examples in split.items() for example in examples)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+    return sha256_bytes("\n".join(lines).encode())
 
 
 def _by_dataset(examples: Sequence[Example]) -> dict[str, list[int]]:

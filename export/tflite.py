@@ -5,11 +5,10 @@ from __future__ import annotations
 from compress.conversion import convert
 from compress.conversion import quiet as quiet  # every converter here is silenced in the same way
 from compress.flatbuffer import GraphError
-from export.deployed import OUTPUTS, DeployedNetwork
+from export.deployed import DeployedNetwork
 from export.errors import ExportError
 
 INPUT_NAME = "args_0"
-OUTPUT_NAMES = {name: name for name in OUTPUTS}
 
 
 def write_tflite(network: DeployedNetwork, size: int) -> bytes:

@@ -26,6 +26,7 @@ TFLITE_VARIANTS = ("float32", "float16", "dynamic_wi8_afp32", STATIC_VARIANT)
 ONNX_VARIANT = "float32_onnx"
 STATIC_ONNX_VARIANT = "static_wi8_ai8_onnx"
 COREML_VARIANTS = tuple(coreml.RECIPES)
+THREADS = 2
 ALL_VARIANTS = (*TFLITE_VARIANTS, ONNX_VARIANT, STATIC_ONNX_VARIANT, *COREML_VARIANTS)
 
 
@@ -95,13 +96,12 @@ class VariantWriter:
     def _coreml_rounded(self) -> Any:
         return coreml.graft(self._coreml, convolution_weights(self._int8))
 
-    def calibrate(self, images: npt.NDArray[np.uint8]) -> dict[str, Ranges]:
-        """Set and return the activation ranges of ONNX and Core ML over prepared images uint8 [N, S, S, 3]."""
+    def calibrate(self, images: npt.NDArray[np.uint8]) -> None:
+        """Set the activation ranges of ONNX and Core ML over prepared images uint8 [N, S, S, 3]."""
         with tempfile.TemporaryDirectory() as folder:
             path = coreml.save(self._coreml_rounded, Path(folder) / "x.mlpackage", "float16_coreml", 1.0, self._metadata)
             program = MilEngine(path, describe("float16_coreml", "model", 1, 1.0, {}))
             self.ranges = {"onnx": onnx.collect_ranges(self._onnx_rounded, images), "coreml": program.ranges(images)}
-        return self.ranges
 
     def write(self, name: str, temperature: float, folder: Path) -> Path:
         """Write one variant into a folder.
@@ -164,7 +164,7 @@ def describe(
     )
 
 
-def open_model(name: str, path: Path, threads: int = 2) -> list[Engine]:
+def open_model(name: str, path: Path) -> list[Engine]:
     """What runs a variant's file here: Core ML variants are evaluated in PyTorch and on macOS run by Core ML, too.
 
     Raises:
@@ -172,11 +172,11 @@ def open_model(name: str, path: Path, threads: int = 2) -> list[Engine]:
     """
     spec = describe(name, "model", 1, 1.0, {})
     if spec.runtime == "coreml":
-        return open_coreml(path, spec, threads)
+        return open_coreml(path, spec, THREADS)
     engine = OnnxEngine if spec.runtime == "onnx" else LiteRTEngine
-    return [engine(path.read_bytes(), spec, threads)]
+    return [engine(path.read_bytes(), spec, THREADS)]
 
 
-def run_variant(name: str, path: Path, images: npt.NDArray[np.uint8], threads: int = 2) -> dict[str, npt.NDArray[np.float32]]:
+def run_variant(name: str, path: Path, images: npt.NDArray[np.uint8]) -> dict[str, npt.NDArray[np.float32]]:
     """Outputs of a variant's file on prepared images uint8 [N, S, S, 3]; those of Core ML evaluated in PyTorch."""
-    return open_model(name, path, threads)[0].run(images)
+    return open_model(name, path)[0].run(images)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mobile_runtime.assessment import DISCLAIMER, Assessment
 from mobile_runtime.decision import Decision
+from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import write_atomically
 
 # Okabe-Ito colours: told apart by people with any common colour blindness; each verdict is also written in words.
@@ -25,6 +27,8 @@ TITLES = {
     Decision.RETAKE: "RETAKE",
     Decision.ABSTAIN: "CANNOT JUDGE",
 }
+MAX_NAME = 255
+"""Bytes of a file name on all usual systems."""
 _PICTURE, _PANEL, _MARGIN = 384, 420, 20
 _INK, _FAINT, _PAPER = (30, 30, 30), (105, 105, 105), (250, 250, 248)
 
@@ -81,6 +85,23 @@ def save(picture: Image.Image, path: Path) -> Path:
     with write_atomically(path) as temporary:
         picture.save(temporary, format="PNG", optimize=True)
     return path
+
+
+def forget(folder: Path | None, stem: str) -> None:
+    """Take away the picture of an earlier verdict: beside an error it would be taken for this photograph's."""
+    if folder is not None and folder.is_dir():
+        picture_path(folder, stem).unlink(missing_ok=True)
+
+
+def check_stem(stem: str) -> None:
+    """Raise a CaptureError where a file name has no room for what is put behind it."""
+    if len(os.fsencode(picture_path(Path(), stem).name)) > MAX_NAME:
+        raise CaptureError(f"{stem}: there is no room behind this name for .verdict.png; shorten it")
+
+
+def picture_path(folder: Path, stem: str) -> Path:
+    """Where the picture of a verdict is written."""
+    return folder / f"{stem}.verdict.png"
 
 
 def _scale(

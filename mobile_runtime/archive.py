@@ -18,10 +18,10 @@ from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from mobile_runtime.decoding import MAX_BYTES, read_bytes
+from mobile_runtime.decoding import EXTENSIONS, MAX_BYTES, read_bytes
 from mobile_runtime.errors import CaptureError, DataError
 from mobile_runtime.files import sha256_bytes, write_json
-from mobile_runtime.watching import EXTENSIONS, is_left_out
+from mobile_runtime.watching import is_left_out
 
 PLAN = "plan.json"
 PARTS = "parts"

@@ -44,17 +44,11 @@ def to_xyz(primaries: Primaries) -> Array:
     return np.asarray(np.linalg.inv(_BRADFORD) @ cones @ _BRADFORD @ matrix)
 
 
-def encode(
-    srgb: npt.NDArray[np.uint8],
-    primaries: Primaries,
-    gamma: float | None = None,
-    rng: np.random.Generator | None = None,
-) -> npt.NDArray[np.uint8]:
-    """sRGB pixels in another RGB space, 8 bits, clipped to its gamut; rng dithers the rounding."""
+def encode(srgb: npt.NDArray[np.uint8], primaries: Primaries, gamma: float | None = None) -> npt.NDArray[np.uint8]:
+    """sRGB pixels in another RGB space, 8 bits, clipped to its gamut."""
     linear = to_linear(srgb / 255.0, None) @ (np.linalg.inv(to_xyz(primaries)) @ to_xyz(SRGB)).T
     scaled = from_linear(linear.clip(0, 1), gamma) * 255
-    offset = 0.5 if rng is None else rng.random(scaled.shape)
-    return np.asarray(np.floor(scaled + offset).clip(0, 255).astype(np.uint8))
+    return np.asarray(np.floor(scaled + 0.5).clip(0, 255).astype(np.uint8))
 
 
 def rgb_profile(primaries: Primaries, gamma: float | None = None) -> bytes:

@@ -17,12 +17,13 @@ from rich.progress import track
 from rich.table import Table
 
 from mobile_runtime import __version__, synthetic
+from mobile_runtime.annotate import check_stem, forget, picture_path
 from mobile_runtime.archive_command import assess_archive
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import SIGNATURE, Bundle
 from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, out, print_error, print_json
-from mobile_runtime.display import agreement, check_stem, forget, picture_path, print_replay, show
+from mobile_runtime.display import agreement, print_replay, show
 from mobile_runtime.errors import BundleError, CaptureError
 from mobile_runtime.files import sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption

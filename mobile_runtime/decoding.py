@@ -10,15 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
 
 from mobile_runtime.bitmap import bitmap_size, is_bitmap, read_bitmap
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.resample import MIN_SIDE, Box
-from mobile_runtime.structure import check_structure, rows_of_zeros
+from mobile_runtime.structure import check_structure, lacks_rows, rows_of_zeros
 
 FORMATS = ("JPEG", "PNG", "WEBP")
+EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
+"""Endings of files that are taken for photographs, in small letters; what they are is told by their bytes."""
 MAX_BYTES = 64 * 1024 * 1024
 MAX_PIXELS = 100_000_000
 MAX_FULL_PIXELS = {"JPEG": 61_000_000, "MPO": 61_000_000, "HEIC": 51_000_000, "PNG": 32_000_000, "WEBP": 24_000_000}
@@ -96,23 +97,6 @@ def _check_full_size(width: int, height: int, kind: str, name: str, costly: bool
     if width * height > limit:
         what = f"{kind} with alpha and profile" if costly else kind
         raise CaptureError(f"{name}: {what} of {width}x{height}, the limit is {limit} pixels; export a smaller image")
-
-
-def decode(data: bytes, min_short_side: int | None = None, name: str = "image") -> npt.NDArray[np.uint8]:
-    """Decode image bytes to upright 8-bit sRGB pixels.
-
-    Args:
-        data: see `open_upright`.
-        min_short_side: see `open_upright`.
-        name: what error messages call the image.
-
-    Returns:
-        uint8 RGB [H, W, 3], contiguous, owned by the caller.
-
-    Raises:
-        CaptureError: see `open_upright`.
-    """
-    return np.array(open_upright(data, min_short_side, name))
 
 
 def open_upright(
@@ -195,6 +179,8 @@ def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
             raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
         if image.format == "WEBP" and _is_cut_webp(image, data, name):
             raise CaptureError(f"{name}: its rest is missing; copy or take it again")
+        if image.format == "PNG" and _ends_black(image) and lacks_rows(data, name):
+            raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
         if image.format == "PNG":
             image = _as_png_says(image, depth=data[24], colour=data[25])
         method = _TO_UPRIGHT.get(_orientation(image))
@@ -221,6 +207,12 @@ def _ends_unwritten(image: Image.Image) -> bool:
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     levels = (UNWRITTEN, UNWRITTEN - 1) if image.mode == "CMYK" else (UNWRITTEN,)
     return all(band in [(level, level) for level in levels] for band in bands)
+
+
+def _ends_black(image: Image.Image) -> bool:
+    """Whether one of the last two rows has nothing but zeros, as where pixels ran out; interlaced, every second row has."""
+    last = np.asarray(image.crop((0, image.height - 2, image.width, image.height)))
+    return not all(row.any() for row in last)
 
 
 def _is_cut_webp(image: Image.Image, data: bytes, name: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -17,37 +16,16 @@ from mobile_runtime.assessment import DISCLAIMER, Assessment
 from mobile_runtime.burst import BurstAssessment, is_usable
 from mobile_runtime.console import out
 from mobile_runtime.decision import Decision
-from mobile_runtime.errors import CaptureError
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.replay import STAGES, Check, Replay
 
 
 def agreement(found: BurstAssessment) -> str:
+    """How far the frames of a burst agree, in words; without a verdict, what each of them came to."""
     if found.agreement is None:
         return ", ".join(frame.decision.value for frame in found.frames)
     usable = [frame.malignancy for frame in found.frames if is_usable(frame) and frame.malignancy is not None]
     return f"malignancy {min(usable):.3f} to {max(usable):.3f}, {found.agreement:.0%} on the median's side of the threshold"
-
-
-MAX_NAME = 255
-"""Bytes of a file name on all usual systems."""
-
-
-def forget(folder: Path | None, stem: str) -> None:
-    """Take away the picture of an earlier verdict: beside an error it would be taken for this photograph's."""
-    if folder is not None and folder.is_dir():
-        picture_path(folder, stem).unlink(missing_ok=True)
-
-
-def check_stem(stem: str) -> None:
-    """Raise a CaptureError where a file name has no room for what is put behind it."""
-    if len(os.fsencode(picture_path(Path(), stem).name)) > MAX_NAME:
-        raise CaptureError(f"{stem}: there is no room behind this name for .verdict.png; shorten it")
-
-
-def picture_path(folder: Path, stem: str) -> Path:
-    """Where the picture of a verdict is written."""
-    return folder / f"{stem}.verdict.png"
 
 
 def show(
@@ -60,11 +38,26 @@ def show(
     quiet: bool,
     frames: str = "",
 ) -> None:
+    """Write the annotated picture of a verdict, and print the verdict with its figures.
+
+    Args:
+        pipeline: what made it.
+        assessment: the verdict.
+        prepared: what the model saw, uint8 RGB [S, S, 3].
+        title: what to call the picture.
+        folder: where the annotated picture goes; None writes none.
+        stem: its name without .verdict.png.
+        quiet: print nothing.
+        frames: of a burst, how far its frames agree.
+
+    Raises:
+        OSError: the picture cannot be written.
+    """
     names = {spec.label: spec.name for spec in pipeline.manifest.classes}
     written = None
     if folder is not None:
         picture = annotate.draw(prepared, assessment, names, title)
-        written = annotate.save(picture, picture_path(folder, stem))
+        written = annotate.save(picture, annotate.picture_path(folder, stem))
     if not quiet:
         _print_verdict(assessment, names, title, written, frames)
 
@@ -106,6 +99,7 @@ def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, wr
 
 
 def print_replay(replayed: Replay) -> None:
+    """Print the largest difference of each stage and case of golden vectors, and which variants were not run."""
     worst = replayed.worst()
     table = Table("case", *STAGES, title="largest differences")
     for case in dict.fromkeys(check.case for check in replayed.checks):

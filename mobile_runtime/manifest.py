@@ -9,12 +9,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import DataError
 
 SCHEMA_VERSION = 3
-_EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
-OPERATING_POINTS = ("rule_out", "balanced", "rule_in")
 Runtime = Literal["litert", "onnx", "coreml"]
 
 
@@ -192,7 +191,7 @@ def _parts(dataset: str, image_id: str) -> list[str]:
     if path.name.startswith("ISIC_"):  # numbers of the ISIC archive are the same in all of its data sets
         return [path.name.split(".")[0].removesuffix("_downsampled")]
     *folders, name = path.parts or (image_id,)
-    return [*folders, f"{dataset}:{PurePosixPath(name).stem if path.suffix.lower() in _EXTENSIONS else name}"]
+    return [*folders, f"{dataset}:{PurePosixPath(name).stem if path.suffix.lower() in EXTENSIONS else name}"]
 
 
 class Manifest(_Part):

@@ -1,4 +1,4 @@
-"""Tables with a column of zeros and ones for each label, as ISIC publishes its ground truth."""
+"""Columns of tables of labels: those that group images, and those of zeros and ones, as ISIC publishes its ground truth."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import dataclass
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import Taxonomy
+
+GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
+"""Columns that say which images belong together, the widest first: images of one patient are not independent either. `group`
+is what `python -m train data select` writes."""
 
 _ONES, _ZEROS = ("1", "1.0"), ("0", "0.0")
 

@@ -15,7 +15,6 @@ import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict, model_validator
 
 from mobile_runtime import intervals
-from mobile_runtime.intervals import wilson as wilson  # callers need not know where figures end and intervals begin
 from mobile_runtime.manifest import Estimate
 
 Floats = npt.NDArray[np.float64]
@@ -23,6 +22,7 @@ Scores = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
+CALIBRATION_BINS = 15
 Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
 
 
@@ -163,16 +163,15 @@ class ReliabilityBin:
     n: int
 
 
-def reliability(truth: Bools, probabilities: Scores, bins: int = 15) -> tuple[ReliabilityBin, ...]:
+def reliability(truth: Bools, probabilities: Scores) -> tuple[ReliabilityBin, ...]:
     """The non-empty bins of a reliability diagram with bins of equal width (Guo et al. 2017, section 2).
 
     Args:
         truth: bool [N].
-        probabilities: float [N], 0..1.
-        bins: number of bins; the last one holds 1.0.
+        probabilities: float [N], 0..1; the last bin holds 1.0.
     """
     values = np.asarray(probabilities, dtype=np.float64)
-    index = np.minimum((values * bins).astype(np.int64), bins - 1)
+    index = np.minimum((values * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
     members = [index == number for number in np.unique(index)]
     return tuple(ReliabilityBin(float(values[m].mean()), float(truth[m].mean()), int(m.sum())) for m in members)
 
@@ -220,20 +219,19 @@ def paired_difference(measure: Measure, reference: Measure, groups: Integers) ->
     return Gap(value=value, low=low, high=high, p_value=intervals.p_value(abs(value) / error, freedom))
 
 
-def expected_calibration_error(truth: Bools, probabilities: Scores, bins: int = 15) -> float | None:
+def expected_calibration_error(truth: Bools, probabilities: Scores) -> float | None:
     """Mean gap between predicted and observed frequency over equal-width bins (Guo et al. 2017, section 2), 0..1.
 
     Args:
         truth: bool [N].
-        probabilities: float [N], 0..1.
-        bins: number of bins; the last one holds 1.0.
+        probabilities: float [N], 0..1; the last bin holds 1.0.
 
     Returns:
         None without examples.
     """
     if not len(truth):
         return None
-    return sum(b.n * abs(b.predicted - b.observed) for b in reliability(truth, probabilities, bins)) / len(truth)
+    return sum(b.n * abs(b.predicted - b.observed) for b in reliability(truth, probabilities)) / len(truth)
 
 
 def non_inferiority(difference: Gap | None, margin: float) -> Outcome:

@@ -1,8 +1,8 @@
 """What decoders let pass: files cut short that still open, and files made so as to keep a decoder busy.
 
-A copy that was interrupted often has its full length already and zeros where the rest should be. libwebp, libheif
-and, now and then, libjpeg paint something there without an error, and a verdict would rest on half a lesion. (PNG and cut JPEGs
-are seen to in `decoding`, and so is WebP, with `rows_of_zeros`.)
+A copy that was interrupted often has its full length already and zeros where the rest should be. Decoders paint something
+there without an error, and a verdict would rest on half a lesion. `decoding` looks at the pixels, too, with `rows_of_zeros` and
+`lacks_rows`.
 """
 
 from __future__ import annotations
@@ -10,92 +10,66 @@ from __future__ import annotations
 import contextlib
 import re
 import struct
+import zlib
 from collections.abc import Iterator
 
-import numpy as np
-
 from mobile_runtime.errors import CaptureError
+from mobile_runtime.jpeg_structure import MAX_PARTS, check_jpeg, has_hole, too_many
 
-MAX_SCANS = 24
-"""Of a progressive JPEG; encoders write up to a dozen. Each one more takes a pass over all pixels and hardly a byte."""
-MAX_PARTS = 65_536
-"""Segments, chunks or items of a file."""
 MAX_ZEROS = 32
 """Bytes one after the other in a WebP picture, at its end or before; whole photographs have seldom over 7."""
 _FLAT_BITS = 160
 """What a macroblock without detail takes at most; 134 were measured, beside much detail at the best quality."""
 EVERY_ROW = 2**14
 _ZEROS = re.compile(rb"\0{%d,}" % (MAX_ZEROS + 1))
-_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
-_STANDALONE = {0xD8, 0xD9}
-_END, _SCAN, _TABLES, _SEQUENTIAL = 0xD9, 0xDA, 0xC4, {0xC0, 0xC1}
+_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+"""Of each colour type of PNG."""
+_WHOLE = [(0, 0, 1, 1)]
+_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+"""First column, first row and steps of each pass over a PNG picture (PNG specification, 8.2)."""
+_PIECE = 1 << 14
 
 
 def check_structure(data: bytes, name: str) -> None:
     """Refuse what a decoder would paint over or work on for ever. What is no image at all is left to the decoders.
 
     Raises:
-        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a JPEG or HEIC file with a hole, or a JPEG without an end.
+        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a JPEG or HEIC file with a hole, a JPEG without an end or with scans
+            missing, or a PNG picture that is not what its checksums are of.
     """
     try:
         if data.startswith(b"\xff\xd8"):
-            _check_jpeg(data, name)
+            check_jpeg(data, name)
         elif data.startswith(b"\x89PNG\r\n\x1a\n"):
-            for _ in _chunks(data, 8, len(data), name, png=True):
-                pass
+            _check_png(data, name)
         elif data[4:8] == b"ftyp":
             _check_heic(data, name)
     except (struct.error, IndexError):
         return  # a length points outside the file: the decoder says so
 
 
-def _check_jpeg(data: bytes, name: str) -> None:
-    scans = position = 0
-    zero_symbols: dict[int, int] = {}
-    sequential = telling = False
-    for _ in range(MAX_PARTS):
-        marker = _MARKER.search(data, position)
-        if telling and _has_hole(data, position, marker.start() if marker else len(data)):
-            raise CaptureError(f"{name}: a part of it is missing; copy or take it again")
-        telling = False
-        if marker is None and scans:
-            raise CaptureError(f"{name}: its end is missing; copy or take it again")
-        if marker is None or (kind := marker[1][0]) == _END:
-            return
-        position = marker.end()
-        if kind in _STANDALONE:
-            continue
-        begin, position = position + 2, position + max(2, int.from_bytes(data[position : position + 2], "big"))
-        if kind in _SEQUENTIAL:
-            sequential = True
-        elif kind == _TABLES:
-            zero_symbols |= _zero_symbols(data[begin:position])
-        elif kind == _SCAN:
-            scans += 1
-            if scans > MAX_SCANS:
-                raise CaptureError(f"{name}: a JPEG of over {MAX_SCANS} scans, which no camera writes; export it anew")
-            # With such a table zeros are small coefficients, one after the other, and not blocks without any.
-            telling = sequential and zero_symbols.get(data[begin + 2] & 15, 0) != 0
-    raise _too_many(name)
+def _check_png(data: bytes, name: str) -> None:
+    """Pillow leaves the checksums of pixels alone, and zlib's own is behind the last byte that it asks for."""
+    view = memoryview(data)
+    for kind, begin, stop in _chunks(data, 8, len(data), name, png=True):
+        if kind == b"IDAT" and zlib.crc32(view[begin - 4 : stop]) != struct.unpack_from(">I", data, stop)[0]:
+            raise CaptureError(f"{name}: a part of it is damaged; copy or take it again")
 
 
-def _zero_symbols(tables: bytes) -> dict[int, int]:
-    """Number of each AC table in a segment of Huffman tables -> what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2)."""
-    found = {}
-    at = 0
-    while at + 17 < len(tables):
-        count = sum(tables[at + 1 : at + 17])
-        if tables[at] >> 4 == 1 and count:
-            found[tables[at] & 15] = tables[at + 17]
-        at += 17 + count
-    return found
-
-
-def _has_hole(data: bytes, begin: int, end: int) -> bool:
-    """Whether 23 zeros follow one another, or from 16 on, depending on where."""
-    begin = min(begin, len(data))
-    words = np.frombuffer(data, np.uint64, max(0, end - begin) // 8, begin) == 0
-    return bool((words[1:] & words[:-1]).any())
+def lacks_rows(data: bytes, name: str) -> bool:
+    """Whether the compressed pixels of a PNG file come to an end before the picture is whole, which Pillow leaves black."""
+    width, height, depth, colour, interlaced = struct.unpack_from(">IIBB2xB", data, 16)
+    left = 0
+    for column, row, across, down in _ADAM7 if interlaced else _WHOLE:
+        columns, rows = -((column - width) // across), -((row - height) // down)
+        left += rows * (1 + (columns * depth * _CHANNELS[colour] + 7) // 8) if min(columns, rows) > 0 else 0
+    inflater = zlib.decompressobj()
+    for kind, begin, stop in _chunks(data, 8, len(data), name, png=True):
+        for at in range(begin, stop, _PIECE) if kind == b"IDAT" else ():
+            left -= len(inflater.decompress(data[at : min(at + _PIECE, stop)]))
+            if left <= 0 or inflater.eof:
+                return left > 0
+    return True
 
 
 def rows_of_zeros(data: bytes, name: str) -> tuple[int, int]:
@@ -146,7 +120,7 @@ def _check_heic(data: bytes, name: str) -> None:
         return
     pictures = {item for item, kind in _items(data, *parts[b"iinf"], name) if kind in (b"hvc1", b"hev1")}
     for item, begin, end in _extents(data, *parts[b"iloc"], name):
-        if item in pictures and (end > len(data) or _has_hole(data, begin, end)):
+        if item in pictures and (end > len(data) or has_hole(data, begin, end)):
             raise CaptureError(f"{name}: its rest is missing; copy or take it again")
 
 
@@ -186,7 +160,7 @@ def _extents(data: bytes, start: int, stop: int, name: str) -> Iterator[tuple[in
             begin, length = base + number(offset_size), number(length_size)
             seen += 1
             if seen > MAX_PARTS:
-                raise _too_many(name)
+                raise too_many(name)
             if method == 0:
                 yield item, begin, begin + length if length else len(data)
 
@@ -204,7 +178,7 @@ def _boxes(data: bytes, start: int, stop: int, name: str) -> Iterator[tuple[byte
             raise IndexError
         yield kind, start + head, min(end, stop)
         start = end
-    raise _too_many(name)
+    raise too_many(name)
 
 
 def _chunks(data: bytes, start: int, stop: int, name: str, png: bool = False) -> Iterator[tuple[bytes, int, int]]:
@@ -218,8 +192,4 @@ def _chunks(data: bytes, start: int, stop: int, name: str, png: bool = False) ->
             kind, size = struct.unpack_from("<4sI", data, start)
         yield kind, start + 8, min(start + 8 + size, stop)
         start += 8 + size + (4 if png else size % 2)  # a checksum; a byte that makes it even
-    raise _too_many(name)
-
-
-def _too_many(name: str) -> CaptureError:
-    return CaptureError(f"{name}: over {MAX_PARTS} parts, which no camera writes; export it anew")
+    raise too_many(name)

@@ -12,11 +12,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import CaptureError
 
 RETRY_S = 30.0
-EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
-
 NEVER_MEANT = (".json", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download")
 """Endings of files that nobody means as photographs: verdicts, and copies that are under way."""
 
@@ -47,7 +46,7 @@ def _stamp(path: Path) -> Stamp | None:
 
 
 def verdict_path(photo: Path, out: Path) -> Path:
-    """Where the JSON of a photograph goes; the annotated picture has the same name and ends in .png."""
+    """Where the JSON of a photograph goes; the annotated picture beside it is NAME.verdict.png."""
     return out / f"{photo.name}.json"
 
 

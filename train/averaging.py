@@ -11,6 +11,7 @@ import torch
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
 from train.checkpoint import load_checkpoint, save_checkpoint
+from train.splits import RUN_FILE, SPLIT_FILE
 
 
 def average(runs: Sequence[Path], out: Path) -> Path:
@@ -31,14 +32,14 @@ def average(runs: Sequence[Path], out: Path) -> Path:
     """
     if len(runs) < 2:
         raise DataError("an average needs two runs or more")
-    loaded = [load_checkpoint(run / "model.safetensors") for run in runs]
+    loaded = [load_checkpoint(run / RUN_FILE) for run in runs]
     network, recipe = loaded[-1]
     for run, (_, theirs) in zip(runs, loaded, strict=True):
         for what in ("backbone", "classes", "input_size"):
             if getattr(theirs, what) != getattr(recipe, what):
                 raise DataError(f"{run}: {what} {getattr(theirs, what)}, but {getattr(recipe, what)} in {runs[-1]}")
     try:
-        splits = {(run / "splits.csv").read_bytes() for run in runs}
+        splits = {(run / SPLIT_FILE).read_bytes() for run in runs}
     except OSError as error:
         raise DataError(f"{error.filename}: not a readable split; give run folders of `train fit`") from error
     if len(splits) > 1:
@@ -51,6 +52,6 @@ def average(runs: Sequence[Path], out: Path) -> Path:
         for name, value in network.state_dict().items()
     }
     network.load_state_dict(mean)
-    with write_atomically(out / "splits.csv") as temporary:
-        shutil.copyfile(runs[-1] / "splits.csv", temporary)
-    return save_checkpoint(network, recipe, out / "model.safetensors")
+    with write_atomically(out / SPLIT_FILE) as temporary:
+        shutil.copyfile(runs[-1] / SPLIT_FILE, temporary)
+    return save_checkpoint(network, recipe, out / RUN_FILE)

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from mobile_runtime.console import out, print_json
 from mobile_runtime.files import sha256
+from mobile_runtime.options import JsonOption
 from train.averaging import average as average_runs
 from train.comparison import compare as run_choices
 from train.crossvalidation import crossvalidate as run_folds
@@ -17,9 +18,9 @@ from train.data_commands import data_app
 from train.datasets import Example, read_examples
 from train.described import Description
 from train.fitting import fit as run_fit
-from train.options import CompileOption, DataOption, JsonOption, RecipeOption
+from train.options import CompileOption, DataOption, EpochsOption, FreshOption, RecipeOption, RecipeSeedOption
 from train.processes import is_first, plan_processes
-from train.recipe import load_recipe
+from train.recipe import load_recipe, overridden
 from train.report_commands import evaluate, explain
 from train.splits import load_split, without_test
 from train.tree_commands import show_partition, taxonomy
@@ -133,10 +134,10 @@ def fit(
         Optional[int], typer.Option(min=1, help="Processes on each machine, one per GPU; 1, or what torchrun or SLURM started.")
     ] = None,
     nodes: Annotated[Optional[int], typer.Option(min=1, help="Machines, all running this command; see below.")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start over instead of going on from the last checkpoint.")] = False,
+    fresh: FreshOption = False,
     compiled: CompileOption = False,
-    seed: Annotated[Optional[int], typer.Option(min=0, max=2**32 - 1, help="Overrides the recipe's seed.")] = None,
-    epochs: Annotated[Optional[int], typer.Option(min=1, help="Overrides the recipe's epochs.")] = None,
+    seed: RecipeSeedOption = None,
+    epochs: EpochsOption = None,
     labels: Annotated[Optional[Path], typer.Option(help="CSV of labels, for a folder of your own; see below.")] = None,
     images: Annotated[Optional[list[Path]], typer.Option(help="Image folder of --labels; may be repeated.")] = None,
     image_column: str = "image_id",
@@ -160,9 +161,7 @@ def fit(
     With --labels, a dataset.yaml is written into the run folder, too: other commands then take that folder as --data. A
     dataset.yaml of your own in the data folder does without --labels and its columns (`python -m train data show --help`).
     """
-    plan = load_recipe(recipe)
-    changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
-    plan = plan.model_copy(update=changes)
+    plan = overridden(load_recipe(recipe), seed, epochs)
     own = None
     if labels is not None:
         own = Description(

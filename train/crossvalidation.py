@@ -22,7 +22,7 @@ from train.evaluation import Evaluation, evaluate
 from train.fitting import fit
 from train.inference import outputs
 from train.recipe import Recipe, SplitPlan
-from train.splits import Split, load_split, split_examples
+from train.splits import SPLIT_FILE, Split, load_split, split_examples
 from train.starts import differs, start_of
 
 
@@ -113,7 +113,7 @@ def _finished(run: Path, recipe: Recipe, parts: Split, examples: list[Example], 
     if not path.is_file():
         return None
     document = json.loads(path.read_text(encoding="utf-8"))
-    if document["recipe"] != recipe.model_dump(mode="json") or load_split(run / "splits.csv", examples) != parts:
+    if document["recipe"] != recipe.model_dump(mode="json") or load_split(run / SPLIT_FILE, examples) != parts:
         raise DataError(f"{run}: finished with another recipe or split; choose another --out or remove it")
     if differs(document.get("start"), start):
         raise DataError(

@@ -15,6 +15,7 @@ from rich.table import Column, Table
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
+from mobile_runtime.options import JsonOption
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.datasets import read_examples, write_synthetic
@@ -32,7 +33,7 @@ from train.duplicates import (
 )
 from train.inference import embed
 from train.loading_speed import speed
-from train.options import DataOption, JsonOption, RecipeOption
+from train.options import DataOption, RecipeOption
 from train.recipe import load_recipe
 from train.splits import SPLITS, load_split, save_split, split_examples
 from train.subgroups import COLUMNS, subgroup_values

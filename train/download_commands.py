@@ -17,8 +17,8 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
+from mobile_runtime.options import JsonOption
 from train.downloads import DownloadError, Fetched, fetch, unpack
-from train.options import JsonOption
 from train.sources import SOURCES_PATH, ListedFiles, Source, SourceFile, is_inside, read_sources
 from train.tables import read_frame, require_columns
 

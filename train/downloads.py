@@ -65,8 +65,8 @@ class Fetched:
     """A file that is there.
 
     Attributes:
-        checked: `sha256` or `md5`, which the publisher states; `record`, the checksum of an earlier run; None where nothing
-            vouches for the bytes but the connection.
+        checked: `sha256` or `md5`, which the publisher states; `record`, the checksum of an earlier run; `before`: it was there
+            and is taken as it is; None where nothing vouches for the bytes but the connection.
     """
 
     path: Path

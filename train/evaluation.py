@@ -12,17 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 from pydantic import BaseModel, ConfigDict
+from sklearn.metrics import roc_curve
 
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.proportions import proportion
-from mobile_runtime.statistics import (
-    Measure,
-    auc,
-    balanced_accuracy,
-    expected_calibration_error,
-    reliability,
-    wilson,
-)
+from mobile_runtime.statistics import Measure, auc, balanced_accuracy, expected_calibration_error, reliability
 from mobile_runtime.taxonomy import Taxonomy, descendant_sum
 from train.datasets import Example
 from train.metrics import truths
@@ -269,11 +264,8 @@ def roc_points(truth: Bools, scores: Floats) -> list[Point]:
         truth: bool [N] with both classes.
         scores: float [N].
     """
-    order = np.argsort(-scores, kind="stable")
-    last = np.flatnonzero(np.append(np.diff(scores[order]) != 0, True))
-    hits, alarms = np.cumsum(truth[order])[last], np.cumsum(~truth[order])[last]
-    rates = zip(alarms / (~truth).sum(), hits / truth.sum(), strict=True)
-    return [(0.0, 0.0), *((float(x), float(y)) for x, y in rates)]
+    fall_out, recall, _ = roc_curve(truth, scores, drop_intermediate=False)
+    return [(float(x), float(y)) for x, y in zip(fall_out, recall, strict=True)]
 
 
 def height(curve: Sequence[Point], x: float) -> float:

@@ -12,7 +12,8 @@ from train.evaluation import Evaluation
 LEVEL_TITLES = {"three_way": "Three-way", "nine_way": "Nine-way", "classes": "Training classes"}
 
 
-def _interval(estimate: Estimate | None) -> str:
+def with_interval(estimate: Estimate | None) -> str:
+    """A figure with its 95 % interval, or a dash where there is none."""
     return "-" if estimate is None else f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
 
 
@@ -25,7 +26,7 @@ def render(report: Evaluation, taxonomy: Taxonomy) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters["interval"] = _interval
+    environment.filters["interval"] = with_interval
     names = {name: [taxonomy.names[node] for node in level.nodes] for name, level in report.levels.items()}
     return environment.get_template("evaluation.html").render(
         report=report,

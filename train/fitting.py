@@ -29,7 +29,7 @@ from train.processes import ALONE, LesionData, Processes, gather, is_first
 from train.progress import EpochLines, keep_rows, quieten
 from train.recipe import Recipe
 from train.schedule import make_optimizer, make_schedule
-from train.splits import Split, save_split, split_examples, trained_images
+from train.splits import RUN_FILE, SPLIT_FILE, Split, save_split, split_examples, trained_images
 from train.starts import read_last, refuse_seen_start, start_of
 
 STATISTICS = 512
@@ -228,7 +228,7 @@ def fit(
         **processes.trainer_options(),
     )
     if is_first():
-        save_split(parts, out / "splits.csv")
+        save_split(parts, out / SPLIT_FILE)
         open_cache(examples, cache)  # before the others are started or met: a damaged image ends one process only
         if saved and not finished:
             keep_rows(table, until=saved["epoch"])
@@ -240,7 +240,7 @@ def fit(
     else:
         trainer.fit(classifier, datamodule=data, ckpt_path=str(last) if saved else None, weights_only=False)
     if not is_first():
-        return out / "model.safetensors"
+        return out / RUN_FILE
     figures = {name: float(value) for name, value in trainer.callback_metrics.items() if math.isfinite(float(value))}
     write_json(out / "metrics.json", {"recipe": recipe.name, "epochs": recipe.epochs, "validation": figures})
-    return save_checkpoint(classifier.network, recipe, out / "model.safetensors")
+    return save_checkpoint(classifier.network, recipe, out / RUN_FILE)

@@ -102,13 +102,11 @@ def train_loader(views: LesionViews, workers: int, rank: int = 0, world_size: in
     )
 
 
-def plain_loader(
-    views: LesionViews, workers: int = 0, batch_size: int = 64, rank: int = 0, world_size: int = 1
-) -> DataLoader[Item]:
+def plain_loader(views: LesionViews, batch_size: int = 64, rank: int = 0, world_size: int = 1) -> DataLoader[Item]:
     """Plain views in order; in a distributed run a rank's share of them, filled up so that shares are equal."""
     share = np.arange(rank, rank + world_size * -(-len(views) // world_size), world_size) % len(views)
     keys = [(-1, int(index)) for index in share]
-    return DataLoader(views, batch_size=batch_size, sampler=keys, num_workers=workers)
+    return DataLoader(views, batch_size=batch_size, sampler=keys)
 
 
 def prepared_images(examples: Sequence[Example], pixels: Pixels, size: int) -> npt.NDArray[np.uint8]:

@@ -20,11 +20,12 @@ from rich.table import Table
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
+from mobile_runtime.options import JsonOption
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import DecodedPixels, Pixels, open_cache
 from train.datasets import Example, read_examples
 from train.loading import LesionViews, train_loader
-from train.options import DataOption, JsonOption, RecipeOption
+from train.options import DataOption, RecipeOption
 from train.recipe import Recipe, load_recipe
 
 

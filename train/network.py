@@ -23,9 +23,6 @@ PIXEL_RANGE = (-PIXEL_MEAN / PIXEL_STD, (255 - PIXEL_MEAN) / PIXEL_STD)
 """Smallest and largest normalized pixel."""
 
 
-ORIENTATIONS = (1, 2, 4, 8)
-
-
 def turned(pixels: torch.Tensor, orientations: int) -> torch.Tensor:
     """The pictures in several orientations of the square, one after the other: [N, C, S, S] to [K N, C, S, S].
 
@@ -61,7 +58,7 @@ class LesionNetwork(nn.Module):
         classes: number of outputs C.
         drop_rate: dropout before the head.
         pretrained: fetch ImageNet weights from the hub.
-        orientations: how many orientations of each picture are averaged in evaluation mode, one of `ORIENTATIONS`.
+        orientations: how many orientations of each picture are averaged in evaluation mode, 1, 2, 4 or 8.
 
     Attributes:
         pruned: layers are narrower than the backbone's name says.

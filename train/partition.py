@@ -57,11 +57,6 @@ class Partition:
     partial: Mapping[str, int]
     dropped: Mapping[str, int]
 
-    def class_of(self, node: str, tree: Taxonomy) -> TrainingClass | None:
-        """The class that an image labelled with this node is in, None where it is in none."""
-        hits = [c for c in self.classes if (c.node == node if c.own else tree.covers(c.node, node))]
-        return hits[0] if hits else None
-
 
 def partition(
     tree: Taxonomy,

@@ -61,6 +61,7 @@ def keep_rows(table: CSVLogger, until: int) -> None:
 
 
 def quieten() -> None:
+    """Silence what Lightning says of itself, for the rest of the process."""
     for package in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(package).setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*does not have many workers.*")

@@ -159,6 +159,12 @@ def load_recipe(name_or_path: str) -> Recipe:
     return read_recipe(name_or_path, Recipe, RECIPES)
 
 
+def overridden(recipe: _R, seed: int | None, epochs: int | None) -> _R:
+    """A recipe with another seed or number of epochs; None keeps its own."""
+    changes = {name: value for name, value in (("seed", seed), ("epochs", epochs)) if value is not None}
+    return recipe.model_copy(update=changes)
+
+
 def read_recipe(name_or_path: str, schema: type[_R], folder: Path) -> _R:
     """Load a recipe of any kind.
 

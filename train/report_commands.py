@@ -16,7 +16,7 @@ from mobile_runtime.capture import prepare
 from mobile_runtime.console import out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically, write_json
-from mobile_runtime.manifest import Estimate
+from mobile_runtime.options import JsonOption
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.charts import scatter_chart
@@ -24,18 +24,18 @@ from train.checkpoint import load_checkpoint, logits_of
 from train.datasets import Example, read_examples
 from train.evaluation import TASKS, Evaluation, Point
 from train.evaluation import evaluate as judge
-from train.evaluation_page import LEVEL_TITLES, render
+from train.evaluation_page import LEVEL_TITLES, render, with_interval
 from train.explanation import embedding_map, grad_cam, panel, saliency
 from train.inference import outputs
-from train.options import DataOption, JsonOption
-from train.splits import load_split, refuse_seen, split_beside
+from train.options import DataOption
+from train.splits import RUN_FILE, load_split, refuse_seen, split_beside
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of `train fit`, or a model.safetensors.")]
 
 
 def checkpoint_of(run: Path) -> Path:
     """The checkpoint of a run folder, or the file itself."""
-    return run / "model.safetensors" if run.is_dir() else run
+    return run / RUN_FILE if run.is_dir() else run
 
 
 def read_readers(options: list[str]) -> dict[str, list[Point]]:
@@ -72,21 +72,17 @@ def _chosen(run: Path, data: Path, part: str, split: Path | None) -> list[Exampl
     return chosen
 
 
-def _interval(estimate: Estimate | None) -> str:
-    return "-" if estimate is None else f"{estimate.value:.3f} ({estimate.low:.3f}-{estimate.high:.3f})"
-
-
 def _print(report: Evaluation) -> None:
     table = Table("task", "images", "figure", "95 % interval")
     for name, level in report.levels.items():
-        said = _interval(level.balanced_accuracy) if level.balanced_accuracy else "absent: fewer than two of its classes"
+        said = with_interval(level.balanced_accuracy) if level.balanced_accuracy else "absent: fewer than two of its classes"
         table.add_row(f"{LEVEL_TITLES[name]} of {len(level.nodes)}", str(level.images), "balanced accuracy", said)
-    table.add_row("malignancy", str(report.calibration.images), "AUC", _interval(report.auc_malignancy))
+    table.add_row("malignancy", str(report.calibration.images), "AUC", with_interval(report.auc_malignancy))
     for task in report.tasks.values():
-        said = f"absent: {task.absent}" if task.absent else _interval(task.auc)
+        said = f"absent: {task.absent}" if task.absent else with_interval(task.auc)
         table.add_row(task.title, f"{task.positives} / {task.negatives}", "AUC", said)
         if task.readers and task.readers.under_curve:
-            table.add_row("", str(len(task.readers.points)), "readers under the curve", _interval(task.readers.under_curve))
+            table.add_row("", str(len(task.readers.points)), "readers under the curve", with_interval(task.readers.under_curve))
     out.print(table)
 
 

@@ -75,7 +75,7 @@ class Source(_Strict):
     Attributes:
         terms: the licence in a line; `licence_url` has its text.
         note: what is left to do after the download.
-        register: where to ask for the data set, if it is given to registered persons only.
+        register_at: where to ask for the data set, if it is given to registered persons only.
     """
 
     title: str

@@ -11,7 +11,7 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256
 from train.checkpoint import is_checkpoint
 from train.recipe import Recipe, read_stored
-from train.splits import Split, load_split, refuse_seen
+from train.splits import SPLIT_FILE, Split, load_split, refuse_seen
 
 NAMED = ("scratch", "hub")
 
@@ -66,7 +66,7 @@ def read_last(last: Path, recipe: Recipe, parts: Split, start: str | None) -> di
         raise DataError(f"{last}: begun with another {', '.join(changed)}; {remedy}")
     if differs(saved.get("start"), start):
         raise DataError(f"{last}: begun with another start, {saved['start'][:12]} and not {str(start)[:12]}; {remedy}")
-    homes = last.parent / "splits.csv"
+    homes = last.parent / SPLIT_FILE
     everything = [example for examples in parts.values() for example in examples]
     if homes.is_file() and load_split(homes, everything) != parts:
         raise DataError(f"{homes}: the run was begun with another split; {remedy}")

@@ -12,13 +12,11 @@ from pathlib import Path
 import pandas as pd
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.marked_labels import marked_columns, refuse_other_marks
-from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
+from mobile_runtime.marked_labels import GROUP_COLUMNS, marked_columns, refuse_other_marks
+from mobile_runtime.taxonomy import default_taxonomy
 from train.labels import meaning_of
 
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
-GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
-"""Columns that say which images belong together, the widest first; `group` is what `python -m train data select` writes."""
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -60,9 +58,7 @@ class Columns:
     group: str | None = "lesion_id"
 
 
-def read_table(
-    table: Path, images: Iterable[Path], dataset: str, columns: Columns, taxonomy: Taxonomy | None = None
-) -> list[Example]:
+def read_table(table: Path, images: Iterable[Path], dataset: str, columns: Columns) -> list[Example]:
     """Read a CSV of labels over one or several image folders.
 
     Args:
@@ -70,28 +66,22 @@ def read_table(
         images: folders that hold the files; an id may be a file name or a name without extension.
         dataset: name of the label map in the taxonomy.
         columns: which column holds what; a table with a column of zeros and ones for each label needs none of labels.
-        taxonomy: None takes the default.
 
     Raises:
         DataError: no such file or column, a duplicated id, or images that are missing (the first few are named).
         TaxonomyError: no such label map, or labels that it does not know (counted, the first few named).
     """
-    frame, taxonomy = read_frame(table), taxonomy or default_taxonomy()
+    frame = read_frame(table)
     if columns.label in frame:
         refuse_other_marks(str(table), dataset, columns.label)
-    elif columns.image in frame and (marked := marked_columns(dataset, frame.columns, taxonomy)):
+    elif columns.image in frame and (marked := marked_columns(dataset, frame.columns, default_taxonomy())):
         rows = frame.to_dict("records")
         frame[columns.label] = [marked.label_of(row, f"{table}: image {row[columns.image]!r}") for row in rows]
-    return make_examples(table, frame, find_files(images), dataset, columns, taxonomy)
+    return make_examples(table, frame, find_files(images), dataset, columns)
 
 
 def make_examples(
-    table: Path,
-    frame: pd.DataFrame,
-    files: dict[str, list[Path]],
-    dataset: str,
-    columns: Columns,
-    taxonomy: Taxonomy | None = None,
+    table: Path, frame: pd.DataFrame, files: dict[str, list[Path]], dataset: str, columns: Columns
 ) -> list[Example]:
     """Examples from the rows of a table; what `read_table` raises.
 
@@ -101,9 +91,7 @@ def make_examples(
         files: image files by what an id may call them.
         dataset: name of the label map in the taxonomy.
         columns: which column holds what.
-        taxonomy: None takes the default.
     """
-    taxonomy = taxonomy or default_taxonomy()
     require_columns(table, frame, columns.image, columns.label, *([columns.group] if columns.group else []))
     ids = frame[columns.image]
     refuse_doubled(table, ids)
@@ -120,7 +108,7 @@ def make_examples(
         raise DataError(f"{table}: {len(unclear)} ids fit several files, first {unclear[0]!r}: {first}; keep one of them")
     if doubled := [path.name for path, count in Counter(found[i][0] for i in ids).items() if count > 1]:
         raise DataError(f"{table}: {len(doubled)} images are named by two ids, first {doubled[:3]}; keep one row each")
-    meaning = meaning_of(str(table), frame[columns.label], dataset, taxonomy)
+    meaning = meaning_of(str(table), frame[columns.label], dataset, default_taxonomy())
     examples = []
     for row in frame.to_dict("records"):
         image_id, label = row[columns.image], row[columns.label]

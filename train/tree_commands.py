@@ -12,9 +12,10 @@ from rich.tree import Tree
 
 from mobile_runtime.console import out, print_json
 from mobile_runtime.errors import TaxonomyError
+from mobile_runtime.options import JsonOption
 from mobile_runtime.taxonomy import HAM10000_CLASSES, NODE_LABELS, Taxonomy, default_taxonomy
 from train.datasets import count_labels, read_examples
-from train.options import DataOption, JsonOption
+from train.options import DataOption
 from train.partition import Inner, Oversized, node_counts, partition
 
 LabelCounts = dict[str, list[str]]

@@ -13,13 +13,14 @@ from rich.markup import escape
 
 from benchmarks import latency, tables
 from benchmarks.environment import busy_note, environment
-from benchmarks.options import JsonOption, OutOption, command_line, progress, show
+from benchmarks.options import OutOption, command_line, progress, show
 from benchmarks.peers import environments, measurement, race
 from benchmarks.peers.results import PeersReport
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
+from mobile_runtime.options import JsonOption
 from mobile_runtime.pipeline import TriagePipeline
 
 _NOTES = (

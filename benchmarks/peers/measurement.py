@@ -16,10 +16,10 @@ import numpy.typing as npt
 from benchmarks.peers import environments, race
 from benchmarks.peers.race import Rounds, Runner
 from benchmarks.peers.results import PeerRun, Task
-from benchmarks.statistics import Floats
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError, DataError, EngineError
 from mobile_runtime.files import build_folder, cache_root, sha256, sha256_bytes
+from mobile_runtime.statistics import Floats
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.statistics import Floats
 from mobile_runtime.errors import EngineError
 from mobile_runtime.manifest import Estimate
+from mobile_runtime.statistics import Floats
 
 WORKER = Path(__file__).parent / "workers" / "worker.py"
 ROOT = Path(__file__).resolve().parents[2]
@@ -154,27 +154,26 @@ def take_turns(
     return {name: np.asarray(rows, dtype=np.float64) for name, rows in times.items()}
 
 
-def percentile(times_ms: Floats, share: int, seed: int = 0) -> Estimate:
+def percentile(times_ms: Floats, share: int) -> Estimate:
     """A percentile of all runs; the interval is from resampling whole rounds, whose runs are not independent.
 
     Args:
         times_ms: float64 [rounds, block].
         share: 0..100.
-        seed: of the resamples.
     """
-    drawn = np.percentile(times_ms[_draws(len(times_ms), seed)].reshape(RESAMPLES, -1), share, axis=1)
+    drawn = np.percentile(times_ms[_draws(len(times_ms))].reshape(RESAMPLES, -1), share, axis=1)
     return _estimate(float(np.percentile(times_ms, share)), drawn, times_ms.size)
 
 
-def ratio(times_ms: Floats, reference_ms: Floats, seed: int = 0) -> Estimate:
+def ratio(times_ms: Floats, reference_ms: Floats) -> Estimate:
     """Median over the reference's median, from the same rounds of both: both float64 [rounds, block]."""
-    draws = _draws(len(times_ms), seed)
+    draws = _draws(len(times_ms))
     over, under = (np.median(times[draws].reshape(RESAMPLES, -1), axis=1) for times in (times_ms, reference_ms))
     return _estimate(float(np.median(times_ms) / np.median(reference_ms)), over / under, times_ms.size)
 
 
-def _draws(rounds: int, seed: int) -> npt.NDArray[np.int64]:
-    return np.random.default_rng(seed).integers(rounds, size=(RESAMPLES, rounds))
+def _draws(rounds: int) -> npt.NDArray[np.int64]:
+    return np.random.default_rng(0).integers(rounds, size=(RESAMPLES, rounds))
 
 
 def _estimate(value: float, drawn: Floats, n: int) -> Estimate:

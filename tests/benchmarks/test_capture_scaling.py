@@ -30,4 +30,4 @@ def test_the_difference_is_measured_and_stored(tmp_path: Path) -> None:
 def test_a_folder_without_photographs_is_a_typed_error(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["--images", str(tmp_path)])
     assert type(done.exception).__name__ == "DataError"
-    assert "no photographs" in str(done.exception)
+    assert "no JPEG, PNG, WebP, HEIC or BMP files" in str(done.exception)

@@ -13,11 +13,11 @@ from benchmarks.drift import Settings
 from benchmarks.labelled import LabelledImage, LabelledSet
 from benchmarks.results import VariantDrift
 from benchmarks.scoring import Scored
-from benchmarks.statistics import expected_calibration_error
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError
+from mobile_runtime.intervals import wilson
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.statistics import wilson
+from mobile_runtime.statistics import expected_calibration_error
 from mobile_runtime.synthetic import LABELS
 from mobile_runtime.taxonomy import default_taxonomy
 from tests.benchmarks import fakes

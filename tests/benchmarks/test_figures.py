@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from benchmarks import figures
 from benchmarks.figures import Frame
-from benchmarks.statistics import Gap
+from mobile_runtime.statistics import Gap
 
 
 def coordinates(svg: str) -> list[tuple[float, float]]:

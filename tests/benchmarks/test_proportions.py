@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from benchmarks.proportions import share_of, weighted_sum
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import Estimate
-from mobile_runtime.statistics import wilson
 
 
 def of(hits: int, n: int) -> Estimate:

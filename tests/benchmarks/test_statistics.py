@@ -13,10 +13,10 @@ from scipy.stats import binomtest, norm
 from scipy.stats import t as student
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 
-from benchmarks import statistics
-from benchmarks.statistics import Gap
-from mobile_runtime import intervals
-from mobile_runtime.statistics import wilson
+from benchmarks.statistics import bootstrap_auc, bootstrap_calibration, mcnemar, percentile_interval
+from mobile_runtime import intervals, statistics
+from mobile_runtime.intervals import wilson
+from mobile_runtime.statistics import Gap
 
 LABELLED = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40)
 
@@ -161,7 +161,7 @@ def test_balanced_accuracy_matches_scikit_learn() -> None:
 @given(st.integers(0, 1000), st.integers(4, 40))
 def test_bootstrap_matches_repeated_images(seed: int, n: int) -> None:
     truth, first, second, groups = problem(n, seed)
-    found = statistics.bootstrap_auc(truth, [first, second], groups, 9, seed)
+    found = bootstrap_auc(truth, [first, second], groups, 9, seed)
     count = groups.max() + 1
     weights = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), 9)
     for resample in range(9):
@@ -174,22 +174,22 @@ def test_bootstrap_matches_repeated_images(seed: int, n: int) -> None:
 
 def test_bootstrap_does_not_depend_on_its_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
     truth, first, _, groups = problem()
-    whole = statistics.bootstrap_auc(truth, [first], groups, 300, seed=5)
-    monkeypatch.setattr(statistics, "_CHUNK", 7)
+    whole = bootstrap_auc(truth, [first], groups, 300, seed=5)
+    monkeypatch.setattr("benchmarks.statistics._CHUNK", 7)
     done: list[int] = []
-    assert np.array_equal(whole, statistics.bootstrap_auc(truth, [first], groups, 300, 5, done.append))
+    assert np.array_equal(whole, bootstrap_auc(truth, [first], groups, 300, 5, done.append))
     assert sum(done) == 300
-    assert not np.array_equal(whole, statistics.bootstrap_auc(truth, [first], groups, 300, seed=6))
+    assert not np.array_equal(whole, bootstrap_auc(truth, [first], groups, 300, seed=6))
 
 
 def test_bootstrap_spread_agrees_with_delong() -> None:
     truth, first, second, _ = problem(600)
     alone = np.arange(600)
-    resampled = statistics.bootstrap_auc(truth, [first, second], alone, 2000, seed=0)
+    resampled = bootstrap_auc(truth, [first, second], alone, 2000, seed=0)
     measure, other = statistics.auc(truth, first), statistics.auc(truth, second)
     assert measure is not None and other is not None
     gap = statistics.paired_difference(other, measure, alone)
-    bootstrap = statistics.percentile_interval(gap.value, resampled[1] - resampled[0])
+    bootstrap = percentile_interval(gap.value, resampled[1] - resampled[0])
     assert bootstrap is not None and bootstrap.resamples == 2000
     assert bootstrap.low == pytest.approx(gap.low, abs=0.1 * (gap.high - gap.low))
     assert bootstrap.high == pytest.approx(gap.high, abs=0.1 * (gap.high - gap.low))
@@ -197,8 +197,8 @@ def test_bootstrap_spread_agrees_with_delong() -> None:
 
 def test_percentile_interval_counts_what_it_uses() -> None:
     resampled = np.array([math.nan, *np.linspace(-1, 1, 201)])
-    assert statistics.percentile_interval(0.0, resampled) == Gap(value=0, low=-0.95, high=0.95, resamples=201)
-    assert statistics.percentile_interval(0.0, np.full(3, math.nan)) is None
+    assert percentile_interval(0.0, resampled) == Gap(value=0, low=-0.95, high=0.95, resamples=201)
+    assert percentile_interval(0.0, np.full(3, math.nan)) is None
 
 
 @given(st.integers(1, 200), st.data())
@@ -227,7 +227,7 @@ def test_wilson_without_trials_is_undefined() -> None:
 def test_mcnemar_matches_the_binomial_sum(lost: int, gained: int) -> None:
     n = lost + gained
     tail = sum(math.comb(n, k) for k in range(min(lost, gained) + 1)) / 2**n
-    assert statistics.mcnemar(lost, gained) == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
+    assert mcnemar(lost, gained) == pytest.approx(min(1.0, 2 * tail), rel=1e-9)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=50))
@@ -264,7 +264,7 @@ def test_calibration_limits_are_those_of_resampled_groups() -> None:
     scores = [rng.random(120), rng.random(120) ** 2]
     truth = rng.random(120) < scores[0]
     groups = np.repeat(np.arange(40), 3)
-    found = statistics.bootstrap_calibration(truth, scores, groups, 200, seed=3)
+    found = bootstrap_calibration(truth, scores, groups, 200, seed=3)
     drawing = np.random.default_rng(3)
     drawn = np.concatenate([drawing.multinomial(40, np.full(40, 1 / 40), size) for size in (128, 72)])
     for vector, limits in zip(scores, found, strict=True):
@@ -278,4 +278,4 @@ def test_calibration_limits_are_those_of_resampled_groups() -> None:
         assert limits[0] == pytest.approx(min(value, max(0.0, 2 * value - above)), abs=1e-12)
         assert limits[1] == pytest.approx(max(value, 2 * value - below), abs=1e-12)
     assert found[1] is not None and found[0] is not None and found[0][1] < found[1][0]  # the second is not calibrated
-    assert statistics.bootstrap_calibration(truth[:0], [scores[0][:0]], groups[:0], 100, 0) == [None]
+    assert bootstrap_calibration(truth[:0], [scores[0][:0]], groups[:0], 100, 0) == [None]

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from mobile_runtime.bitmap import read_bitmap
-from mobile_runtime.decoding import decode
+from mobile_runtime.capture import acquire
 from mobile_runtime.errors import CaptureError
 
 
@@ -31,14 +31,14 @@ def bitmap(pixels: np.ndarray) -> bytes:
 @given(st.integers(16, 40), st.integers(16, 40), st.integers(0, 99))
 def test_pixels_are_those_that_were_written(width: int, height: int, seed: int) -> None:
     pixels = picture(width, height, seed)
-    np.testing.assert_array_equal(decode(bitmap(pixels)), pixels)
+    np.testing.assert_array_equal(acquire(bitmap(pixels)), pixels)
 
 
 def test_rows_may_be_stored_from_the_top() -> None:
     pixels = picture(17, 16)
     data = bytearray(bitmap(pixels[::-1]))
     data[22:26] = struct.pack("<i", -16)
-    np.testing.assert_array_equal(decode(bytes(data)), pixels)
+    np.testing.assert_array_equal(acquire(bytes(data)), pixels)
 
 
 @pytest.mark.parametrize(
@@ -62,13 +62,13 @@ def test_rows_may_be_stored_from_the_top() -> None:
 )
 def test_what_is_damaged_or_of_another_kind_is_refused(change: Callable[[bytes], bytes], words: str) -> None:
     with pytest.raises(CaptureError, match=words):
-        decode(change(bitmap(picture(17, 16))))
+        acquire(change(bitmap(picture(17, 16))))
 
 
 def test_a_black_border_is_no_interrupted_copy() -> None:
     pixels = picture(40, 64)
     pixels[:4] = 0  # rows are stored from the bottom: these are the last
-    np.testing.assert_array_equal(decode(bitmap(pixels)), pixels)
+    np.testing.assert_array_equal(acquire(bitmap(pixels)), pixels)
 
 
 @given(st.binary(max_size=300))
@@ -76,4 +76,4 @@ def test_any_bytes_give_a_picture_or_a_typed_error(rest: bytes) -> None:
     with pytest.raises(CaptureError):
         read_bitmap(b"BM" + rest[:60], "x")
     with contextlib.suppress(CaptureError):
-        decode(b"BM" + rest)
+        acquire(b"BM" + rest)

@@ -138,12 +138,12 @@ def test_no_picture_of_a_verdict_takes_the_place_of_a_photograph(tiny_bundle: Pa
     assert ended.exit_code == 0  # of what is not judged an earlier picture may be replaced
 
 
-@pytest.mark.parametrize(
-    "name", ["two lines\nof a name.jpg", "\u76ae" * 78 + ".jpg", "a" * 251 + ".jpg", os.fsdecode(b"m\xfcller.jpg")]
-)
-def test_an_unusual_name_does_not_end_the_batch(tiny_bundle: Path, photo: Path, tmp_path: Path, name: str) -> None:
-    (tmp_path / name).write_bytes(photo.read_bytes())
-    words = [sys.executable, "-m", "mobile_runtime", "assess", str(tmp_path / name), str(photo), "--bundle", str(tiny_bundle)]
+def test_unusual_names_do_not_end_the_batch(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    names = ["two lines\nof a name.jpg", "\u76ae" * 78 + ".jpg", "a" * 251 + ".jpg", os.fsdecode(b"m\xfcller.jpg")]
+    paths = [str(tmp_path / name) for name in names] + [str(photo)]
+    for path in paths[:-1]:
+        Path(path).write_bytes(photo.read_bytes())
+    words = [sys.executable, "-m", "mobile_runtime", "assess", *paths, "--bundle", str(tiny_bundle)]
     words += ["--out", str(tmp_path / "verdicts")]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY), "PYTHONIOENCODING": "ascii:strict", "PYTHONUTF8": "0"}
     for more in ([], ["--json"]):
@@ -151,7 +151,7 @@ def test_an_unusual_name_does_not_end_the_batch(tiny_bundle: Path, photo: Path, 
         assert found.returncode in (0, 1), found.stderr
         assert (tmp_path / "verdicts" / "photo.jpg.verdict.png").is_file()
         assert b"Traceback" not in found.stderr
-    assert [document["image"] for document in json.loads(found.stdout)] == [str(tmp_path / name), str(photo)]
+    assert [document["image"] for document in json.loads(found.stdout)] == paths
 
 
 def test_help_has_an_example() -> None:

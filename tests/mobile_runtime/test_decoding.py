@@ -19,8 +19,8 @@ from PIL import Image, ImageFile
 
 from benchmarks.capture_scenes import encode, exif, scene, stored
 from mobile_runtime import colour_profiles, decoding
-from mobile_runtime.capture import prepare
-from mobile_runtime.decoding import decode, open_upright, read_bytes
+from mobile_runtime.capture import acquire, prepare
+from mobile_runtime.decoding import open_upright, read_bytes
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.resample import resample
 from mobile_runtime.synthetic import lesion
@@ -57,10 +57,10 @@ def valid(pixels: np.ndarray[Any, Any]) -> bool:
 @pytest.mark.parametrize("name", FILES)
 def test_every_truncation_is_an_error(name: str) -> None:
     data = FILES[name]
-    assert valid(decode(data))
+    assert valid(acquire(data))
     for length in {*range(0, len(data), max(1, len(data) // 150)), *range(len(data) - 30, len(data))}:
         with pytest.raises(CaptureError):
-            decode(data[:length])
+            acquire(data[:length])
 
 
 @settings(max_examples=400, deadline=None)
@@ -75,22 +75,22 @@ def test_damaged_bytes_give_an_image_or_a_capture_error(name: str, data: st.Data
     del damaged[start : start + length]
     minimum = data.draw(st.sampled_from([None, 16]))
     with contextlib.suppress(CaptureError):
-        assert valid(decode(bytes(damaged), minimum))
+        assert valid(acquire(bytes(damaged), minimum))
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=200), st.sampled_from([b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"RIFF\0\1\0\0WEBP", HEIC_HEAD]))
 def test_arbitrary_bytes_are_a_capture_error(tail: bytes, head: bytes) -> None:
     with pytest.raises(CaptureError):
-        decode(head + tail)
+        acquire(head + tail)
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.binary(max_size=120), st.booleans())
 def test_garbage_exif_and_icc_are_ignored(garbage: bytes, tiff: bool) -> None:
     block = b"Exif\0\0" + (b"MM\0*\0\0\0\x08" if tiff else b"") + garbage
-    expected = decode(encode(SMALL, "PNG"))
-    pixels = decode(encode(SMALL, "PNG", exif=block, icc_profile=garbage or None))
+    expected = acquire(encode(SMALL, "PNG"))
+    pixels = acquire(encode(SMALL, "PNG", exif=block, icc_profile=garbage or None))
     # Garbage may, by chance, spell an orientation.
     assert sorted(pixels.shape) == sorted(expected.shape)
     assert np.sort(pixels, axis=None).tobytes() == np.sort(expected, axis=None).tobytes()
@@ -98,17 +98,17 @@ def test_garbage_exif_and_icc_are_ignored(garbage: bytes, tiff: bool) -> None:
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_unknown_orientations_are_upright(orientation: int) -> None:
-    np.testing.assert_array_equal(decode(encode(SMALL, "PNG", exif=exif(orientation))), SMALL)
+    np.testing.assert_array_equal(acquire(encode(SMALL, "PNG", exif=exif(orientation))), SMALL)
 
 
 def test_a_profile_of_another_colour_space_is_ignored() -> None:
-    np.testing.assert_array_equal(decode(encode(SMALL, "PNG", icc_profile=colour_profiles.cmyk_profile())), SMALL)
+    np.testing.assert_array_equal(acquire(encode(SMALL, "PNG", icc_profile=colour_profiles.cmyk_profile())), SMALL)
 
 
 @pytest.mark.parametrize("kind", ["GIF", "TIFF", "ICO", "PPM"])
 def test_other_formats_are_refused(kind: str) -> None:
     with pytest.raises(CaptureError, match="not a JPEG, PNG, WebP, HEIC or BMP"):
-        decode(encode(SMALL, kind))
+        acquire(encode(SMALL, kind))
 
 
 def test_avif_is_not_taken_for_heic() -> None:
@@ -122,7 +122,7 @@ def test_avif_is_not_taken_for_heic() -> None:
 def test_heic_without_its_extra_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     with pytest.raises(CaptureError, match=r"pip install '\.\[heic\]'"):
-        decode(HEIC_HEAD)
+        acquire(HEIC_HEAD)
 
 
 def test_heic_is_turned_once_and_limited(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,30 +131,30 @@ def test_heic_is_turned_once_and_limited(monkeypatch: pytest.MonkeyPatch) -> Non
     image = Image.fromarray(stored(SMALL, 6))
     pillow_heif.from_pillow(image).save(stream, quality=100, exif=exif(6))
     data = stream.getvalue()
-    pixels = decode(data)
+    pixels = acquire(data)
     assert valid(pixels)
     assert pixels.shape == SMALL.shape
     # Lossy with 4:2:0 chroma; a wrong turn would be off by far more on average.
     assert np.abs(pixels.astype(int) - SMALL).mean() < 3
     for length in range(0, len(data), len(data) // 60):
         with pytest.raises(CaptureError):
-            decode(data[:length])
+            acquire(data[:length])
     monkeypatch.setattr(decoding, "MAX_PIXELS", 48 * 64 - 1)
     with pytest.raises(CaptureError, match="pixels"):
-        decode(data)
+        acquire(data)
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 def test_too_many_pixels_are_refused_before_decoding() -> None:
     for side in (10_001, 13_500, 60_000):
         with pytest.raises(CaptureError, match="100000000 pixels"):
-            decode(blank_png(side, side))
+            acquire(blank_png(side, side))
 
 
 def test_too_few_pixels_are_refused() -> None:
     with pytest.raises(CaptureError, match="under 16"):
-        decode(encode(SMALL[:15], "PNG"))
-    assert decode(encode(SMALL[:16], "PNG")).shape == (16, 64, 3)
+        acquire(encode(SMALL[:15], "PNG"))
+    assert acquire(encode(SMALL[:16], "PNG")).shape == (16, 64, 3)
 
 
 def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -163,9 +163,9 @@ def test_too_many_bytes_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     path.write_bytes(data)
     monkeypatch.setattr(decoding, "MAX_BYTES", len(data))
     assert read_bytes(path) == data
-    decode(data)
+    acquire(data)
     monkeypatch.setattr(decoding, "MAX_BYTES", len(data) - 1)
-    for act in (lambda: read_bytes(path), lambda: decode(data)):
+    for act in (lambda: read_bytes(path), lambda: acquire(data)):
         with pytest.raises(CaptureError, match="bytes"):
             act()
 
@@ -174,9 +174,9 @@ def test_a_png_without_its_rows_is_an_error() -> None:
     data = FILES["png"]
     rows = data.index(b"IDAT") - 4
     with pytest.raises(CaptureError):
-        decode(data[:rows] + chunk(b"IDAT", zlib.compress(bytes(64 * 48 * 3))[:20]) + chunk(b"IEND", b""))
+        acquire(data[:rows] + chunk(b"IDAT", zlib.compress(bytes(64 * 48 * 3))[:20]) + chunk(b"IEND", b""))
     with pytest.raises(CaptureError, match="end is missing"):
-        decode(data[:-4])
+        acquire(data[:-4])
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.5, 0.8, 0.95])
@@ -188,22 +188,22 @@ def test_a_jpeg_whose_lower_part_is_missing_is_an_error_though_it_ends_properly(
         data = encode(picture, "JPEG", quality=92, **options)
         cut = data[: int(len(data) * kept)] + b"\xff\xd9"
         for short_side in (None, 144, 75):
-            assert valid(decode(data, short_side))
+            assert valid(acquire(data, short_side))
             with pytest.raises(CaptureError, match=r"lower part is missing|damaged or truncated"):
-                decode(cut, short_side)
+                acquire(cut, short_side)
 
 
 def test_grey_that_is_not_at_the_end_is_no_damage() -> None:
     pixels = lesion("nv", 2, 160)
     pixels[:80] = 128
-    assert valid(decode(encode(pixels, "JPEG", quality=95)))
-    assert valid(decode(encode(np.full((64, 64, 3), 128, np.uint8), "PNG")))
+    assert valid(acquire(encode(pixels, "JPEG", quality=95)))
+    assert valid(acquire(encode(np.full((64, 64, 3), 128, np.uint8), "PNG")))
 
 
 def test_pillow_told_to_accept_truncation_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     with pytest.raises(CaptureError, match="LOAD_TRUNCATED_IMAGES = False"):
-        decode(FILES["jpeg"])
+        acquire(FILES["jpeg"])
 
 
 def test_running_out_of_memory_is_a_capture_error(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +212,7 @@ def test_running_out_of_memory_is_a_capture_error(monkeypatch: pytest.MonkeyPatc
 
     monkeypatch.setattr(Image.Image, "convert", full)
     with pytest.raises(CaptureError, match="MemoryError"):
-        decode(FILES["cmyk jpeg"])
+        acquire(FILES["cmyk jpeg"])
 
 
 @pytest.mark.parametrize("path", ["absent.jpg", "", "nul\0.jpg", "a" * 5000, "surrogate\udcff\ud800.jpg"])
@@ -246,23 +246,23 @@ def test_a_file_that_may_not_be_read_is_a_capture_error(monkeypatch: pytest.Monk
 def test_dct_scaling_keeps_the_short_side_whichever_way_is_up(orientation: int) -> None:
     wide = scene(1280, 960)
     data = encode(stored(wide, orientation), "JPEG", quality=90, exif=exif(orientation))
-    assert decode(data).shape == (960, 1280, 3)
+    assert acquire(data).shape == (960, 1280, 3)
     for minimum, height in ((961, 960), (481, 960), (480, 480), (241, 480), (240, 240), (121, 240), (120, 120), (16, 120)):
-        assert decode(data, min_short_side=minimum).shape == (height, height * 4 // 3, 3)
+        assert acquire(data, min_short_side=minimum).shape == (height, height * 4 // 3, 3)
 
 
 @pytest.mark.parametrize(("width", "height", "expected"), [(801, 600, 600), (800, 601, 601), (804, 600, 300), (816, 600, 150)])
 def test_dct_scaling_is_only_for_pictures_on_its_grid(width: int, height: int, expected: int) -> None:
     data = encode(scene(width, height), "JPEG")
-    assert decode(data, min_short_side=100).shape[0] == expected
+    assert acquire(data, min_short_side=100).shape[0] == expected
 
 
 def test_large_pictures_off_the_grid_are_decoded_at_half_scale_and_come_out_the_same() -> None:
     square = cv2.resize(lesion("mel", 1, 800), (5001, 5001), interpolation=cv2.INTER_CUBIC)[1:-1]
     data = encode(square, "JPEG", quality=90)
-    assert decode(data, min_short_side=2 * 144).shape == (2500, 2501, 3)
-    assert decode(data, min_short_side=2 * 200).shape == square.shape  # half a reduced pixel aside would count
-    full = resample(decode(data)[:, 1:5000], 144)
+    assert acquire(data, min_short_side=2 * 144).shape == (2500, 2501, 3)
+    assert acquire(data, min_short_side=2 * 200).shape == square.shape  # half a reduced pixel aside would count
+    full = resample(acquire(data)[:, 1:5000], 144)
     # Half a reduced pixel is a 35th of a pixel of the result, whose neighbours differ by up to 60 levels.
     assert np.abs(prepare(data, 144).astype(int) - full).max() <= 2
 
@@ -272,32 +272,32 @@ def test_alpha_and_a_profile_at_once_have_a_limit_of_their_own(monkeypatch: pyte
     monkeypatch.setattr(decoding, "MAX_COSTLY_PIXELS", SMALL.shape[0] * SMALL.shape[1] - 1)
     for name in ("PNG", "WEBP"):
         with pytest.raises(CaptureError, match=rf"{name} with alpha and profile of 64x48, the limit is 3071 pixels"):
-            decode(encode(clear, name, icc_profile=PROFILE))
+            acquire(encode(clear, name, icc_profile=PROFILE))
         for picture, options in ((clear, {}), (Image.fromarray(SMALL), {"icc_profile": PROFILE})):
-            assert decode(encode(picture, name, **options)).shape == SMALL.shape
+            assert acquire(encode(picture, name, **options)).shape == SMALL.shape
 
 
 def test_multi_picture_jpegs_give_their_first_picture() -> None:
     second = Image.new("RGB", (640, 480), "red")
     data = encode(scene(), "MPO", save_all=True, append_images=[second], quality=95)
-    assert np.abs(decode(data).astype(int) - scene()).mean() < 3
-    assert decode(data, min_short_side=200).shape == (240, 320, 3)
+    assert np.abs(acquire(data).astype(int) - scene()).mean() < 3
+    assert acquire(data, min_short_side=200).shape == (240, 320, 3)
 
 
 def test_animations_give_their_first_frame() -> None:
     frames: dict[str, Any] = {"save_all": True, "append_images": [Image.new("RGB", (64, 48), "red")]}
-    np.testing.assert_array_equal(decode(encode(SMALL, "WEBP", lossless=True, **frames)), SMALL)
-    np.testing.assert_array_equal(decode(encode(SMALL, "PNG", **frames)), SMALL)
+    np.testing.assert_array_equal(acquire(encode(SMALL, "WEBP", lossless=True, **frames)), SMALL)
+    np.testing.assert_array_equal(acquire(encode(SMALL, "PNG", **frames)), SMALL)
 
 
 def test_bytes_after_the_end_are_allowed() -> None:
     for name in ("jpeg", "png", "webp"):  # phones append videos and gain maps
-        np.testing.assert_array_equal(decode(FILES[name] + b"trailer" * 30), decode(FILES[name]))
+        np.testing.assert_array_equal(acquire(FILES[name] + b"trailer" * 30), acquire(FILES[name]))
 
 
 def test_a_crop_is_the_same_part_of_the_whole() -> None:
     for data in FILES.values():
-        whole = decode(data)
+        whole = acquire(data)
         part = open_upright(data, crop=lambda width, height: (3, 5, width - 7, height - 2))
         np.testing.assert_array_equal(np.array(part), whole[5:-2, 3:-7])
 
@@ -305,7 +305,7 @@ def test_a_crop_is_the_same_part_of_the_whole() -> None:
 def test_grey_transparency_in_16_bits() -> None:
     values = SMALL[..., 0].astype(np.uint16) * 257
     key = int(values[4, 4])
-    pixels = decode(encode(Image.fromarray(values), "PNG", transparency=key))
+    pixels = acquire(encode(Image.fromarray(values), "PNG", transparency=key))
     np.testing.assert_array_equal(pixels[..., 1], np.where(values == key, 255, SMALL[..., 0]))
 
 
@@ -323,7 +323,7 @@ def test_the_transparent_level_of_shallow_grey_is_white(depth: int) -> None:
         half = 8 * depth // 8
         row = bytes([sum(left << shift for shift in range(0, 8, depth))]) * half
         row += bytes([sum(right << shift for shift in range(0, 8, depth))]) * half
-        pixels = decode(png(depth, 0, row, chunk(b"tRNS", struct.pack(">H", key))))
+        pixels = acquire(png(depth, 0, row, chunk(b"tRNS", struct.pack(">H", key))))
         assert (pixels[:, :8] == 255).all()
         assert (pixels[:, 8:] == right * 255 // (2**depth - 1)).all()
 
@@ -331,7 +331,7 @@ def test_the_transparent_level_of_shallow_grey_is_white(depth: int) -> None:
 def test_the_transparent_colour_of_16_bits_is_compared_by_its_high_bytes() -> None:
     key, low_bytes_alike, other = (0x1122, 0x2233, 0x3344), (0x0022, 0x0033, 0x0044), (0x2200, 0x3300, 0x4400)
     row = b"".join(struct.pack(">3H", *pixel) for pixel in (key, low_bytes_alike, other, key) * 4)
-    pixels = decode(png(16, 2, row, chunk(b"tRNS", struct.pack(">3H", *key))))
+    pixels = acquire(png(16, 2, row, chunk(b"tRNS", struct.pack(">3H", *key))))
     assert pixels[0, :4].tolist() == [[255] * 3, [0, 0, 0], [0x22, 0x33, 0x44], [255] * 3]
 
 
@@ -339,7 +339,7 @@ def test_a_grey_profile_fits_grey_with_and_without_alpha_at_8_and_16_bits() -> N
     linear = colour_profiles.grey_profile(1.0)
     profile = chunk(b"iCCP", b"grey\0\0" + zlib.compress(linear))
     found = [
-        decode(png(depth, colour, (struct.pack(">B" if depth == 8 else ">H", 50 << depth - 8) + alpha) * 16, profile))[0, 0, 0]
+        acquire(png(depth, colour, (struct.pack(">B" if depth == 8 else ">H", 50 << depth - 8) + alpha) * 16, profile))[0, 0, 0]
         for depth, colour, alpha in ((8, 0, b""), (16, 0, b""), (8, 4, b"\xff"), (16, 4, b"\xff\xff"))
     ]
     assert len(set(found)) == 1
@@ -347,10 +347,10 @@ def test_a_grey_profile_fits_grey_with_and_without_alpha_at_8_and_16_bits() -> N
 
 
 def test_dark_16_bit_pictures_stay_dark() -> None:
-    assert not decode(encode(Image.fromarray(np.full((20, 20), 255, np.uint16)), "PNG")).any()
+    assert not acquire(encode(Image.fromarray(np.full((20, 20), 255, np.uint16)), "PNG")).any()
 
 
 def test_results_are_writable_and_apart() -> None:
-    first, second = decode(FILES["png"]), decode(FILES["png"])
+    first, second = acquire(FILES["png"]), acquire(FILES["png"])
     first[:] = 0
     assert second.any()

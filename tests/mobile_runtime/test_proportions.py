@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.proportions import proportion
-from mobile_runtime.statistics import wilson
 
 
 def of(hits: int, n: int) -> Estimate:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mobile_runtime import Bundle, CameraFrame, CaptureError, Decision, TriagePipeline, synthetic
+from mobile_runtime import Bundle, CameraFrame, CaptureError, Decision, TriagePipeline, __version__, synthetic
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    assert f'\nversion = "{__version__}"\n' in (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
 
 
 def test_the_five_lines_of_the_readme() -> None:

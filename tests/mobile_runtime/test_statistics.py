@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mobile_runtime.intervals import wilson
 from mobile_runtime.statistics import (
     Gap,
     ReliabilityBin,
@@ -21,7 +22,6 @@ from mobile_runtime.statistics import (
     non_inferiority,
     paired_difference,
     reliability,
-    wilson,
 )
 
 
@@ -172,7 +172,7 @@ def test_wilson_of_a_textbook_case() -> None:
 
 def test_reliability_by_hand() -> None:
     truth = np.array([True, False, True, True])
-    # Bins of one half; 0.5 belongs to the upper one, 1.0 to the last.
-    bins = reliability(truth, np.array([0.25, 0.125, 0.5, 1.0]), bins=2)
-    assert bins == (ReliabilityBin(0.1875, 0.5, 2), ReliabilityBin(0.75, 1.0, 2))
+    # Bins of a fifteenth; 3/15 belongs to the upper one, 1.0 to the last.
+    bins = reliability(truth, np.array([0.25, 0.2, 0.9375, 1.0]))
+    assert bins == (ReliabilityBin(0.225, 0.5, 2), ReliabilityBin(0.96875, 1.0, 2))
     assert reliability(np.array([], bool), np.array([])) == ()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import time
+import zlib
 
 import numpy as np
 import pytest
@@ -11,9 +13,10 @@ from PIL import Image
 
 from benchmarks.capture_scenes import encode
 from benchmarks.fuzz_mutations import busy_work
-from mobile_runtime.decoding import decode
+from mobile_runtime.capture import acquire
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.structure import MAX_SCANS, check_structure
+from mobile_runtime.jpeg_structure import MAX_SCANS
+from mobile_runtime.structure import check_structure
 from mobile_runtime.synthetic import lesion
 
 RNG = np.random.default_rng(0)
@@ -37,9 +40,9 @@ def interrupted(data: bytes, share: float) -> bytes:
 @pytest.mark.parametrize("options", [{"quality": 50}, {"quality": 95}, {"lossless": True}], ids=str)
 def test_a_webp_of_which_the_rest_is_zeros_is_refused(options: dict[str, int], share: float) -> None:
     data = encode(PICTURE, "WEBP", **options)
-    assert decode(data).shape == PICTURE.shape
+    assert acquire(data).shape == PICTURE.shape
     with pytest.raises(CaptureError, match=r"copy or take it again|damaged or truncated"):
-        decode(interrupted(data, share))
+        acquire(interrupted(data, share))
 
 
 @pytest.mark.parametrize("size", [64, 1024])
@@ -48,7 +51,7 @@ def test_a_hole_in_a_lossy_webp_is_found(begin: float, size: int) -> None:
     data = encode(PICTURE, "WEBP", quality=80)
     at = int(len(data) * begin)
     with pytest.raises(CaptureError, match=r"copy or take it again|damaged or truncated"):
-        decode(data[:at] + bytes(size) + data[at + size :])
+        acquire(data[:at] + bytes(size) + data[at + size :])
 
 
 @pytest.mark.parametrize("quality", [75, 95, 100])
@@ -63,7 +66,7 @@ def test_detail_beside_dark_corners_or_patches_is_whole(level: int, quality: int
     large = np.asarray(Image.fromarray(PICTURE).resize((640, 480), Image.Resampling.BICUBIC))
     dark = np.where(np.hypot(y - 240, x - 320)[..., None] > 260, level, large).astype(np.uint8)
     for pixels in (corners, patch, dark):
-        assert decode(encode(pixels, "WEBP", quality=quality)).shape == pixels.shape
+        assert acquire(encode(pixels, "WEBP", quality=quality)).shape == pixels.shape
 
 
 def test_an_animation_and_a_picture_with_metadata_are_looked_into() -> None:
@@ -76,8 +79,8 @@ def test_an_animation_and_a_picture_with_metadata_are_looked_into() -> None:
     described = encode(PICTURE, "WEBP", quality=80, exif=b"Exif\0\0MM\0*\0\0\0\x08\0\0\0\0\0\0")
     for damaged in (cut, interrupted(described, 0.5)):
         with pytest.raises(CaptureError):
-            decode(damaged)
-    assert decode(animation).shape == decode(described).shape == PICTURE.shape
+            acquire(damaged)
+    assert acquire(animation).shape == acquire(described).shape == PICTURE.shape
 
 
 @pytest.mark.parametrize("quality", [10, 75, 100])
@@ -88,25 +91,25 @@ def test_plain_pictures_and_bars_below_a_picture_end_in_zeros_and_are_whole(leve
     beside[:, 300:540] = PICTURE
     between = np.concatenate([PICTURE, bar, PICTURE])
     for pixels in (np.full((900, 1200, 3), level, np.uint8), np.concatenate([PICTURE, bar]), between, beside):
-        assert decode(encode(pixels, "WEBP", quality=quality)).shape == pixels.shape
-        assert decode(encode(pixels, "WEBP", lossless=True)).shape == pixels.shape
+        assert acquire(encode(pixels, "WEBP", quality=quality)).shape == pixels.shape
+        assert acquire(encode(pixels, "WEBP", lossless=True)).shape == pixels.shape
 
 
 @pytest.mark.parametrize("share", [0.5, 0.8, 0.95])
 def test_a_heic_of_which_the_rest_is_zeros_is_refused(share: float) -> None:
     data = heic(PICTURE)
-    assert decode(data).shape == PICTURE.shape
+    assert acquire(data).shape == PICTURE.shape
     with pytest.raises(CaptureError, match="its rest is missing"):
-        decode(interrupted(data, share))
+        acquire(interrupted(data, share))
 
 
 def test_a_hole_in_a_heic_is_found_and_zeros_elsewhere_are_not() -> None:
     data = heic(PICTURE)
     begin = data.index(b"mdat") + 100
     with pytest.raises(CaptureError, match="its rest is missing"):
-        decode(data[:begin] + bytes(40) + data[begin + 40 :])
-    assert decode(data + bytes(1000)).shape == PICTURE.shape
-    assert decode(heic(np.zeros((64, 64, 3), np.uint8))).shape == (64, 64, 3)
+        acquire(data[:begin] + bytes(40) + data[begin + 40 :])
+    assert acquire(data + bytes(1000)).shape == PICTURE.shape
+    assert acquire(heic(np.zeros((64, 64, 3), np.uint8))).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L"])
@@ -114,14 +117,14 @@ def test_a_hole_in_a_jpeg_of_standard_tables_is_found(mode: str) -> None:
     data = encode(Image.fromarray(PICTURE).convert(mode), "JPEG", quality=90)
     middle = len(data) // 2
     with pytest.raises(CaptureError, match="a part of it is missing"):
-        decode(data[:middle] + bytes(64) + data[middle + 64 :])
+        acquire(data[:middle] + bytes(64) + data[middle + 64 :])
 
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}], ids=str)
 def test_a_jpeg_of_which_the_rest_is_zeros_is_refused(options: dict[str, bool], share: float) -> None:
     with pytest.raises(CaptureError, match=r"its end is missing|a part of it is missing|damaged or truncated"):
-        decode(interrupted(encode(PICTURE, "JPEG", quality=75, **options), share))
+        acquire(interrupted(encode(PICTURE, "JPEG", quality=75, **options), share))
 
 
 @pytest.mark.parametrize("options", [{}, {"optimize": True}, {"progressive": True}], ids=str)
@@ -130,14 +133,92 @@ def test_plain_jpegs_have_no_holes(quality: int, options: dict[str, bool]) -> No
     stripes = np.zeros((240, 240, 3), np.uint8)
     stripes[:, ::2] = 255
     for pixels in (np.full((240, 240, 3), 77, np.uint8), np.concatenate([PICTURE, np.full_like(PICTURE, 255)]), stripes):
-        assert decode(encode(pixels, "JPEG", quality=quality, **options)).shape == pixels.shape
+        assert acquire(encode(pixels, "JPEG", quality=quality, **options)).shape == pixels.shape
+
+
+def scans_of(data: bytes) -> list[int]:
+    """Where each scan of a JPEG of one picture begins."""
+    return [at for at in range(len(data)) if data[at : at + 2] == b"\xff\xda"]
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+@pytest.mark.parametrize("quality", [30, 90, 100])
+def test_a_progressive_jpeg_that_ends_before_its_last_scan_is_refused(quality: int, mode: str) -> None:
+    data = encode(Image.fromarray(PICTURE).convert(mode), "JPEG", quality=quality, progressive=True)
+    assert acquire(data).shape == PICTURE.shape
+    for begin in scans_of(data)[1:]:
+        with pytest.raises(CaptureError, match="its scans is missing"):
+            acquire(data[:begin] + b"\xff\xd9")
+        with pytest.raises(CaptureError, match=r"missing|damaged or truncated"):  # within the scan before
+            acquire(data[: begin - 40].rstrip(b"\xff") + b"\xff\xd9")
+
+
+def test_a_jpeg_that_lacks_a_colour_is_refused() -> None:
+    """One scan for each component, as few encoders write them; of the first alone decoders show a grey picture."""
+    parts = [encode(Image.fromarray(PICTURE[..., band]), "JPEG", quality=90, optimize=True) for band in range(3)]
+    heads = [part[: scans_of(part)[0]] for part in parts]
+    frame = heads[0].index(b"\xff\xc0")
+    size = heads[0][frame + 5 : frame + 9]
+    begin = b"\xff\xd8" + heads[0][heads[0].index(b"\xff\xdb") : frame]
+    begin += b"\xff\xc0\x00\x11\x08" + size + b"\x03" + b"".join(bytes([band + 1, 0x11, 0]) for band in range(3))
+    scans = []
+    for band, (head, part) in enumerate(zip(heads, parts, strict=True)):
+        tables = head[head.index(b"\xff\xc4") :]
+        entropy = part[len(head) + 10 : -2]
+        scans.append(tables + b"\xff\xda\x00\x08\x01" + bytes([band + 1, 0, 0, 63, 0]) + entropy)
+    assert acquire(begin + b"".join(scans) + b"\xff\xd9").shape == PICTURE.shape
+    with pytest.raises(CaptureError, match="its scans is missing"):
+        acquire(begin + scans[0] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("size", [1, 512, 4096])
+@pytest.mark.parametrize("begin", [0.3, 0.6, 0.9])
+def test_a_damaged_stretch_of_a_png_is_found(begin: float, size: int) -> None:
+    data = encode(PICTURE, "PNG")
+    at = int(len(data) * begin)
+    stretch = bytes(byte ^ 0x55 for byte in data[at : at + size])
+    with pytest.raises(CaptureError, match=r"a part of it is damaged|damaged or truncated"):
+        acquire(data[:at] + stretch + data[at + size :])
+
+
+def png(rows: np.ndarray, kept: int, colour: int, depth: int = 8) -> bytes:
+    """A PNG file whose checksums are right and which has the first rows of uint8 [H, bytes] alone."""
+    height, width = rows.shape[0], rows.shape[1] * 8 // depth // {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour]
+    parts = [(b"IHDR", struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0))]
+    parts += [(b"PLTE", bytes(range(3, 15)))] if colour == 3 else []
+    pixels = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows[:kept]))
+    parts += [(b"IDAT", pixels[: len(pixels) // 2]), (b"IDAT", pixels[len(pixels) // 2 :]), (b"IEND", b"")]
+    chunks = [struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize(("colour", "depth"), [(0, 1), (0, 16), (2, 8), (2, 16), (3, 2), (4, 8), (6, 8)])
+def test_a_png_that_ends_before_its_last_row_is_refused(colour: int, depth: int) -> None:
+    rows = RNG.integers(1, 256, (48, 48 * depth * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[colour] // 8)).astype(np.uint8)
+    black = np.concatenate([rows[:40], rows[:8] * 0])
+    for whole in (rows, black, rows * 0):
+        assert acquire(png(whole, 48, colour, depth)).shape == (48, 48, 3)
+    for whole in (rows, black):
+        for kept in (12, 40, 47):
+            with pytest.raises(CaptureError, match="its lower part is missing"):
+                acquire(png(whole, kept, colour, depth))
+
+
+def test_a_png_that_lacks_a_pass_is_refused() -> None:
+    # Only a picture's first pass is there, every eighth pixel of every eighth row.
+    first = png(PICTURE[::8, ::8].reshape(30, -1), 30, 2)
+    head = struct.pack(">IIBBBBB", 240, 240, 8, 2, 0, 0, 1)
+    begin = first.index(b"IHDR")
+    sparse = first[: begin + 4] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + first[begin + 21 :]
+    with pytest.raises(CaptureError, match="its lower part is missing"):
+        acquire(sparse)
 
 
 def test_what_keeps_decoders_busy_is_refused_at_once() -> None:
     for name, data in busy_work().items():
         started = time.process_time()
         with pytest.raises(CaptureError, match=r"over \d+ (scans|parts)"):
-            decode(data)
+            acquire(data)
         # Decoding them takes many seconds.
         assert time.process_time() - started < 2, name
 
@@ -148,6 +229,6 @@ def test_progressive_pictures_of_many_scans_are_read_up_to_the_limit() -> None:
     scans = data.count(b"\xff\xda")
     more = MAX_SCANS - scans
     assert more > 5
-    assert decode(data[:-2] + data[last:-2] * more + data[-2:]).shape == PICTURE.shape
+    assert acquire(data[:-2] + data[last:-2] * more + data[-2:]).shape == PICTURE.shape
     with pytest.raises(CaptureError, match="scans"):
         check_structure(data[:-2] + data[last:-2] * (more + 1) + data[-2:], "image")

@@ -17,9 +17,10 @@ from PIL import Image
 import train.cache
 from mobile_runtime.capture import acquire
 from mobile_runtime.errors import CaptureError
+from mobile_runtime.files import cache_root
 from tests.conftest import REPOSITORY
 from tests.train.factories import example
-from train.cache import MAX_SHORT_SIDE, DecodedPixels, cache_root, open_cache
+from train.cache import MAX_SHORT_SIDE, DecodedPixels, open_cache
 from train.datasets import Example
 
 

@@ -78,7 +78,7 @@ def test_json_of_a_fit_is_all_that_is_on_standard_output(
     status, out, err = call(capfd, *words)
     assert status == 0, err
     assert out.replace("\n", "").startswith("wrote ")
-    assert "metrics.json" in out
+    assert "metrics.json" in out.replace("\n", "")
     status, _, err = call(capfd, *words[:-1], 5)
     assert (status, len(err.splitlines())) == (2, 1)
     assert "begun with another seed; start over with --fresh" in err

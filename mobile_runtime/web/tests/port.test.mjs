@@ -27,6 +27,9 @@ for quality in (60, 90):
     image.save(folder / f"{quality}.jpg", quality=quality)
     image.save(folder / f"{quality}.webp", quality=quality)
 image.save(folder / "444.jpg", quality=95, subsampling=0)
+image.save(folder / "picture.png")
+for quality in (40, 95):
+    image.save(folder / f"progressive-{quality}.jpg", quality=quality, progressive=True)
 image.save(folder / "lossless.webp", lossless=True)
 image.convert("RGB").save(folder / "extended.webp", quality=80, exif=Image.Exif())
 image.save(folder / "animated.webp", save_all=True, append_images=[Image.new("RGB", image.size)])
@@ -72,19 +75,34 @@ test("a verdict is by the limits of the variant that the engine runs", () => {
 test("a file whose rest is zeros is refused, a whole one is not", async () => {
   const pictures = join(folder, "pictures");
   await python(["-c", WRITE, pictures]);
-  const names = readdirSync(pictures);
-  assert.ok(names.length >= 6);
+  const names = readdirSync(pictures).filter((name) => !name.startsWith("progressive"));
+  assert.ok(names.length >= 7);
   for (const name of names) {
     const whole = new Uint8Array(readFileSync(join(pictures, name)));
     port.checkFile(whole);
     // Of a JPEG that keeps its end, or of a file that goes on after the zeros, nothing else is amiss.
-    const last = name.endsWith(".jpg") ? whole.length - 2 : whole.length;
+    const last = name.endsWith(".jpg") ? whole.length - 2 : name.endsWith(".png") ? whole.length - 12 : whole.length;
     for (const share of [0.3, 0.5, 0.8]) {
       const from = Math.round(share * whole.length);
       for (const to of name === "lossless.webp" ? [last] : [last, Math.min(last, from + 60)]) {
         const holed = whole.slice().fill(0, from, to);
         assert.throws(() => port.checkFile(holed), { code: "truncated" }, `${name}, ${from} to ${to} of ${whole.length}`);
       }
+    }
+  }
+});
+
+test("a progressive JPEG that ends before its last scan is refused", () => {
+  const pictures = join(folder, "pictures");
+  for (const name of readdirSync(pictures).filter((each) => each.startsWith("progressive"))) {
+    const whole = readFileSync(join(pictures, name));
+    port.checkFile(new Uint8Array(whole));
+    const scans = [];
+    for (let at = whole.indexOf("ffda", 0, "hex"); at >= 0; at = whole.indexOf("ffda", at + 1, "hex")) scans.push(at);
+    assert.ok(scans.length >= 6);
+    for (const begin of scans.slice(1)) {
+      const cut = Buffer.concat([whole.subarray(0, begin), Buffer.from("ffd9", "hex")]);
+      assert.throws(() => port.checkFile(new Uint8Array(cut)), { code: "truncated" }, `${name}, ${begin} of ${whole.length}`);
     }
   }
 });

@@ -1,0 +1,91 @@
+"""JPEG files that lack a part although they open, and those whose scans would keep a decoder busy."""
+
+from __future__ import annotations
+
+import re
+
+import numpy as np
+
+from mobile_runtime.errors import CaptureError
+
+MAX_SCANS = 24
+"""Of a progressive JPEG; encoders write up to a dozen. Each one more takes a pass over all pixels and hardly a byte."""
+MAX_PARTS = 65_536
+"""Segments, chunks or items of a file."""
+_MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
+_STANDALONE = {0xD8, 0xD9}
+_END, _SCAN, _TABLES = 0xD9, 0xDA, 0xC4
+_SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1, 0xC9}, {0xC2, 0xCA}
+_COEFFICIENTS = 64
+
+
+def check_jpeg(data: bytes, name: str) -> None:
+    """Refuse JPEGs that lack a part, or whose scans take for ever.
+
+    A picture is whole when each coefficient of each component has come to its last bit (ITU-T T.81, G.1.1): of one that lacks
+    scans libjpeg shows what it has, without an error where an end marker follows.
+
+    Raises:
+        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a hole, no end, or scans that are missing.
+        IndexError: a length points outside the file.
+    """
+    scans = position = 0
+    zero_symbols: dict[int, int] = {}
+    sent: dict[int, set[int]] = {}
+    sequential = telling = False
+    for _ in range(MAX_PARTS):
+        marker = _MARKER.search(data, position)
+        if telling and has_hole(data, position, marker.start() if marker else len(data)):
+            raise CaptureError(f"{name}: a part of it is missing; copy or take it again")
+        telling = False
+        if marker is None and scans:
+            raise CaptureError(f"{name}: its end is missing; copy or take it again")
+        if marker is None or (kind := marker[1][0]) == _END:
+            if any(len(coefficients) < _COEFFICIENTS for coefficients in sent.values()):
+                raise CaptureError(f"{name}: a part of its scans is missing; copy or take it again")
+            return
+        position = marker.end()
+        if kind in _STANDALONE:
+            continue
+        begin, position = position + 2, position + max(2, int.from_bytes(data[position : position + 2], "big"))
+        if kind in _SEQUENTIAL | _PROGRESSIVE:
+            sequential = kind in _SEQUENTIAL
+            sent = {component: set() for component in data[begin + 6 : begin + 6 + 3 * data[begin + 5] : 3]}
+        elif kind == _TABLES:
+            zero_symbols |= _zero_symbols(data[begin:position])
+        elif kind == _SCAN:
+            scans += 1
+            if scans > MAX_SCANS:
+                raise CaptureError(f"{name}: a JPEG of over {MAX_SCANS} scans, which no camera writes; export it anew")
+            selected = begin + 1 + 2 * data[begin]
+            first, last, bits = (0, 63, 0) if sequential else (data[selected], data[selected + 1], data[selected + 2])
+            if bits & 15 == 0:
+                for component in data[begin + 1 : selected : 2]:
+                    sent.get(component, set()).update(range(first, last + 1))
+            # With such a table zeros are small coefficients, one after the other, and not blocks without any.
+            telling = sequential and zero_symbols.get(data[begin + 2] & 15, 0) != 0
+    raise too_many(name)
+
+
+def _zero_symbols(tables: bytes) -> dict[int, int]:
+    """Number of each AC table in a segment of Huffman tables -> what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2)."""
+    found = {}
+    at = 0
+    while at + 17 < len(tables):
+        count = sum(tables[at + 1 : at + 17])
+        if tables[at] >> 4 == 1 and count:
+            found[tables[at] & 15] = tables[at + 17]
+        at += 17 + count
+    return found
+
+
+def has_hole(data: bytes, begin: int, end: int) -> bool:
+    """Whether 23 zeros follow one another, or from 16 on, depending on where."""
+    begin = min(begin, len(data))
+    words = np.frombuffer(data, np.uint64, max(0, end - begin) // 8, begin) == 0
+    return bool((words[1:] & words[:-1]).any())
+
+
+def too_many(name: str) -> CaptureError:
+    """What to raise of a file of over `MAX_PARTS`."""
+    return CaptureError(f"{name}: over {MAX_PARTS} parts, which no camera writes; export it anew")

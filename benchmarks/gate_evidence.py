@@ -131,3 +131,16 @@ def _all_read(result: OnImages) -> list[Check]:
     if missing := result.dataset.missing:
         said.append(f"{len(missing)} label rows have no image, first {missing[0]}; find the images or take the rows out")
     return [Check(figure=name, outcome="failed", said=f"{name}: {each}") for each in said]
+
+
+def unsaid(results: Sequence[Result]) -> list[str]:
+    """What results leave open because they are from before it was taken, in words."""
+    return [
+        f"agreement of drift.{result.dataset.name} is of scores alone, from before abstentions counted: measure again"
+        for result in results
+        if isinstance(result, DriftReport)
+        if any(
+            drift.differences and drift.operating_points[result.operating_point].abstain_lost is None
+            for drift in result.variants.values()
+        )
+    ]

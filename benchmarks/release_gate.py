@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field
 
 from benchmarks.figure_list import Figure, figures_of
-from benchmarks.gate_evidence import Check, Outcome, by_subject, figureless, refuse_incomparable, unfit
+from benchmarks.gate_evidence import Check, Outcome, by_subject, figureless, refuse_incomparable, unfit, unsaid
 from benchmarks.gate_limits import Limit, Limits
 from benchmarks.results import Part
 from benchmarks.stored import Result
@@ -57,6 +57,7 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     by_limit = [(limit, _judge(limit, figures, before, bool(baseline), lacking)) for limit in limits.limits]
     floors = [check for limit, found in by_limit if not limit.relative for check in found if check.outcome != "not judged"]
     notes = [] if any(_on_accuracy(check.figure) for check in floors) else ["no limit on accuracy was judged"]
+    notes += unsaid(results)
     checks = [check for _, found in by_limit for check in found]
     checks += unfit(results)
     ship = not {"failed", "too few"} & {check.outcome for check in checks}

@@ -61,6 +61,8 @@ def drift(bundle: str = "b", difference: float = -0.001, auc: float = 0.9) -> di
         "refer_lost": 1,
         "refer_lost_malignant": 1,
         "refer_gained": 0,
+        "abstain_lost": 0,
+        "abstain_gained": 0,
         "mcnemar_p": 1.0,
     }
     moved = {"probability_mean": 0, "probability_max": 0, "malignancy_mean": 0, "malignancy_max": 0}

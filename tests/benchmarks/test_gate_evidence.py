@@ -158,3 +158,14 @@ def test_a_build_is_no_baseline_of_its_own() -> None:
     limit = {"figure": "drift.*.int8.auc_malignancy", "may_fall_by": 0.01}
     with pytest.raises(DataError, match="the baseline is of the same bundle"):
         judged(limit, stored_results.drift("new"), baseline=[stored_results.drift("new")])
+
+
+def test_agreement_of_scores_alone_is_said_to_be_so() -> None:
+    limit = {"figure": "drift.*.agreement", "bound": "low", "at_least": 0.95}
+    document = stored_results.drift()
+    assert not any("measure again" in note for note in judged(limit, document).notes)
+    for point in document["variants"]["int8"]["operating_points"].values():
+        del point["abstain_lost"], point["abstain_gained"]
+    found = judged(limit, document)
+    assert found.ship
+    assert found.notes[-1] == ("agreement of drift.ham10000 is of scores alone, from before abstentions counted: measure again")

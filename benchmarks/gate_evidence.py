@@ -82,10 +82,10 @@ def figureless(results: Sequence[Result]) -> list[Check]:
 
 
 def unfit(results: Sequence[Result]) -> list[Check]:
-    """A failed check for each way in which results leave out what users run, or images."""
+    """A failed check for each way in which results leave out what users run, or images, or flatter the build."""
     checks = [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
     checks += _of_the_default(results)
-    return checks + [check for result in results if isinstance(result, OnImages) for check in _all_read(result)]
+    return checks + [check for result in results if isinstance(result, OnImages) for check in _right_images(result)]
 
 
 def _default_measured(report: DriftReport) -> list[Check]:
@@ -123,13 +123,16 @@ def _of_the_default(results: Sequence[Result]) -> list[Check]:
     return checks
 
 
-def _all_read(result: OnImages) -> list[Check]:
-    """Failed checks where images could not be read or were not there: their scores might have been the worse ones."""
+def _right_images(result: OnImages) -> list[Check]:
+    """Failed checks where images could not be read or were not there, whose scores might have been the worse ones, or where
+    images fixed the build's own ranges, whose scores are the better ones."""
     name, said = f"{result.kind}.{result.dataset.name}", []
     if unread := result.dataset.unreadable:
         said.append(f"{len(unread)} images could not be read, first {unread[0].image}; mend them or take their rows out")
     if missing := result.dataset.missing:
         said.append(f"{len(missing)} label rows have no image, first {missing[0]}; find the images or take the rows out")
+    if used := result.dataset.calibration:
+        said.append(f"{len(used)} images calibrated this build, first {used[0]}; take their rows out")
     return [Check(figure=name, outcome="failed", said=f"{name}: {each}") for each in said]
 
 

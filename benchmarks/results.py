@@ -38,6 +38,8 @@ class DatasetFacts(Part):
         exact_class: images whose label is exactly one class of the model; class figures rest on these.
         groups: lesions or patients that the images come from.
         missing: ids of rows without an image, left out because the caller allowed it.
+        calibration: ids of measured images that calibrated the bundle's quantized variants, whose figures they flatter; empty
+            in results made before it was taken.
         unlabelled: number of files without a row; the first few are named in the notes.
     """
 
@@ -54,6 +56,7 @@ class DatasetFacts(Part):
     exact_class: int
     per_label: dict[str, int]
     missing: list[str]
+    calibration: list[str] = Field(default_factory=list)
     unlabelled: int
     unreadable: list[Unreadable]
 

@@ -217,8 +217,10 @@ def test_only_the_images_drawn_count_as_calibration_images(
         (bundle_path / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
         fixed = [command, "--bundle", str(bundle_path), "--images", str(dataset), "--labels", table, "--limit", "3", "--json"]
         result = runner.invoke(app, fixed, catch_exceptions=False)
-        found = [note for note in json.loads(result.stdout)["notes"] if "calibrated" in note]
+        stored = json.loads(result.stdout)
+        found = [note for note in stored["notes"] if "calibrated" in note]
         assert ("calibrated" in result.stderr) is bool(found)
+        assert len(stored["dataset"]["calibration"]) == (int(found[0].split()[0]) if found else 0)
         return found
 
     (said,) = notes(names)

@@ -154,6 +154,19 @@ def test_images_that_were_missing_do_not_ship() -> None:
     assert found.checks[-1].said.startswith("decisions.ham10000: 2 label rows have no image, first a")
 
 
+@pytest.mark.parametrize(
+    "make", [stored_results.drift, stored_results.decisions, stored_results.robustness, stored_results.gates]
+)
+def test_images_that_calibrated_the_build_do_not_ship(make: Any) -> None:
+    limit = {"figure": "*", "at_least": -1, "required": False}
+    document = make()
+    assert judged(limit, document).ship
+    document["dataset"]["calibration"] = ["a", "b"]
+    assert failures(judged(limit, document)) == [
+        f"{document['kind']}.ham10000: 2 images calibrated this build, first a; take their rows out"
+    ]
+
+
 def test_a_build_is_no_baseline_of_its_own() -> None:
     limit = {"figure": "drift.*.int8.auc_malignancy", "may_fall_by": 0.01}
     with pytest.raises(DataError, match="the baseline is of the same bundle"):

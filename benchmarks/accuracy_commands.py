@@ -168,6 +168,8 @@ def decisions(
         bundle=pipeline.bundle.id,
         variant=pipeline.variant.name,
         operating_point=pipeline.operating_point,
+        default_variant=pipeline.manifest.default_variant,
+        default_operating_point=pipeline.manifest.default_operating_point,
         threshold=pipeline.point.threshold,
         prevalence=prevalence,
         floor=floor,

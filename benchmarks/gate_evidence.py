@@ -113,6 +113,24 @@ def _defaults(results: Sequence[Result]) -> tuple[set[str], set[str]]:
     return variants, points or {result.operating_point for result in judged if isinstance(result, DriftReport)}
 
 
+def added_variants(results: Sequence[Result], baseline: Sequence[Result]) -> set[str]:
+    """Variants that the baseline has no result of at all, less the default; none where no result states the default."""
+    default = _defaults(results)[0]
+    return _variants(results) - _variants(baseline) - default if default else set()
+
+
+def _variants(results: Sequence[Result]) -> set[str]:
+    names: set[str] = set()
+    for result in results:
+        if isinstance(result, DriftReport):
+            names |= result.variants.keys()
+        elif isinstance(result, LatencyReport):
+            names |= {run.variant for run in result.runs}
+        elif isinstance(result, OnImages):
+            names.add(result.variant)
+    return names
+
+
 def _measured(results: Sequence[Result]) -> dict[str, list[tuple[str, str]]]:
     """Variant and operating point of the results that are of one, by kind and data set."""
     measured: dict[str, list[tuple[str, str]]] = {}

@@ -1,6 +1,8 @@
-"""Where a variant and the reference part: decisions at locked thresholds, flipped images, moved scores."""
+"""Where a variant and the reference part: decisions at locked limits, flipped images, moved scores."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -9,36 +11,53 @@ from benchmarks import statistics
 from benchmarks.labelled import LabelledSet, Truth
 from benchmarks.results import ConfidenceDrift, Decisions, Flip
 from benchmarks.scoring import Scored
+from mobile_runtime.decision import Decision
+from mobile_runtime.golden import decide_rule
 from mobile_runtime.proportions import proportion
 
 
-def refers(scored: Scored, point: str) -> npt.NDArray[np.bool_]:
-    """Which images a variant refers at its own locked threshold, bool [N], in double precision as the runtime does."""
-    return scored.prediction.malignancy.astype(np.float64) >= scored.variant.operating_points[point].threshold
+def verdicts(scored: Scored, point: str) -> npt.NDArray[np.str_]:
+    """What a variant decides at its own locked threshold and abstention limit, [N].
+
+    The quality gate is left out: it judges the picture before any model does, alike for all variants.
+    """
+    outliers = scored.prediction.outlier
+    return np.array(
+        [
+            decide_rule(scored.variant, point, [], float(score), None if outliers is None else float(outliers[i])).value
+            for i, score in enumerate(scored.prediction.malignancy)
+        ]
+    )
 
 
 def decisions(scored: Scored, reference: Scored, point: str, truth: Truth) -> Decisions:
-    """Sensitivity, specificity and agreement at one operating point, each variant at its own threshold."""
-    ours, theirs = refers(scored, point), refers(reference, point)
+    """Sensitivity, specificity and agreement at one operating point, each variant at its own limits."""
+    ours, theirs = verdicts(scored, point), verdicts(reference, point)
+    threshold = scored.variant.operating_points[point].threshold
+    referred = scored.prediction.malignancy.astype(np.float64) >= threshold
     benign = truth.decided & ~truth.malignant
-    lost, gained = theirs & ~ours, ours & ~theirs
+    lost = (theirs == Decision.REFER.value) & (ours == Decision.LOW_CONCERN.value)
+    gained = (ours == Decision.REFER.value) & (theirs == Decision.LOW_CONCERN.value)
     agreement = proportion(ours == theirs, truth.groups)
     assert agreement is not None
     return Decisions(
-        threshold=scored.variant.operating_points[point].threshold,
-        sensitivity=proportion(ours[truth.malignant], truth.groups[truth.malignant]),
-        specificity=proportion(~ours[benign], truth.groups[benign]),
+        threshold=threshold,
+        sensitivity=proportion(referred[truth.malignant], truth.groups[truth.malignant]),
+        specificity=proportion(~referred[benign], truth.groups[benign]),
         agreement=agreement,
         refer_lost=int(lost.sum()),
         refer_lost_malignant=int((lost & truth.malignant).sum()),
         refer_gained=int(gained.sum()),
+        abstain_lost=int(((theirs == Decision.ABSTAIN.value) & (ours != theirs)).sum()),
+        abstain_gained=int(((ours == Decision.ABSTAIN.value) & (ours != theirs)).sum()),
         mcnemar_p=statistics.mcnemar(int(lost.sum()), int(gained.sum())),
     )
 
 
 def flips(scored: Scored, reference: Scored, point: str, labelled: LabelledSet) -> list[Flip]:
-    """Images decided differently, worst first: malignant and no longer referred, then by how far the score moved."""
-    ours, old, new = refers(scored, point), reference.prediction.malignancy, scored.prediction.malignancy
+    """Images decided differently, worst first: malignant and reassured instead of referred, then by how far the score moved."""
+    ours, theirs = verdicts(scored, point), verdicts(reference, point)
+    old, new = reference.prediction.malignancy, scored.prediction.malignancy
     found = [
         Flip(
             image=labelled.images[i].image_id,
@@ -46,15 +65,16 @@ def flips(scored: Scored, reference: Scored, point: str, labelled: LabelledSet) 
             malignant=labelled.images[i].malignant,
             reference=float(old[i]),
             variant=float(new[i]),
-            referred_by="variant" if ours[i] else "reference",
+            referred_by=_who(ours[i], theirs[i], Decision.REFER),
+            abstained_by=_who(ours[i], theirs[i], Decision.ABSTAIN),
         )
-        for i in np.flatnonzero(ours != refers(reference, point))
+        for i in np.flatnonzero(ours != theirs)
     ]
-    return sorted(found, key=lambda flip: (not _missed(flip), -abs(flip.variant - flip.reference), flip.image))
+    return sorted(found, key=lambda flip: (not flip.missed, -abs(flip.variant - flip.reference), flip.image))
 
 
-def _missed(flip: Flip) -> bool:
-    return flip.malignant is True and flip.referred_by == "reference"
+def _who(ours: str, theirs: str, decision: Decision) -> Literal["reference", "variant"] | None:
+    return "variant" if ours == decision.value else "reference" if theirs == decision.value else None
 
 
 def confidence_drift(scored: Scored, reference: Scored) -> ConfidenceDrift:

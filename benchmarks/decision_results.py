@@ -122,6 +122,7 @@ class DecisionsReport(Part):
     """What a variant's verdicts mean for patients.
 
     Attributes:
+        default_variant, default_operating_point: as in `benchmarks.results.DriftReport`.
         verdicts: truth (malignant, benign, undecided) -> verdict -> images.
         outcomes: policy for pictures without a verdict -> outcomes. `set_aside`: retake and abstain neither reassure nor
             refer; `referred`: whoever gets no verdict is sent to a clinician.
@@ -135,6 +136,8 @@ class DecisionsReport(Part):
     bundle: str
     variant: str
     operating_point: str
+    default_variant: str | None = None
+    default_operating_point: str | None = None
     threshold: float
     prevalence: float
     floor: int

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from typing import Literal
 
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.gates_results import GatesReport
 from benchmarks.results import DriftReport, LatencyReport, Part
+from benchmarks.robustness_results import RobustnessReport
 from benchmarks.stored import OnImages, Result, Timed
 from mobile_runtime.errors import DataError
 
@@ -82,10 +84,10 @@ def figureless(results: Sequence[Result]) -> list[Check]:
 
 
 def unfit(results: Sequence[Result]) -> list[Check]:
-    """A failed check for each way in which results leave out what users run, or images."""
+    """A failed check for each way in which results leave out what users run, or images, or flatter the build."""
     checks = [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
-    checks += _of_the_default(results)
-    return checks + [check for result in results if isinstance(result, OnImages) for check in _all_read(result)]
+    checks += _of_the_default(results) + _on_the_same_images(results)
+    return checks + [check for result in results if isinstance(result, OnImages) for check in _right_images(result)]
 
 
 def _default_measured(report: DriftReport) -> list[Check]:
@@ -100,34 +102,128 @@ def _default_measured(report: DriftReport) -> list[Check]:
     return [Check(figure=figure, outcome="failed", said=each) for figure, each in said.items()]
 
 
-def _of_the_default(results: Sequence[Result]) -> list[Check]:
-    """Failed checks where a kind of result is of nothing that users run: of another variant or operating point.
+def _defaults(results: Sequence[Result]) -> tuple[set[str], set[str]]:
+    """The variant and the operating point that users run, as far as results state them.
 
-    The default is as `drift` states it; for the operating point of one that states none, the one that `drift` is of stands in.
+    For the operating point, the one that `drift` is of stands in where none states it.
     """
-    drifts = [result for result in results if isinstance(result, DriftReport)]
-    variants = {drift.default_variant for drift in drifts} - {None}
-    points = {drift.default_operating_point or drift.operating_point for drift in drifts}
+    judged = [result for result in results if isinstance(result, OnImages)]
+    variants = {result.default_variant for result in judged if result.default_variant is not None}
+    points = {result.default_operating_point for result in judged if result.default_operating_point is not None}
+    return variants, points or {result.operating_point for result in judged if isinstance(result, DriftReport)}
+
+
+def added_variants(results: Sequence[Result], baseline: Sequence[Result]) -> set[str]:
+    """Variants that the baseline has no result of at all, less the default; none where no result states the default."""
+    default = _defaults(results)[0]
+    return _variants(results) - _variants(baseline) - default if default else set()
+
+
+def _variants(results: Sequence[Result]) -> set[str]:
+    names: set[str] = set()
+    for result in results:
+        if isinstance(result, DriftReport):
+            names |= result.variants.keys()
+        elif isinstance(result, LatencyReport):
+            names |= {run.variant for run in result.runs}
+        elif isinstance(result, OnImages):
+            names.add(result.variant)
+    return names
+
+
+def _measured(results: Sequence[Result]) -> dict[str, list[tuple[str, str]]]:
+    """Variant and operating point of the results that are of one, by kind and data set."""
     measured: dict[str, list[tuple[str, str]]] = {}
     for result in results:
         if isinstance(result, OnImages) and not isinstance(result, DriftReport):
             pair = (result.variant, result.operating_point)
             measured.setdefault(f"{result.kind}.{result.dataset.name}", []).append(pair)
+    return measured
+
+
+def _of_the_default(results: Sequence[Result]) -> list[Check]:
+    """Failed checks where a kind of result is of nothing that users run: of another variant or operating point.
+
+    Where no result states the default, all must at least be of one variant and operating point.
+    """
+    variants, points = _defaults(results)
     checks = []
-    for name, pairs in measured.items() if drifts else ():
-        if any((variant in variants or not variants) and point in points for variant, point in pairs):
+    measured = _measured(results)
+    fitting = {
+        name: {
+            (variant, point) for variant, point in pairs if variant in (variants or {variant}) and point in (points or {point})
+        }
+        for name, pairs in measured.items()
+    }
+    for name, pairs in measured.items():
+        if fitting[name]:
             continue
-        found = ", ".join(f"{variant} at {point}" for variant, point in pairs)
-        wanted = " ".join([*(f"{variant}, the default," for variant in variants if variant), "at", " or ".join(sorted(points))])
-        checks.append(Check(figure=name, outcome="failed", said=f"{name}: of {found}; measure {wanted}"))
+        wanted = " ".join([*(f"{variant}, the default," for variant in variants), "at", " or ".join(sorted(points))])
+        said = f"{name}: of {_named(pairs)}; measure {wanted}"
+        checks.append(Check(figure=name, outcome="failed", said=said))
+    if fitting and not checks and not set.intersection(*fitting.values()):
+        each = "; ".join(f"{name} of {_named(pairs)}" for name, pairs in measured.items())
+        said = f"{each}: not of one variant and operating point; measure all of the default"
+        checks.append(Check(figure=next(iter(measured)), outcome="failed", said=said))
     return checks
 
 
-def _all_read(result: OnImages) -> list[Check]:
-    """Failed checks where images could not be read or were not there: their scores might have been the worse ones."""
+def _named(pairs: Sequence[tuple[str, str]]) -> str:
+    return ", ".join(f"{variant} at {point}" for variant, point in pairs)
+
+
+def _on_the_same_images(results: Sequence[Result]) -> list[Check]:
+    """Failed checks where results on one data set are of different images: what limits on one show says nothing of the other.
+
+    `robustness` and `gates` draw from the labelled images by `--limit`: their draw must be from the same label table.
+    """
+    by_dataset: dict[str, list[OnImages]] = {}
+    for result in results:
+        if isinstance(result, OnImages):
+            by_dataset.setdefault(result.dataset.name, []).append(result)
+    checks = []
+    for place, found in by_dataset.items():
+        most = max(found, key=lambda result: result.dataset.images)
+        for result in found:
+            ours, theirs = result.dataset, most.dataset
+            same_table = ours.labels_sha256 == theirs.labels_sha256
+            # Fingerprints of images are younger than those of tables.
+            known = ours.images_sha256 is not None and theirs.images_sha256 is not None
+            same = ours.images_sha256 == theirs.images_sha256 if known else same_table and ours.images == theirs.images
+            drawn = isinstance(result, RobustnessReport | GatesReport) and same_table and ours.images < theirs.images
+            if not same and not drawn:
+                name = f"{result.kind}.{place}"
+                said = f"{name}: on {ours.images} images, {most.kind} on {theirs.images} others or with other labels"
+                said += "; measure both on the same images and labels"
+                checks.append(Check(figure=name, outcome="failed", said=said))
+    return checks
+
+
+def _right_images(result: OnImages) -> list[Check]:
+    """Failed checks where images could not be read or were not there, whose scores might have been the worse ones, or where
+    images fixed the build's own ranges, whose scores are the better ones."""
     name, said = f"{result.kind}.{result.dataset.name}", []
     if unread := result.dataset.unreadable:
         said.append(f"{len(unread)} images could not be read, first {unread[0].image}; mend them or take their rows out")
     if missing := result.dataset.missing:
         said.append(f"{len(missing)} label rows have no image, first {missing[0]}; find the images or take the rows out")
+    if used := result.dataset.calibration:
+        said.append(f"{len(used)} images calibrated this build, first {used[0]}; take their rows out")
     return [Check(figure=name, outcome="failed", said=f"{name}: {each}") for each in said]
+
+
+def unsaid(results: Sequence[Result]) -> list[str]:
+    """What results leave open, in words."""
+    notes = [
+        f"agreement of drift.{result.dataset.name} is of scores alone, from before abstentions counted: measure again"
+        for result in results
+        if isinstance(result, DriftReport)
+        if any(
+            drift.differences and drift.operating_points[result.operating_point].abstain_lost is None
+            for drift in result.variants.values()
+        )
+    ]
+    pairs = dict.fromkeys(pair for found in _measured(results).values() for pair in found)
+    if pairs and not _defaults(results)[0]:
+        notes.append(f"no result says which variant is the default: whether users run {_named(list(pairs))} was not judged")
+    return notes

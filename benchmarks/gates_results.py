@@ -22,6 +22,7 @@ class GatesReport(Part):
     """What the quality gate and abstention do on labelled images and on pictures that are not skin.
 
     Attributes:
+        default_variant, default_operating_point: as in `benchmarks.results.DriftReport`.
         caught_by_severity: degradation -> share turned away as poor at severities 1 to 5.
         not_skin: kind of picture -> verdict -> pictures.
         not_skin_not_scored: share of all of those that get no score.
@@ -33,6 +34,8 @@ class GatesReport(Part):
     bundle: str
     variant: str
     operating_point: str
+    default_variant: str | None = None
+    default_operating_point: str | None = None
     seed: int
     dataset: DatasetFacts
     false_retakes: Estimate | None

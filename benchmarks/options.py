@@ -124,15 +124,19 @@ def warn_of_calibration(manifest: Manifest, labelled: LabelledSet) -> list[str]:
         manifest: of the bundle.
         labelled: the images to be measured: those that were drawn, where not all are.
     """
-    flattering = manifest.provenance.calibrated_on(labelled.dataset, [image.image_id for image in labelled.images])
+    flattering = _calibrated_on(manifest, labelled)
     if not flattering:
         return []
     note = (
         f"{len(flattering)} of the images, first {flattering[0]}, calibrated the quantized variants, whose figures they "
-        "flatter; take their rows out."
+        "flatter: `gate` fails the result; take their rows out."
     )
     err.print(f"[yellow]warning:[/] {escape(note)}", highlight=False, soft_wrap=True)
     return [note]
+
+
+def _calibrated_on(manifest: Manifest, labelled: LabelledSet) -> list[str]:
+    return manifest.provenance.calibrated_on(labelled.dataset, [image.image_id for image in labelled.images])
 
 
 def _warn_of_gaps(labelled: LabelledSet) -> None:
@@ -161,10 +165,13 @@ def exit_if_unreadable(unreadable: Sequence[Unreadable], total: int) -> None:
         raise typer.Exit(1)
 
 
-def dataset_facts(labels: Path, labelled: LabelledSet, unreadable: Sequence[Unreadable] = ()) -> DatasetFacts:
+def dataset_facts(
+    manifest: Manifest, labels: Path, labelled: LabelledSet, unreadable: Sequence[Unreadable] = ()
+) -> DatasetFacts:
     """What was measured on.
 
     Args:
+        manifest: of the bundle.
         labels: the label file.
         labelled: the images measured.
         unreadable: images of the set that were not.
@@ -185,6 +192,7 @@ def dataset_facts(labels: Path, labelled: LabelledSet, unreadable: Sequence[Unre
         exact_class=int(truth.exact.sum()),
         per_label=dict(sorted(Counter(image.label for image in labelled.images).items())),
         missing=list(labelled.missing),
+        calibration=_calibrated_on(manifest, labelled),
         unlabelled=len(labelled.unlabelled),
         unreadable=list(unreadable),
     )

@@ -38,6 +38,8 @@ class DatasetFacts(Part):
         exact_class: images whose label is exactly one class of the model; class figures rest on these.
         groups: lesions or patients that the images come from.
         missing: ids of rows without an image, left out because the caller allowed it.
+        calibration: ids of measured images that calibrated the bundle's quantized variants, whose figures they flatter; empty
+            in results made before it was taken.
         unlabelled: number of files without a row; the first few are named in the notes.
     """
 
@@ -54,6 +56,7 @@ class DatasetFacts(Part):
     exact_class: int
     per_label: dict[str, int]
     missing: list[str]
+    calibration: list[str] = Field(default_factory=list)
     unlabelled: int
     unreadable: list[Unreadable]
 
@@ -67,13 +70,17 @@ class Differences(Part):
 
 
 class Decisions(Part):
-    """Decisions at one locked operating point: refer when malignancy >= threshold.
+    """Decisions at one locked operating point: abstain above the variant's limit, else refer when malignancy >= threshold.
 
     Attributes:
-        sensitivity, specificity: None without images of that kind.
-        agreement: share of all images on which variant and reference decide alike.
-        refer_lost: images that only the reference refers, of which `refer_lost_malignant` are malignant.
-        refer_gained: images that only the variant refers.
+        sensitivity, specificity: of the score against the threshold, abstention aside; None without images of that kind.
+        agreement: share of all images on which variant and reference decide alike: refer, low concern or abstain. In results
+            made before `abstain_lost` was taken, of the score against the threshold alone.
+        refer_lost: images that the reference refers and the variant gives low concern, of which `refer_lost_malignant` are
+            malignant.
+        refer_gained: images that the variant refers and the reference gives low concern.
+        abstain_lost: images on which the reference alone abstains, `abstain_gained` the variant alone; None in results made
+            before they were taken.
         mcnemar_p: exact two-sided McNemar test of `refer_lost` against `refer_gained`.
     """
 
@@ -84,18 +91,38 @@ class Decisions(Part):
     refer_lost: int
     refer_lost_malignant: int
     refer_gained: int
+    abstain_lost: int | None = None
+    abstain_gained: int | None = None
     mcnemar_p: float
 
 
 class Flip(Part):
-    """An image that reference and variant decide differently; scores are malignancy, 0..1."""
+    """An image that reference and variant decide differently; scores are malignancy, 0..1.
+
+    Attributes:
+        referred_by, abstained_by: which of the two does; None where neither. One that does neither gives low concern.
+    """
 
     image: str
     label: str
     malignant: bool | None
     reference: float
     variant: float
-    referred_by: Literal["reference", "variant"]
+    referred_by: Literal["reference", "variant"] | None
+    abstained_by: Literal["reference", "variant"] | None = None
+
+    @property
+    def missed(self) -> bool:
+        """Whether the variant reassures where a malignant lesion was referred: an abstention is no false reassurance."""
+        return self.malignant is True and self.referred_by == "reference" and self.abstained_by is None
+
+    @property
+    def change(self) -> str:
+        """What became of the reference's decision, in words."""
+        if self.abstained_by is not None:
+            other = "referred" if self.referred_by else "low concern"
+            return f"{other}, now no verdict" if self.abstained_by == "variant" else f"no verdict, now {other}"
+        return "newly referred" if self.referred_by == "variant" else "no longer referred"
 
 
 class ConfidenceDrift(Part):
@@ -124,8 +151,8 @@ class VariantDrift(Part):
             `ece_malignancy_uncalibrated` is before, None where that cannot be told.
         ece_malignancy_interval: 95 % limits of `ece_malignancy`, from resampled groups; None in results made before it was
             taken.
-        flips: at the report's operating point, worst first: malignant images that the variant no longer refers, then
-            the others, each by how far the score moved.
+        flips: at the report's operating point, worst first: malignant images that the variant reassures and the reference
+            refers, then the others, each by how far the score moved.
     """
 
     runtime: str

@@ -66,7 +66,11 @@ class Faulted(Part):
 
 
 class RobustnessReport(Part):
-    """How a variant bears damaged photographs and faulty capture pipelines."""
+    """How a variant bears damaged photographs and faulty capture pipelines.
+
+    Attributes:
+        default_variant, default_operating_point: as in `benchmarks.results.DriftReport`.
+    """
 
     schema_version: Literal[1] = 1
     kind: Literal["robustness"] = "robustness"
@@ -74,6 +78,8 @@ class RobustnessReport(Part):
     bundle: str
     variant: str
     operating_point: str
+    default_variant: str | None = None
+    default_operating_point: str | None = None
     threshold: float
     seed: int
     dataset: DatasetFacts

@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from export import statements
 from export.coreml import Metadata
 from export.deployed import AGGREGATES, deploy
 from export.ending import exit_if_ended
@@ -35,22 +36,10 @@ from train.checkpoint import load_checkpoint
 
 PARITY_IMAGES = 70
 SCHEMAS = {"manifest.schema.json": manifest_schema, "assessment.schema.json": assessment_schema}
-LICENCE = "CC-BY-NC-4.0"
 INTENDED_USE = (
     "Research and prototyping of skin-lesion triage by people who know its limits. "
     "Not a medical device and not a diagnosis; not for deciding on anybody's care."
 )
-LIMITATIONS = [
-    "Trained on small versions of dermoscopic images (HAM10000, ISIC 2017) and few smartphone photographs (PAD-UFES-20).",
-    "Few images of dark skin: accuracy there is unknown and probably lower.",
-    "Knows seven kinds of lesions; anything else gets the nearest of them.",
-    "Probabilities follow a training mix with more rare lesions than practice, not the prevalence in any clinic.",
-]
-WEIGHTS_LICENCE_TEXT = """The model files in this folder were trained on HAM10000 (Tschandl, Rosendahl and Kittler 2018,
-doi:10.1038/sdata.2018.161) among other data and are licensed CC BY-NC 4.0:
-https://creativecommons.org/licenses/by-nc/4.0/
-They are not a medical device.
-"""
 
 
 def parity_images(size: int) -> npt.NDArray[np.uint8]:
@@ -65,10 +54,10 @@ def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
     return {node: abbreviations.get(node, node) for node in classes}
 
 
-def coreml_metadata(version: str, labels: Sequence[str]) -> Metadata:
+def coreml_metadata(version: str, licence: str, labels: Sequence[str]) -> Metadata:
     """What Xcode shows of the Core ML variants."""
     description = f"Skin-lesion triage. {INTENDED_USE} Input: RGB image."
-    return Metadata(description, LICENCE, version, tuple(labels))
+    return Metadata(description, licence, version, tuple(labels))
 
 
 def check_out(out: Path) -> None:
@@ -128,7 +117,7 @@ def assemble(
     writer = VariantWriter(
         deployed,
         size,
-        coreml_metadata(record.version, [labels[node] for node in recipe.classes]),
+        coreml_metadata(record.version, _licence(record), [labels[node] for node in recipe.classes]),
         int8=int8,
         base=base,
         ranges=record.ranges,
@@ -176,8 +165,8 @@ def _write_documents(
             name=record.name,
             version=record.version,
             intended_use=INTENDED_USE,
-            limitations=LIMITATIONS,
-            licence=LICENCE,
+            limitations=statements.limitations(record.provenance, len(classes)),
+            licence=_licence(record),
             input=InputSpec(size=size),
             classes=[ClassSpec(node=node, label=labels[node], name=taxonomy.names[node]) for node in classes],
             scores=[ScoreSpec(name=name, weights=_weights(name, classes, taxonomy)) for name in AGGREGATES],
@@ -197,7 +186,9 @@ def _write_documents(
             path.write_bytes(described(path.read_bytes(), draft, variant))
             variants[name] = variant.model_copy(update={"size_bytes": path.stat().st_size})
     (folder / CARD).write_text(write_card(manifest([placeholder])), encoding="utf-8")
-    (folder / "LICENCE-WEIGHTS.txt").write_text(WEIGHTS_LICENCE_TEXT, encoding="utf-8")
+    (folder / "LICENCE-WEIGHTS.txt").write_text(
+        statements.licence_text(_licence(record), record.provenance.datasets), encoding="utf-8"
+    )
     for name, schema in SCHEMAS.items():
         (folder / name).write_text(json.dumps(schema(), indent=2, sort_keys=True) + "\n", encoding="utf-8")
     entries = []
@@ -209,6 +200,10 @@ def _write_documents(
         )
     entries += write_golden(folder, manifest(entries))
     (folder / MANIFEST).write_text(manifest(entries).to_json(), encoding="utf-8")
+
+
+def _licence(record: ReleaseRecord) -> str:
+    return record.licence or statements.licence(record.provenance.datasets)
 
 
 def _weights(aggregate: str, classes: Sequence[str], taxonomy: Taxonomy) -> list[Literal[0, 1]]:

@@ -55,6 +55,9 @@ def bundle(
     folder: Annotated[Path, typer.Option("--out", help="The bundle's folder.")] = Path("dist/bundle"),
     name: Annotated[str, typer.Option(help="Name of the bundle.")] = ReleaseName().name,
     version: Annotated[str, typer.Option(help="Version of the bundle.")] = ReleaseName().version,
+    licence: Annotated[
+        Optional[str], typer.Option(help="Of the weights; what the data sets ask for, as far as they are known, if left out.")
+    ] = None,
     calibration_images: Annotated[int, typer.Option(min=32, help="Images that fix activation ranges.")] = 256,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the calibration draw.")] = 0,
     undo_share: Annotated[
@@ -79,6 +82,8 @@ def bundle(
         raise ExportError(
             f"--name {name!r}: take small letters, digits, dots, hyphens, underscores, as in {ReleaseName().name}"
         )
+    if licence is not None and not licence.strip():
+        raise ExportError("--licence says nothing; name a licence, such as CC-BY-4.0, or leave it out")
     network, recipe = load_checkpoint(run / RUN_FILE)
     split = load_split(run / SPLIT_FILE, read_examples(data))
     undo_adjustment(network, recipe, trained_images(split, recipe), undo_share)
@@ -96,9 +101,10 @@ def bundle(
             undone=undo_share,
             seed=seed,
         )
-        save_record(fitted.record, Path(made) / RECORD_FILE)
+        record = fitted.record.model_copy(update={"licence": licence})
+        save_record(record, Path(made) / RECORD_FILE)
         save_outliers(fitted.outliers, Path(made) / OUTLIERS_FILE)
-        assembled = assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base)
+        assembled = assemble(kept, record, fitted.outliers, fitted.int8, folder, base=fitted.base)
         # The record last: it has the hashes of the others, so that whatever is mixed by being killed here is refused.
         for file in (WEIGHTS_FILE, OUTLIERS_FILE, RECORD_FILE):
             (Path(made) / file).replace(place / file)

@@ -11,6 +11,7 @@ import typer
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from export import statements
 from export.errors import ExportError
 from mobile_runtime.bundle import MANIFEST, SIGNATURE, Bundle
 from mobile_runtime.console import out, print_json
@@ -112,7 +113,17 @@ def write_card(manifest: Manifest, results: Sequence[Subgroups] = ()) -> str:
     environment.filters["interval"] = _interval
     template = environment.get_template("model_card.md.j2")
     default = manifest.variants[manifest.default_variant]
-    text = template.render(m=manifest, figures=FIGURES, default=default, results=results, few="too few")
+    provenance = manifest.provenance
+    text = template.render(
+        m=manifest,
+        figures=FIGURES,
+        default=default,
+        results=results,
+        few="too few",
+        reason=statements.licence_reason(manifest.licence, provenance.datasets),
+        small_images=statements.small_images(provenance),
+        few_dark=statements.few_dark(provenance),
+    )
     return text.rstrip() + "\n"
 
 

@@ -28,6 +28,7 @@ class ReleaseRecord(BaseModel):
     Attributes:
         int8_sha256: fingerprint of the static int8 graph, see `export.tflite_metadata.fingerprint`.
         outliers_sha256: of outliers.safetensors; None in a record from before there was one.
+        licence: of the weights, as their maker states it; None where it follows from the data sets.
         ranges: runtime -> value of its graph -> smallest and largest value on the calibration images.
     """
 
@@ -42,6 +43,7 @@ class ReleaseRecord(BaseModel):
     quality: QualityLimits
     variants: dict[str, VariantRecord]
     provenance: Provenance
+    licence: str | None = None
     ranges: dict[str, dict[str, tuple[float, float]]] = {}
 
 

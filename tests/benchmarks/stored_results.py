@@ -36,6 +36,10 @@ DATASET = {
 }
 
 
+UNSTATED = {"default_variant": None, "default_operating_point": None}
+"""As in results from before they stated what the default is."""
+
+
 def estimate(value: float, n: int = 100, half: float = 0.05) -> dict[str, Any]:
     return {"value": value, "low": max(0.0, value - half), "high": min(1.0, value + half), "n": n}
 
@@ -49,7 +53,14 @@ def _common(kind: str, bundle: str) -> dict[str, Any]:
 
 
 def _on_images(kind: str, bundle: str) -> dict[str, Any]:
-    return {**_common(kind, bundle), "variant": "int8", "operating_point": "rule_out", "dataset": dict(DATASET)}
+    return {
+        **_common(kind, bundle),
+        "variant": "int8",
+        "operating_point": "rule_out",
+        "default_variant": "int8",
+        "default_operating_point": "rule_out",
+        "dataset": dict(DATASET),
+    }
 
 
 def drift(bundle: str = "b", difference: float = -0.001, auc: float = 0.9) -> dict[str, Any]:
@@ -61,6 +72,8 @@ def drift(bundle: str = "b", difference: float = -0.001, auc: float = 0.9) -> di
         "refer_lost": 1,
         "refer_lost_malignant": 1,
         "refer_gained": 0,
+        "abstain_lost": 0,
+        "abstain_gained": 0,
         "mcnemar_p": 1.0,
     }
     moved = {"probability_mean": 0, "probability_max": 0, "malignancy_mean": 0, "malignancy_max": 0}

@@ -140,6 +140,7 @@ def test_decisions_are_printed_and_stored(bundle_path: Path, dataset: Path, tmp_
     assert result.exit_code == 0, result.output
     report = DecisionsReport.model_validate_json(file.read_bytes())
     assert report.variant == "int8" and report.operating_point == "balanced" and report.threshold == 0.5
+    assert (report.default_variant, report.default_operating_point) == ("int8", "balanced")
     assert sum(sum(counts.values()) for counts in report.verdicts.values()) == report.dataset.images == 42
     assert report.outcomes is not None and len(report.decision_curve) == 50 and set(report.coverage) == {"margin"}
     assert sorted(report.diagnoses) == ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
@@ -174,6 +175,7 @@ def test_robustness_is_printed_stored_and_reproducible(bundle_path: Path, datase
     result = runner.invoke(app, [*fixed, "--out", str(file)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     report = RobustnessReport.model_validate_json(file.read_bytes())
+    assert (report.default_variant, report.default_operating_point) == ("int8", "balanced")
     assert report.dataset.images == 10 and len(report.corruptions) == 16 and report.undamaged.flips.value == 0
     assert "gel_bubbles" in result.output and "int8_offset" in result.output and "none in the bundle" in result.output
     assert "The bundle has no golden vectors" in result.output
@@ -193,6 +195,7 @@ def test_gates_are_printed_and_stored(
     result = runner.invoke(app, [*fixed, "--out", str(file)], catch_exceptions=False)
     assert result.exit_code == 0, result.output
     report = GatesReport.model_validate_json(file.read_bytes())
+    assert (report.default_variant, report.default_operating_point) == ("int8", "balanced")
     assert (
         report.operating_point == "rule_out"
         and report.dataset.images == 3
@@ -217,8 +220,10 @@ def test_only_the_images_drawn_count_as_calibration_images(
         (bundle_path / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
         fixed = [command, "--bundle", str(bundle_path), "--images", str(dataset), "--labels", table, "--limit", "3", "--json"]
         result = runner.invoke(app, fixed, catch_exceptions=False)
-        found = [note for note in json.loads(result.stdout)["notes"] if "calibrated" in note]
+        stored = json.loads(result.stdout)
+        found = [note for note in stored["notes"] if "calibrated" in note]
         assert ("calibrated" in result.stderr) is bool(found)
+        assert len(stored["dataset"]["calibration"]) == (int(found[0].split()[0]) if found else 0)
         return found
 
     (said,) = notes(names)

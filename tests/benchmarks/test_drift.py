@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from benchmarks.scoring import Scored
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError
 from mobile_runtime.intervals import wilson
+from mobile_runtime.manifest import AbstentionLimit
 from mobile_runtime.pipeline import Prediction
 from mobile_runtime.statistics import expected_calibration_error
 from mobile_runtime.synthetic import LABELS
@@ -78,6 +80,29 @@ def test_a_score_on_the_threshold_is_referred() -> None:
     found = compare({"float32": [0.5] * 4 + [0.25] * 4})["float32"]
     sensitivity = found.operating_points["balanced"].sensitivity
     assert sensitivity is not None and sensitivity.value == 1.0
+
+
+def test_an_abstention_of_one_alone_is_no_agreement() -> None:
+    """The scores agree on every image; only the outlier score, and with it the verdict, differs."""
+    limit = AbstentionLimit(limit=1.0, aim=0.02, refused=fakes.point(0.5).sensitivity, dataset="none")
+    outliers = {"float32": [0, 2, 0, 0, 0, 0, 0, 0], "int8": [2, 0, 0, 0, 0, 0, 0, 4], "own_limit": [0, 6, 0, 0, 0, 0, 0, 0]}
+    scored = {}
+    for name, values in outliers.items():
+        own = limit.model_copy(update={"limit": 5.0}) if name == "own_limit" else limit
+        outputs = replace(fakes.prediction(REFERENCE), outlier=np.array(values, np.float32))
+        scored[name] = Scored(fakes.variant(name).model_copy(update={"abstention": own}), "fake", outputs)
+    found = drift.compare(scored, labelled(DX), LABELS, Settings("float32", "balanced", resamples=100))
+    assert found["own_limit"].operating_points["balanced"].agreement.value == 1.0 and found["own_limit"].flips == []
+    decisions = found["int8"].operating_points["balanced"]
+    assert decisions.agreement.value == 5 / 8
+    assert (decisions.abstain_lost, decisions.abstain_gained) == (1, 2)
+    assert (decisions.refer_lost, decisions.refer_lost_malignant, decisions.refer_gained) == (0, 0, 0), "nobody is reassured"
+    assert decisions.sensitivity is not None and decisions.sensitivity.value == 0.75
+    assert [(flip.image, flip.change, flip.missed) for flip in found["int8"].flips] == [
+        ("i0", "referred, now no verdict", False),
+        ("i1", "no verdict, now referred", False),
+        ("i7", "low concern, now no verdict", False),
+    ]
 
 
 def test_auc_and_differences_match_scikit_learn() -> None:

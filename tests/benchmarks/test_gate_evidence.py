@@ -127,7 +127,7 @@ def test_results_of_what_users_do_not_run_do_not_ship(make: Any, change: dict[st
 def test_results_that_are_all_of_another_operating_point_do_not_ship() -> None:
     limit = {"figure": "drift.*.auc_difference", "at_least": -1}
     makers = (stored_results.decisions, stored_results.robustness, stored_results.gates)
-    alike = [{**make(), "operating_point": "rule_in"} for make in makers]
+    alike = [{**make(), **stored_results.UNSTATED, "operating_point": "rule_in"} for make in makers]
     drift = {**stored_results.drift(), "default_variant": "int8", "operating_point": "rule_in"}
     drift["variants"] = {
         name: {**each, "operating_points": {"rule_in": each["operating_points"]["rule_out"]}}
@@ -146,6 +146,52 @@ def test_results_that_are_all_of_another_operating_point_do_not_ship() -> None:
     assert judged(limit, {**drift, "default_operating_point": "rule_in"}, *alike).ship
 
 
+def test_without_drift_results_must_be_of_one_variant_and_of_the_default_that_they_state() -> None:
+    limit = {"figure": "*", "at_least": -1, "required": False}
+    decisions, gates = ({**make(), **stored_results.UNSTATED} for make in (stored_results.decisions, stored_results.gates))
+    alike = judged(limit, decisions, gates)
+    assert alike.ship
+    assert alike.notes[-1] == "no result says which variant is the default: whether users run int8 at rule_out was not judged"
+    for change, said in (({"variant": "float32"}, "float32 at rule_out"), ({"operating_point": "rule_in"}, "int8 at rule_in")):
+        assert failures(judged(limit, decisions, {**gates, **change})) == [
+            f"decisions.ham10000 of int8 at rule_out; gates.ham10000 of {said}: not of one variant and operating point; "
+            "measure all of the default"
+        ]
+        stated = [
+            {**each, **change, "default_variant": "int8", "default_operating_point": "rule_out"} for each in (decisions, gates)
+        ]
+        found = judged(limit, *stated)
+        assert failures(found) == [
+            f"{kind}.ham10000: of {said}; measure int8, the default, at rule_out" for kind in ("decisions", "gates")
+        ]
+        assert not any("the default" in note for note in found.notes)
+
+
+def on_images(document: dict[str, Any], **facts: Any) -> dict[str, Any]:
+    return {**document, "dataset": {**document["dataset"], **facts}}
+
+
+def test_results_on_other_images_of_one_data_set_do_not_ship() -> None:
+    limit = {"figure": "*", "at_least": -1, "required": False}
+    drift = stored_results.drift()
+    few = {"images": 20, "images_sha256": "d" * 64}
+    other_table = {**few, "labels_sha256": "e" * 64}
+    for make in (stored_results.decisions, stored_results.robustness, stored_results.gates):
+        found = judged(limit, drift, on_images(make(), **other_table))
+        assert failures(found) == [
+            f"{make()['kind']}.ham10000: on 20 images, drift on 100 others or with other labels; "
+            "measure both on the same images and labels"
+        ]
+        assert judged(limit, drift, on_images(make(), name="isic2017", **other_table)).ship, "another data set"
+    # These draw from the table that they are given.
+    assert judged(limit, drift, *(on_images(make(), **few) for make in (stored_results.robustness, stored_results.gates))).ship
+    assert not judged(limit, drift, on_images(stored_results.decisions(), **few)).ship
+    assert not judged(limit, drift, on_images(stored_results.gates(), images_sha256="d" * 64)).ship, "as many are no draw"
+    # Before images had a fingerprint, tables had one.
+    assert judged(limit, drift, on_images(stored_results.decisions(), images_sha256=None)).ship
+    assert not judged(limit, drift, on_images(stored_results.decisions(), **{**few, "images_sha256": None})).ship
+
+
 def test_images_that_were_missing_do_not_ship() -> None:
     document = stored_results.decisions()
     document["dataset"]["missing"] = ["a", "b"]
@@ -154,7 +200,31 @@ def test_images_that_were_missing_do_not_ship() -> None:
     assert found.checks[-1].said.startswith("decisions.ham10000: 2 label rows have no image, first a")
 
 
+@pytest.mark.parametrize(
+    "make", [stored_results.drift, stored_results.decisions, stored_results.robustness, stored_results.gates]
+)
+def test_images_that_calibrated_the_build_do_not_ship(make: Any) -> None:
+    limit = {"figure": "*", "at_least": -1, "required": False}
+    document = make()
+    assert judged(limit, document).ship
+    document["dataset"]["calibration"] = ["a", "b"]
+    assert failures(judged(limit, document)) == [
+        f"{document['kind']}.ham10000: 2 images calibrated this build, first a; take their rows out"
+    ]
+
+
 def test_a_build_is_no_baseline_of_its_own() -> None:
     limit = {"figure": "drift.*.int8.auc_malignancy", "may_fall_by": 0.01}
     with pytest.raises(DataError, match="the baseline is of the same bundle"):
         judged(limit, stored_results.drift("new"), baseline=[stored_results.drift("new")])
+
+
+def test_agreement_of_scores_alone_is_said_to_be_so() -> None:
+    limit = {"figure": "drift.*.agreement", "bound": "low", "at_least": 0.95}
+    document = stored_results.drift()
+    assert not any("measure again" in note for note in judged(limit, document).notes)
+    for point in document["variants"]["int8"]["operating_points"].values():
+        del point["abstain_lost"], point["abstain_gained"]
+    found = judged(limit, document)
+    assert found.ship
+    assert found.notes[-1] == ("agreement of drift.ham10000 is of scores alone, from before abstentions counted: measure again")

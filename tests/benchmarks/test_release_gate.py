@@ -103,6 +103,33 @@ def test_a_relative_limit_is_on_the_change(auc: float, ship: bool) -> None:
     assert alone.ship and alone.checks[0].outcome == "not judged" and "no baseline" in alone.checks[0].said
 
 
+def test_a_variant_that_a_release_adds_is_judged_by_limits_of_its_own() -> None:
+    old, new = stored_results.drift("old"), {**stored_results.drift("new"), "default_variant": "int8"}
+    new["variants"]["int4"] = {**new["variants"]["int8"], "auc_malignancy": stored_results.estimate(0.8)}
+    change = {"figure": "drift.*.auc_malignancy", "may_fall_by": 0.01}
+    found = judged(change, new, baseline=[old])
+    assert found.ship
+    said = "int4 is not in the baseline and not the default, so only limits of its own hold"
+    assert [check.said for check in found.checks if check.outcome == "not judged"] == [
+        f"drift.ham10000.int4.auc_malignancy: {said}"
+    ]
+    assert failures(judged({"figure": "drift.*.auc_malignancy", "at_least": 0.85}, new, baseline=[old])) == [
+        "drift.ham10000.int4.auc_malignancy: 0.8 [0.75, 0.85], n=100, must be at least 0.85"
+    ]
+    for default in "int4", None:
+        refused = judged(change, {**new, "default_variant": default}, baseline=[old])
+        assert failures(refused) == ["drift.ham10000.int4.auc_malignancy: not in the baseline"]
+    # Elsewhere the release before did measure it.
+    other = {**stored_results.drift("old"), "dataset": {**old["dataset"], "name": "isic2017"}}
+    other["variants"]["int4"] = new["variants"]["int4"]
+    assert failures(judged(change, new, baseline=[old, other])) == [
+        "drift.isic2017.float32.auc_malignancy: in the baseline, but not in the results",
+        "drift.isic2017.int8.auc_malignancy: in the baseline, but not in the results",
+        "drift.isic2017.int4.auc_malignancy: in the baseline, but not in the results",
+        "drift.ham10000.int4.auc_malignancy: not in the baseline",
+    ]
+
+
 def test_a_required_figure_that_is_missing_fails() -> None:
     limit = {"figure": "gates.*.false_retakes", "at_most": 0.1}
     assert not judged(limit, stored_results.drift()).ship

@@ -146,6 +146,26 @@ def test_rebuild_without_images_gives_the_same_models(
         assert (tmp_path / "again" / "models" / name).read_bytes() == (tiny_bundle / "models" / name).read_bytes()
 
 
+def test_a_bundle_states_the_licence_and_the_data_of_its_record(
+    tiny_bundle: Path, tiny_release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("export.parity.PARITY_LIMITS", loose_limits())
+    release = tmp_path / "release"
+    shutil.copytree(tiny_release, release)
+    document = json.loads((release / "record.json").read_text(encoding="utf-8"))
+    document["provenance"]["datasets"] = {"clinic": 100}
+    (release / "record.json").write_text(json.dumps({**document, "licence": "CC0-1.0"}), encoding="utf-8")
+    words = ["rebuild", "--release", str(release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "own")]
+    found = CliRunner().invoke(app, [*words, "--only", "float32"], catch_exceptions=False)
+    assert found.exit_code == 0, found.output
+    manifest = Bundle.load(tmp_path / "own").manifest
+    assert manifest.licence == "CC0-1.0" and manifest.limitations[0] == "Trained on images (clinic)."
+    text = (tmp_path / "own" / "LICENCE-WEIGHTS.txt").read_text(encoding="utf-8")
+    assert "trained on clinic.\nLicence: CC0-1.0\n" in text
+    model = (tmp_path / "own" / "models" / "float32.tflite").read_bytes()
+    assert b"CC0-1.0" in model and b"HAM10000" not in model
+
+
 def test_a_bundle_is_not_put_where_something_else_is(tiny_release: Path, tiny_bundle: Path, tmp_path: Path) -> None:
     (tmp_path / "photo.jpg").write_bytes(b"mine")
     words = ["rebuild", "--release", str(tiny_release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path)]

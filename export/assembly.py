@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from export.coreml import Metadata
-from export.deployed import AGGREGATES, deploy
+from export.deployed import aggregation, deploy
 from export.ending import exit_if_ended
 from export.errors import ExportError
 from export.golden import write_golden
@@ -64,10 +63,10 @@ def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
     return {node: abbreviations.get(node, node) for node in classes}
 
 
-def coreml_metadata(version: str, labels: Sequence[str]) -> Metadata:
+def coreml_metadata(version: str, labels: Sequence[str], scores: Iterable[str]) -> Metadata:
     """What Xcode shows of the Core ML variants."""
     description = f"Skin-lesion triage. {INTENDED_USE} Input: RGB image."
-    return Metadata(description, LICENCE, version, tuple(labels))
+    return Metadata(description, LICENCE, version, tuple(labels), scores=tuple(scores))
 
 
 def check_out(out: Path) -> None:
@@ -129,7 +128,7 @@ def assemble(
     writer = VariantWriter(
         deployed,
         size,
-        coreml_metadata(record.version, [labels[node] for node in recipe.classes]),
+        coreml_metadata(record.version, [labels[node] for node in recipe.classes], aggregation(recipe.classes, taxonomy)),
         int8=int8,
         base=base,
         ranges=record.ranges,
@@ -181,7 +180,10 @@ def _write_documents(
             licence=LICENCE,
             input=InputSpec(size=size),
             classes=[ClassSpec(node=node, label=labels[node], name=taxonomy.names[node]) for node in classes],
-            scores=[ScoreSpec(name=name, weights=_weights(name, classes, taxonomy)) for name in AGGREGATES],
+            scores=[
+                ScoreSpec(name=name, weights=[1 if weight else 0 for weight in weights])
+                for name, weights in aggregation(classes, taxonomy).items()
+            ],
             default_variant=default,
             default_operating_point=record.default_operating_point,
             quality=record.quality,
@@ -210,7 +212,3 @@ def _write_documents(
         )
     entries += write_golden(folder, manifest(entries))
     (folder / MANIFEST).write_text(manifest(entries).to_json(), encoding="utf-8")
-
-
-def _weights(aggregate: str, classes: Sequence[str], taxonomy: Taxonomy) -> list[Literal[0, 1]]:
-    return [1 if weight else 0 for weight in taxonomy.aggregate_vector(aggregate, classes)]

@@ -23,6 +23,7 @@ from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
 from export.model_card import card
 from export.outliers import load_outliers, save_outliers
+from export.parity import own_limits, read_limits
 from export.path_commands import mediapipe, paths
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
@@ -44,6 +45,14 @@ app.command(epilog="Example: python -m export mediapipe dist/bundle --images pho
 
 RELEASE = Path(__file__).parent / "release"
 JsonOption = Annotated[bool, typer.Option("--json", help="JSON on standard output, nothing else.")]
+LimitsOption = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--parity-limits",
+        help="YAML, variant: {limit: value}, where the released network's limits do not suit another: largest, mean, "
+        "agreement, auc_loss, outlier. The bundle states them; check and card name them.",
+    ),
+]
 OnlyOption = Annotated[Optional[list[str]], typer.Option("--only", help="Write only this variant; may be repeated.")]
 
 
@@ -66,6 +75,7 @@ def bundle(
     record_to: Annotated[
         Optional[Path], typer.Option("--record", help="Also write half-precision weights and release record here.")
     ] = None,
+    parity_limits: LimitsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Quantize, calibrate, fix thresholds on validation images, measure on test images, and write a bundle.
@@ -78,6 +88,7 @@ def bundle(
         raise ExportError(
             f"--name {name!r}: take small letters, digits, dots, hyphens, underscores, as in {ReleaseName().name}"
         )
+    limits = read_limits(parity_limits) if parity_limits else None
     network, recipe = load_checkpoint(run / "model.safetensors")
     split = load_split(run / "splits.csv", read_examples(data))
     undo_adjustment(network, recipe, trained_images(split, recipe), undo_share)
@@ -97,7 +108,7 @@ def bundle(
         )
         save_record(fitted.record, Path(made) / "record.json")
         save_outliers(fitted.outliers, Path(made) / "outliers.safetensors")
-        assembled = assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base)
+        assembled = assemble(kept, fitted.record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=limits)
         # The record last: it has the hashes of the others, so that whatever is mixed by being killed here is refused.
         for file in ("mobile.safetensors", "outliers.safetensors", "record.json"):
             (Path(made) / file).replace(place / file)
@@ -112,14 +123,17 @@ def rebuild(
         Optional[Path], typer.Option("--int8-from", help="Bundle with the int8 model; the default one if left out.")
     ] = None,
     only: OnlyOption = None,
+    parity_limits: LimitsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rebuild a bundle from kept weights, their release record and the shipped int8 model; needs no images."""
+    limits = read_limits(parity_limits) if parity_limits else None
     record = load_record(release / "record.json")
     source = Bundle.load(int8_from)
     int8 = source.model_bytes(source.variant(STATIC_VARIANT))
     outliers = load_outliers(release / "outliers.safetensors")
-    _report(assemble(release / "mobile.safetensors", record, outliers, int8, folder, only=only), as_json)
+    weights = release / "mobile.safetensors"
+    _report(assemble(weights, record, outliers, int8, folder, only=only, parity_limits=limits), as_json)
 
 
 @app.command(epilog="Example: python -m export check dist/bundle --images photos --labels labels.csv --dataset ham10000")
@@ -180,7 +194,7 @@ def check(
     if as_json:
         print_json(report.to_dict())
     else:
-        _print_check(report)
+        _print_check(report, bundle)
     failed = [row.variant for row in report.rows if not row.passed]
     if report.problem:
         print_error(report.problem)
@@ -256,13 +270,15 @@ def _report(made: Bundle, as_json: bool) -> None:
     out.print(table)
 
 
-def _print_check(report: Report) -> None:
+def _print_check(report: Report, bundle: Bundle) -> None:
     against = f"against {report.reference or 'nothing'} at {report.operating_point}"
     out.print(f"[bold]{report.bundle}[/], {against}; errors of probability largest / mean", soft_wrap=True)
     for row in report.rows:
         verdict = "[green]pass[/]" if row.passed else "[bold red]FAIL[/]"
         out.print(f"{verdict}  [bold]{row.variant}[/]  [dim]{escape(row.runtime)}[/]", soft_wrap=True)
-        for line in _lines(row):
+        stated = own_limits(bundle.variants[row.variant]) if row.variant in bundle.variants else []
+        own = [f"limits of this bundle's own: {', '.join(stated)}"] if stated else []
+        for line in [*_lines(row), *own]:
             out.print(f"      {line}", highlight=False, soft_wrap=True)
         for reason in row.failures:
             out.print(f"      [red]{escape(reason)}[/]", soft_wrap=True)

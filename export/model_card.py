@@ -12,6 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescap
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from export.errors import ExportError
+from export.parity import own_limits
 from mobile_runtime.bundle import MANIFEST, SIGNATURE, Bundle
 from mobile_runtime.console import out, print_json
 from mobile_runtime.files import build_folder, sha256
@@ -111,7 +112,8 @@ def write_card(manifest: Manifest, results: Sequence[Subgroups] = ()) -> str:
     environment.filters["interval"] = _interval
     template = environment.get_template("model_card.md.j2")
     default = manifest.variants[manifest.default_variant]
-    text = template.render(m=manifest, figures=FIGURES, default=default, results=results, few="too few")
+    own = {name: found for name, variant in manifest.variants.items() if (found := own_limits(variant))}
+    text = template.render(m=manifest, figures=FIGURES, default=default, results=results, few="too few", own_limits=own)
     return text.rstrip() + "\n"
 
 

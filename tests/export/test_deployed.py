@@ -40,9 +40,7 @@ COARSE = ("benign", "malignant")
 
 
 @pytest.mark.parametrize(("classes", "scores"), [(HAM10000_CLASSES, ["malignancy", "cancer"]), (COARSE, ["malignancy"])])
-def test_a_score_that_the_classes_cannot_tell_is_left_out(
-    classes: tuple[str, ...], scores: list[str]
-) -> None:
+def test_a_score_that_the_classes_cannot_tell_is_left_out(classes: tuple[str, ...], scores: list[str]) -> None:
     assert list(aggregation(classes, default_taxonomy())) == scores
     network = LesionNetwork("mobilenetv2_035", len(classes)).eval()
     pixels = torch.randint(0, 256, (64, 64, 64, 3), dtype=torch.uint8)

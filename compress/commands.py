@@ -116,10 +116,13 @@ def quantize(
         size = _input_size(source)
         shown = track(chosen, "calibrate", console=err, transient=True)
         ranges = collect_ranges(source, (prepare(path, size) for path in shown))
+    quantized = quantize_model(source, recipe, ranges)
+    note = target.with_suffix(".calibration.json")
+    note.unlink(missing_ok=True)  # of the model that is going to be replaced
     with write_atomically(target) as temporary:
-        temporary.write_bytes(quantize_model(source, recipe, ranges))
+        temporary.write_bytes(quantized)
     if ids:
-        write_json(target.with_suffix(".calibration.json"), {"recipe": recipe, "seed": seed, "ids": ids})
+        write_json(note, {"recipe": recipe, "seed": seed, "sha256": sha256(target), "ids": ids})
     before, after = model.stat().st_size, target.stat().st_size
     if as_json:
         print_json({"recipe": recipe, "bytes_before": before, "bytes_after": after, "sha256": sha256(target)})
@@ -174,7 +177,9 @@ def show_sensitivity(
         graph, kept = mixed(source, ranges, bench.images, bench.malignant, costs, bound, original)
         with write_atomically(target) as temporary:
             temporary.write_bytes(graph)
-        document["mixed"] = {"path": str(target), "bytes": len(graph), "float_layers": [layer.name for layer in kept]}
+        reached = malignancy_auc(graph, bench.images, bench.malignant)
+        names = [layer.name for layer in kept]
+        document["mixed"] = {"path": str(target), "bytes": len(graph), "auc": reached, "float_layers": names}
     if as_json:
         print_json(document)
         return
@@ -184,14 +189,15 @@ def show_sensitivity(
     for row in costs:
         table.add_row(row.layer.name, row.layer.op, f"{row.signal_to_noise_db:.1f}", f"{row.auc_gain:+.4f}")
     out.print(table)
-    out.print(f"malignancy AUC: float32 {full:.4f}, all layers int8 {int8:.4f}")
+    some = f", mixed {document['mixed']['auc']:.4f}" if target else ""
+    out.print(f"malignancy AUC: float32 {full:.4f}, all layers int8 {int8:.4f}{some}", soft_wrap=True)
     out.print(
         f"two disjoint calibration halves: malignancy differs by {apart[0]:.4f} on average, {apart[1]:.4f} at most",
         soft_wrap=True,
     )
     if target:
-        names = ", ".join(document["mixed"]["float_layers"]) or "none"
-        out.print(f"wrote {target}: layers in float for a loss of at most {bound:g}: {names}", soft_wrap=True, markup=False)
+        listed = ", ".join(document["mixed"]["float_layers"]) or "none"
+        out.print(f"wrote {target}: layers in float for a loss of at most {bound:g}: {listed}", soft_wrap=True, markup=False)
 
 
 def _model_bytes(model: Path) -> bytes:

@@ -81,7 +81,7 @@ class Distillation(nn.Module):
         super().__init__()
         self.recipe = recipe
         self._teachers = tuple(teacher.eval().requires_grad_(False) for teacher in teachers)  # not saved with the student
-        matched = [t.backbone.num_features for t in teachers] if recipe.feature_weight else []
+        matched = [teacher.width for teacher in teachers] if recipe.feature_weight else []
         self.projections = nn.ModuleList(nn.Linear(width, size) for size in matched)
         self._answers: dict[bytes, list[torch.Tensor]] = {}
 
@@ -244,7 +244,7 @@ def distil(
         return network
 
     begun = start()
-    width = (begun or LesionNetwork(recipe.backbone, len(recipe.classes))).backbone.num_features
+    width = (begun or LesionNetwork(recipe.backbone, len(recipe.classes))).width
     torch.manual_seed(recipe.seed)  # the projections' first weights
     objective = Distillation(recipe, ensemble, width)
     made = {

@@ -125,7 +125,7 @@ def finetune(
     chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], plan.calibration_images, plan.seed)
     images = prepared_images(chosen, open_cache(examples, cache), plan.input_size)
     torch.manual_seed(plan.seed)  # the projections' first weights
-    taught = Distillation(plan, load_teachers(teachers or [start], plan), network.backbone.num_features)
+    taught = Distillation(plan, load_teachers(teachers or [start], plan), network.width)
     objective = QuantizationAware(network, taught, images, plan.calibration_steps)
     noted = sha256(start)
     keep_note(out, teachers or [start], noted, resume)

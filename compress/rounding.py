@@ -3,15 +3,15 @@
 Rounding each weight to its nearest step shifts a convolution's output wherever inputs are large and kernels cancel: on
 MobileNetV2 the first depthwise layer alone moved logits by a quarter of their spread. Here weights are rounded up or down such
 that the error's variance over real activations is small (the layer-wise objective of Nagel et al. 2020, "Up or Down? Adaptive
-Rounding", section 3; solved exactly for the nine taps of a depthwise kernel, by coordinate descent for wider ones), and the
-error's mean is taken off the bias (Nagel et al. 2019, "Data-Free Quantization", section 4.2).
+Rounding", section 3; solved exactly for the nine taps of a depthwise kernel, by coordinate descent for more), and the error's
+mean is taken off the bias (Nagel et al. 2019, "Data-Free Quantization", section 4.2).
 """
 
 from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -26,30 +26,35 @@ _OPS = schema.BuiltinOperator
 _STEPS = 127
 _SWEEPS = 2
 _ROWS = 10_000
+_EXHAUSTIVE = 9
+"""Taps up to which all roundings of a depthwise kernel are tried: 512 of them. Of a 5x5 kernel there are 33 million."""
 
 
-def round_weights(model: bytes, images: Sequence[npt.NDArray[np.uint8]], seed: int = 0) -> bytes:
+def round_weights(model: bytes, images: Sequence[npt.NDArray[np.uint8]], seed: int = 0, memory: int = 1024**3) -> bytes:
     """Move every convolution's weights onto its per-channel int8 grid.
 
     Args:
         model: float32 TFLite flatbuffer with one uint8 input.
         images: prepared uint8 RGB images [S, S, 3] of the calibration set.
         seed: of the choice of activation rows.
+        memory: bytes of activations to keep at a time, though never less than one layer's. Less takes more passes over the
+            images and gives the same result.
 
     Returns:
         The float32 graph with rounded weights and corrected biases; symmetric per-channel quantization of it is exact.
     """
     tree = read(model)
     layers = _convolutions(tree)
-    for op, patches in zip(layers, _patches(model, tree, layers, images, seed), strict=True):
+    patches = _patches(model, tree, layers, images, seed, memory)
+    for op in layers:
         weights, bias = constant(tree, op.inputs[1]), constant(tree, op.inputs[2])
         if code(tree, op) == _OPS.DEPTHWISE_CONV_2D:
             kernels = weights.reshape(-1, weights.shape[-1]).T.astype(np.float64)
-            rounded, shift = _round_depthwise(kernels, patches)
+            rounded, shift = _round_depthwise(kernels, next(patches))
             stored = rounded.T.reshape(weights.shape)
         else:
             kernels = weights.reshape(len(weights), -1).astype(np.float64)
-            rounded, shift = _round_dense(kernels, patches)
+            rounded, shift = _round_dense(kernels, next(patches))
             stored = rounded.reshape(weights.shape)
         set_constant(tree, op.inputs[1], stored.astype(np.float32))
         set_constant(tree, op.inputs[2], (bias - shift).astype(np.float32))
@@ -101,6 +106,9 @@ def _grid(kernels: Floats) -> tuple[Floats, Floats]:
 
 def _round_depthwise(kernels: Floats, patches: npt.NDArray[np.float32]) -> tuple[Floats, Floats]:
     """kernels [C, K] and patches [N, C, K] -> rounded kernels, mean output shift [C]."""
+    if kernels.shape[1] > _EXHAUSTIVE:
+        parts = [_round_dense(kernels[[channel]], patches[:, channel]) for channel in range(len(kernels))]
+        return np.concatenate([rounded for rounded, _ in parts]), np.concatenate([shift for _, shift in parts])
     step, position = _grid(kernels)
     floor = np.floor(position)
     choices = np.array(list(itertools.product((0.0, 1.0), repeat=kernels.shape[1])))
@@ -147,33 +155,47 @@ def _round_dense(kernels: Floats, patches: npt.NDArray[np.float32]) -> tuple[Flo
 
 
 def _patches(
-    model: bytes, tree: Any, layers: Sequence[Any], images: Sequence[npt.NDArray[np.uint8]], seed: int
-) -> list[npt.NDArray[np.float32]]:
-    """What each layer's kernels see on the images: [N, C, K] for depthwise layers, [N, K] for the others."""
+    model: bytes, tree: Any, layers: Sequence[Any], images: Sequence[npt.NDArray[np.uint8]], seed: int, memory: int
+) -> Iterator[npt.NDArray[np.float32]]:
+    """What each layer's kernels see on the images, layer by layer: [N, C, K] for depthwise layers, else [N, K]."""
     interpreter = open_interpreter(model, keep=True)
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]
     rng = np.random.default_rng(seed)
     share = max(4, _ROWS // len(images))
-    found: list[list[npt.NDArray[np.float32]]] = [[] for _ in layers]
-    for image in images:
-        interpreter.set_tensor(source, image[None])
-        interpreter.invoke()
-        for rows, op in zip(found, layers, strict=True):
-            rows.append(_windows(tree, op, interpreter.get_tensor(int(op.inputs[0])), share, rng))
-    return [np.concatenate(rows) for rows in found]
+    shapes = [
+        _views(tree, op, np.zeros(tree.subgraphs[0].tensors[op.inputs[0]].shape, dtype=np.float32)).shape for op in layers
+    ]
+    # Drawn for all layers at once, so that what is drawn does not depend on how many passes the memory asks for.
+    drawn = [[rng.integers(0, math.prod(shape[:3]), share) for shape in shapes] for _ in images]
+    sizes = [4 * share * len(images) * math.prod(shape[3:]) for shape in shapes]
+    start = 0
+    while start < len(layers):
+        stop = start + 1
+        while stop < len(layers) and sum(sizes[start : stop + 1]) <= memory:
+            stop += 1
+        found: list[list[npt.NDArray[np.float32]]] = [[] for _ in range(start, stop)]
+        for image, places in zip(images, drawn, strict=True):
+            interpreter.set_tensor(source, image[None])
+            interpreter.invoke()
+            for rows, op, chosen in zip(found, layers[start:stop], places[start:stop], strict=True):
+                rows.append(_windows(tree, op, interpreter.get_tensor(int(op.inputs[0])), chosen))
+        while found:
+            yield np.concatenate(found.pop(0))
+        start = stop
 
 
-def _windows(
-    tree: Any, op: Any, activation: npt.NDArray[np.float32], share: int, rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
+def _views(tree: Any, op: Any, activation: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """What a layer's kernel lies over in each place: [1, Y, X, C, H, W]."""
     options = op.builtinOptions
-    depthwise = code(tree, op) == _OPS.DEPTHWISE_CONV_2D
     height, width = tree.subgraphs[0].tensors[op.inputs[1]].shape[1:3]
     if options.padding == schema.Padding.SAME and (height, width) != (1, 1):
         activation = np.pad(activation, ((0, 0), (height // 2,) * 2, (width // 2,) * 2, (0, 0)))
     views = np.lib.stride_tricks.sliding_window_view(activation, (height, width), axis=(1, 2))
-    views = views[:, :: options.strideH, :: options.strideW]
-    places = np.unravel_index(rng.integers(0, math.prod(views.shape[:3]), share), views.shape[:3])
-    rows = views[places].reshape(share, activation.shape[3], height * width)
-    return rows if depthwise else rows.transpose(0, 2, 1).reshape(share, -1)
+    return views[:, :: options.strideH, :: options.strideW]
+
+
+def _windows(tree: Any, op: Any, activation: npt.NDArray[np.float32], places: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    views = _views(tree, op, activation)
+    rows = views[np.unravel_index(places, views.shape[:3])].reshape(len(places), views.shape[3], -1)
+    return rows if code(tree, op) == _OPS.DEPTHWISE_CONV_2D else rows.transpose(0, 2, 1).reshape(len(places), -1)

@@ -182,8 +182,8 @@ def mixed(
 ) -> tuple[bytes, list[Layer]]:
     """An int8 graph that loses no more AUC than the bound, with few layers in float.
 
-    Layers join in the order of `sensitivity` until the bound holds, then each that is not needed goes back. This is greedy:
-    no other single layer can be spared, but another set may be smaller.
+    Layers join in the order of `sensitivity` until the bound holds, then those that are not needed go back, until none of the
+    rest can be spared alone. This is greedy: another set may be smaller.
 
     Args:
         bound: largest loss of malignancy AUC against the float graph.
@@ -208,10 +208,14 @@ def mixed(
     if count is None:
         raise DataError(f"the loss of AUC is above {bound:g} even with all convolutions in float; allow more")
     kept = order[:count]
-    for layer in list(kept[:-1]):
+    untried, needed = kept[:-1], kept[-1:]  # without the last one, the bound did not hold
+    while untried:
+        layer = untried.pop(0)
         fewer = [other for other in kept if other is not layer]
         if good(fewer):
-            kept = fewer
+            kept, untried, needed = fewer, untried + needed, []  # what others could not do without, these perhaps can
+        else:
+            needed.append(layer)
     return graph(kept), kept
 
 

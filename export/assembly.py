@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from export import statements
 from export.coreml import Metadata
-from export.deployed import AGGREGATES, deploy
+from export.deployed import aggregation, deploy
 from export.ending import exit_if_ended
 from export.errors import ExportError
 from export.golden import write_golden
@@ -54,10 +53,10 @@ def short_labels(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, str]:
     return {node: abbreviations.get(node, node) for node in classes}
 
 
-def coreml_metadata(version: str, licence: str, labels: Sequence[str]) -> Metadata:
+def coreml_metadata(version: str, licence: str, labels: Sequence[str], scores: Iterable[str]) -> Metadata:
     """What Xcode shows of the Core ML variants."""
     description = f"Skin-lesion triage. {INTENDED_USE} Input: RGB image."
-    return Metadata(description, licence, version, tuple(labels))
+    return Metadata(description, licence, version, tuple(labels), scores=tuple(scores))
 
 
 def check_out(out: Path) -> None:
@@ -117,7 +116,12 @@ def assemble(
     writer = VariantWriter(
         deployed,
         size,
-        coreml_metadata(record.version, _licence(record), [labels[node] for node in recipe.classes]),
+        coreml_metadata(
+            record.version,
+            _licence(record),
+            [labels[node] for node in recipe.classes],
+            aggregation(recipe.classes, taxonomy),
+        ),
         int8=int8,
         base=base,
         ranges=record.ranges,
@@ -169,7 +173,10 @@ def _write_documents(
             licence=_licence(record),
             input=InputSpec(size=size),
             classes=[ClassSpec(node=node, label=labels[node], name=taxonomy.names[node]) for node in classes],
-            scores=[ScoreSpec(name=name, weights=_weights(name, classes, taxonomy)) for name in AGGREGATES],
+            scores=[
+                ScoreSpec(name=name, weights=[1 if weight else 0 for weight in weights])
+                for name, weights in aggregation(classes, taxonomy).items()
+            ],
             default_variant=default,
             default_operating_point=record.default_operating_point,
             quality=record.quality,
@@ -204,7 +211,3 @@ def _write_documents(
 
 def _licence(record: ReleaseRecord) -> str:
     return record.licence or statements.licence(record.provenance.datasets)
-
-
-def _weights(aggregate: str, classes: Sequence[str], taxonomy: Taxonomy) -> list[Literal[0, 1]]:
-    return [1 if weight else 0 for weight in taxonomy.aggregate_vector(aggregate, classes)]

@@ -23,6 +23,7 @@ from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
 from export.model_card import card
 from export.outliers import load_outliers, save_outliers
+from export.parity import own_limits, read_limits
 from export.path_commands import mediapipe, paths
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
@@ -45,6 +46,14 @@ app.command(epilog="Example: python -m export mediapipe dist/bundle --images pho
 
 RELEASE = Path(__file__).parent / "release"
 WEIGHTS_FILE, OUTLIERS_FILE, RECORD_FILE = "mobile.safetensors", "outliers.safetensors", "record.json"
+LimitsOption = Annotated[
+    Optional[Path],
+    typer.Option(
+        "--parity-limits",
+        help="YAML, variant: {limit: value}, where the released network's limits do not suit another: largest, mean, "
+        "agreement, auc_loss, outlier. The bundle states them; check and card name them.",
+    ),
+]
 OnlyOption = Annotated[Optional[list[str]], typer.Option("--only", help="Write only this variant; may be repeated.")]
 
 
@@ -70,6 +79,7 @@ def bundle(
     record_to: Annotated[
         Optional[Path], typer.Option("--record", help="Also write half-precision weights and release record here.")
     ] = None,
+    parity_limits: LimitsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Quantize, calibrate, fix thresholds on validation images, measure on test images, and write a bundle.
@@ -84,6 +94,7 @@ def bundle(
         )
     if licence is not None and not licence.strip():
         raise ExportError("--licence says nothing; name a licence, such as CC-BY-4.0, or leave it out")
+    limits = read_limits(parity_limits) if parity_limits else None
     network, recipe = load_checkpoint(run / RUN_FILE)
     split = load_split(run / SPLIT_FILE, read_examples(data))
     undo_adjustment(network, recipe, trained_images(split, recipe), undo_share)
@@ -104,7 +115,7 @@ def bundle(
         record = fitted.record.model_copy(update={"licence": licence})
         save_record(record, Path(made) / RECORD_FILE)
         save_outliers(fitted.outliers, Path(made) / OUTLIERS_FILE)
-        assembled = assemble(kept, record, fitted.outliers, fitted.int8, folder, base=fitted.base)
+        assembled = assemble(kept, record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=limits)
         # The record last: it has the hashes of the others, so that whatever is mixed by being killed here is refused.
         for file in (WEIGHTS_FILE, OUTLIERS_FILE, RECORD_FILE):
             (Path(made) / file).replace(place / file)
@@ -119,14 +130,17 @@ def rebuild(
         Optional[Path], typer.Option("--int8-from", help="Bundle with the int8 model; the default one if left out.")
     ] = None,
     only: OnlyOption = None,
+    parity_limits: LimitsOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Rebuild a bundle from kept weights, their release record and the shipped int8 model; needs no images."""
+    limits = read_limits(parity_limits) if parity_limits else None
     record = load_record(release / RECORD_FILE)
     source = Bundle.load(int8_from)
     int8 = source.model_bytes(source.variant(STATIC_VARIANT))
     outliers = load_outliers(release / OUTLIERS_FILE)
-    _report(assemble(release / WEIGHTS_FILE, record, outliers, int8, folder, only=only), as_json)
+    weights = release / WEIGHTS_FILE
+    _report(assemble(weights, record, outliers, int8, folder, only=only, parity_limits=limits), as_json)
 
 
 @app.command(epilog="Example: python -m export check dist/bundle --images photos --labels labels.csv --dataset ham10000")
@@ -187,7 +201,7 @@ def check(
     if as_json:
         print_json(report.to_dict())
     else:
-        _print_check(report)
+        _print_check(report, bundle)
     failed = [row.variant for row in report.rows if not row.passed]
     if report.problem:
         print_error(report.problem)
@@ -263,13 +277,15 @@ def _report(made: Bundle, as_json: bool) -> None:
     out.print(table)
 
 
-def _print_check(report: Report) -> None:
+def _print_check(report: Report, bundle: Bundle) -> None:
     against = f"against {report.reference or 'nothing'} at {report.operating_point}"
     out.print(f"[bold]{report.bundle}[/], {against}; errors of probability largest / mean", soft_wrap=True)
     for row in report.rows:
         verdict = "[green]pass[/]" if row.passed else "[bold red]FAIL[/]"
         out.print(f"{verdict}  [bold]{row.variant}[/]  [dim]{escape(row.runtime)}[/]", soft_wrap=True)
-        for line in _lines(row):
+        stated = own_limits(bundle.variants[row.variant]) if row.variant in bundle.variants else []
+        own = [f"limits of this bundle's own: {', '.join(stated)}"] if stated else []
+        for line in [*_lines(row), *own]:
             out.print(f"      {line}", highlight=False, soft_wrap=True)
         for reason in row.failures:
             out.print(f"      [red]{escape(reason)}[/]", soft_wrap=True)

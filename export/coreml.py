@@ -58,6 +58,7 @@ class Metadata:
     Attributes:
         classes: labels in the order of the probabilities. They are stored as metadata: Core ML's own classifier form would
             replace the vector of probabilities by an unordered dictionary.
+        scores: names of the scores.
     """
 
     description: str
@@ -65,6 +66,7 @@ class Metadata:
     version: str
     classes: tuple[str, ...]
     author: str = "skintriage"
+    scores: tuple[str, ...] = ("malignancy", "cancer")
 
 
 class _ImageInput(nn.Module):
@@ -214,9 +216,10 @@ def save(model: Any, path: Path, name: str, temperature: float, metadata: Metada
             final.license = metadata.licence
             final.version = metadata.version
             final.input_description[INPUT_NAME] = "Square RGB image in sRGB, 0..255; scaling is inside the model."
+            alone = ", and cancer alone" if "cancer" in metadata.scores else ""
             descriptions = {
                 "probabilities": f"Probability of each class, in the order {', '.join(metadata.classes)}.",
-                "scores": "Malignancy (premalignant lesions included), and cancer alone.",
+                "scores": f"Malignancy (premalignant lesions included){alone}.",
                 "outlier": "How unlike the training images the texture is; compare with the bundle's limit.",
             }
             for output, text in descriptions.items():

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import nn
 
 from export.outliers import OutlierModel, OutlierScore
+from mobile_runtime.errors import TaxonomyError
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.datasets import Example
 from train.network import LesionNetwork
@@ -13,7 +18,7 @@ from train.objective import class_log_prior
 from train.recipe import Recipe
 
 OUTPUTS = ("probabilities", "scores", "outlier")
-AGGREGATES = ("malignancy", "cancer")
+NEEDED, *OPTIONAL = "malignancy", "cancer"
 
 
 class DeployedNetwork(nn.Module):
@@ -49,8 +54,26 @@ class DeployedNetwork(nn.Module):
 
 def deploy(network: LesionNetwork, classes: tuple[str, ...], outliers: OutlierModel, taxonomy: Taxonomy) -> DeployedNetwork:
     """The deployed form of a trained network at temperature 1."""
-    rows = [torch.from_numpy(taxonomy.aggregate_vector(name, classes)) for name in AGGREGATES]
+    rows = [torch.from_numpy(weights) for weights in aggregation(classes, taxonomy).values()]
     return DeployedNetwork(network, torch.stack(rows, dim=1), outliers)
+
+
+def aggregation(classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, npt.NDArray[np.float32]]:
+    """Name of each score -> its 0/1 weights [C], in the order of the graph's output `scores`.
+
+    Malignancy, by which verdicts are made, always is there. Cancer is not where the classes are too coarse for it: if a class
+    holds premalignant lesions, too, its probability is no cancer's.
+
+    Raises:
+        TaxonomyError: a class is not in the taxonomy.
+    """
+    found = {NEEDED: taxonomy.aggregate_vector(NEEDED, classes)}
+    for name in OPTIONAL:
+        try:
+            found[name] = taxonomy.aggregate_vector(name, classes)
+        except TaxonomyError:
+            continue
+    return found
 
 
 def undo_adjustment(network: LesionNetwork, recipe: Recipe, train: list[Example], share: float) -> None:

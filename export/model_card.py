@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from export import statements
 from export.errors import ExportError
+from export.parity import own_limits
 from mobile_runtime.bundle import MANIFEST, SIGNATURE, Bundle
 from mobile_runtime.console import out, print_json
 from mobile_runtime.files import build_folder, sha256
@@ -114,6 +115,7 @@ def write_card(manifest: Manifest, results: Sequence[Subgroups] = ()) -> str:
     template = environment.get_template("model_card.md.j2")
     default = manifest.variants[manifest.default_variant]
     provenance = manifest.provenance
+    own = {name: found for name, variant in manifest.variants.items() if (found := own_limits(variant))}
     text = template.render(
         m=manifest,
         figures=FIGURES,
@@ -123,6 +125,7 @@ def write_card(manifest: Manifest, results: Sequence[Subgroups] = ()) -> str:
         reason=statements.licence_reason(manifest.licence, provenance.datasets),
         small_images=statements.small_images(provenance),
         few_dark=statements.few_dark(provenance),
+        own_limits=own,
     )
     return text.rstrip() + "\n"
 

@@ -9,10 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from export.deployed import OUTPUTS, DeployedNetwork
 from export.errors import ExportError
 from export.variants import ONNX_VARIANT, STATIC_ONNX_VARIANT, STATIC_VARIANT, open_model
+from mobile_runtime.manifest import Variant
+from train.yaml_files import read_yaml
 
 Floats = npt.NDArray[np.float32]
 
@@ -54,12 +57,54 @@ PARITY_LIMITS = {
 """Variant -> its limits. Against PyTorch at export, against the bundle's float32 variant in `export.check`."""
 
 
+class _Change(BaseModel):
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
+
+    largest: float | None = Field(None, gt=0, le=1)
+    mean: float | None = Field(None, gt=0, le=1)
+    agreement: float | None = Field(None, ge=0, le=1)
+    auc_loss: float | None = Field(None, gt=0, le=1)
+    outlier: float | None = Field(None, gt=0)
+
+
+class _Changes(RootModel[dict[str, _Change]]):
+    pass
+
+
+def read_limits(path: Path) -> dict[str, Limits]:
+    """`PARITY_LIMITS` with the changes that a YAML file makes: variant -> limit -> value.
+
+    Raises:
+        DataError: no YAML mapping, or a limit that is misspelt or out of range.
+        ExportError: no such variant.
+    """
+    changes = read_yaml(path, _Changes).root
+    if unknown := sorted(changes.keys() - PARITY_LIMITS.keys()):
+        raise ExportError(f"{path}: no variant {', '.join(unknown)}; there are {', '.join(PARITY_LIMITS)}")
+    changed = {name: PARITY_LIMITS[name]._replace(**change.model_dump(exclude_none=True)) for name, change in changes.items()}
+    return PARITY_LIMITS | changed
+
+
+def own_limits(variant: Variant) -> list[str]:
+    """In words, which of a variant's stated limits are not those of `PARITY_LIMITS`."""
+    usual = PARITY_LIMITS.get(variant.name)
+    stated = {} if usual is None else {name: variant.parity.get(f"{name}_limit") for name in Limits._fields}
+    return [
+        f"{name} {value:g} instead of {getattr(usual, name):g}"
+        for name, value in stated.items()
+        if value is not None and value != getattr(usual, name)
+    ]
+
+
 def outlier_error(found: Floats, expected: Floats, limit: float) -> float:
     """Largest difference of outlier scores [N, 1], as a share of the abstention limit, or of the score where that is larger.
 
     Far above the limit, where a verdict is withheld whatever the score, rounding is as large as the score lets it be.
     """
     return float((np.abs(found.astype(np.float64) - expected) / np.maximum(limit, np.abs(expected))).max())
+
+
+_STOPPED = "the export is stopped (--parity-limits sets other limits, which the bundle then states)"
 
 
 @dataclass(frozen=True)
@@ -114,11 +159,11 @@ def check_parity(
     if not (largest <= parity.limits.largest and mean <= parity.limits.mean):
         raise ExportError(
             f"variant {name} differs from PyTorch by up to {largest:.2g} (limit {parity.limits.largest:g}), "
-            f"{mean:.2g} on average (limit {parity.limits.mean:g}); the export is stopped"
+            f"{mean:.2g} on average (limit {parity.limits.mean:g}); {_STOPPED}"
         )
     if not (scores <= parity.limits.largest and outlier <= parity.limits.outlier):
         raise ExportError(
             f"variant {name} differs from PyTorch in scores by up to {scores:.2g} (limit {parity.limits.largest:g}), in the "
-            f"outlier score by {outlier:.2g} of the abstention limit (limit {parity.limits.outlier:g}); the export is stopped"
+            f"outlier score by {outlier:.2g} of the abstention limit (limit {parity.limits.outlier:g}); {_STOPPED}"
         )
     return parity

@@ -154,10 +154,18 @@ class Taxonomy:
         return mask
 
     def aggregate_vector(self, aggregate: str, classes: Sequence[str]) -> npt.NDArray[np.float32]:
-        """The 0/1 weights [C], float32, whose product with class probabilities is the aggregate score."""
+        """The 0/1 weights [C], float32, whose product with class probabilities is the aggregate score.
+
+        Raises:
+            TaxonomyError: no such aggregate, or a class mixes what is to be summed with what is to be left out.
+        """
         if aggregate not in self.aggregates:
             raise TaxonomyError(f"no aggregate {aggregate!r}; there are {', '.join(self.aggregates)}")
         summed, left_out = self.aggregates[aggregate]
+        for name in classes:
+            mixed = [n for n in left_out if n != name and self.covers(name, n)]
+            if mixed and any(self.covers(n, name) for n in summed):
+                raise TaxonomyError(f"class {name!r} holds {', '.join(mixed)}, which {aggregate} leaves out")
         vector = [any(self.covers(n, c) for n in summed) and not any(self.covers(n, c) for n in left_out) for c in classes]
         return np.asarray(vector, dtype=np.float32)
 

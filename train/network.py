@@ -77,7 +77,14 @@ class LesionNetwork(nn.Module):
         # As a module and not as a mean: the TFLite converter then needs no transposition around it.
         self._pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
         self.dropout = nn.Dropout(drop_rate)
-        self.head = nn.Linear(self.backbone.num_features, classes)
+        # Where a layer follows the pooling, as in MobileNetV3, the embedding is what it gives.
+        width = getattr(self.backbone, "head_hidden_size", None) or self.backbone.num_features
+        self.head = nn.Linear(width, classes)
+
+    @property
+    def width(self) -> int:
+        """D, the size of an embedding."""
+        return self.head.in_features
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [N, 3, S, S] in 0..255, any dtype, to embeddings float32 [N, D]."""

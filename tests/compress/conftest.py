@@ -38,6 +38,17 @@ class SmallGraph:
 
 @pytest.fixture(scope="session")
 def small() -> SmallGraph:
+    return small_graph(3)
+
+
+@pytest.fixture(scope="session")
+def small_wide() -> SmallGraph:
+    """With a 5x5 depthwise layer, as EfficientNet-Lite has."""
+    return small_graph(5)
+
+
+def small_graph(taps: int) -> SmallGraph:
+    """The graph with a depthwise kernel of so many taps a side."""
     import torch
     from torch import nn
 
@@ -49,7 +60,7 @@ def small() -> SmallGraph:
             self.features = nn.Sequential(
                 nn.Conv2d(3, 8, 3, 2, 1),
                 nn.ReLU6(),
-                nn.Conv2d(8, 8, 3, 1, 1, groups=8),
+                nn.Conv2d(8, 8, taps, 1, taps // 2, groups=8),
                 nn.ReLU6(),
                 nn.Conv2d(8, 16, 1),
                 nn.ReLU6(),

@@ -145,6 +145,7 @@ def test_sensitivity_shows_every_layer_and_writes_a_mixed_graph(
     assert len(found["layers"]) == 52
     assert found["mixed"]["float_layers"] == []
     assert target.stat().st_size == found["mixed"]["bytes"]
+    assert found["mixed"]["auc"] == pytest.approx(found["auc_int8"], abs=1e-12)  # the same graph
     status, _, err = call(capfd, "sensitivity", model, *words, "--part", "train")
     assert status == 2
     assert "val or test" in err
@@ -175,6 +176,7 @@ def test_a_static_recipe_calibrates_on_a_folder_and_records_the_ids(
     assert operator_names((tmp_path / "int8.tflite").read_bytes())[0] == "QUANTIZE"
     record = json.loads((tmp_path / "int8.calibration.json").read_text(encoding="utf-8"))
     assert (record["recipe"], record["seed"]) == ("static_wi8_ai8", 5)
+    assert record["sha256"] == sha256(tmp_path / "int8.tflite")
     assert len(set(record["ids"])) == 40
     assert set(record["ids"]) <= {path.stem for path in synthetic_data.rglob("*.jpg")}
     before = (tmp_path / "int8.tflite").read_bytes(), record["ids"]
@@ -184,6 +186,9 @@ def test_a_static_recipe_calibrates_on_a_folder_and_records_the_ids(
     call(capfd, *words, "--seed", 6)
     other = json.loads((tmp_path / "int8.calibration.json").read_text(encoding="utf-8"))["ids"]
     assert other != again
+    status, _, err = call(capfd, "quantize", model, tmp_path / "int8.tflite", "--recipe", "dynamic_wi8_afp32")
+    assert status == 0, err
+    assert not (tmp_path / "int8.calibration.json").exists(), "of the model that was there before"
 
 
 @pytest.mark.parametrize(

@@ -175,7 +175,7 @@ def test_feature_terms_pull_the_projected_embedding_to_the_teachers(tiny_run: Tr
     teacher, _ = load_checkpoint(tiny_run.checkpoint)
     recipe = plan(teacher_weight=0.0, feature_weight=1.0, label_smoothing=0.0, logit_adjustment=0.0)
     student = LesionNetwork("mobilenetv2_035", 7).eval()
-    objective = Distillation(recipe, [teacher], student.backbone.num_features)
+    objective = Distillation(recipe, [teacher], student.width)
     pixels = torch.randint(0, 255, (4, 3, 64, 64), dtype=torch.uint8)
     masks = torch.ones(4, 7)  # labels that allow everything: only the feature term is left
     optimizer = torch.optim.Adam(objective.projections.parameters(), lr=1e-3)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from compress.flatbuffer import constant, operator_names, read, set_constant, swept, write
 from compress.quantization import quantize
 from compress.ranges import Ranges, collect_ranges
-from compress.sensitivity import STATIC, layers_of, malignancy, malignancy_auc, mixed, noise, sensitivity
+from compress.sensitivity import STATIC, Layer, LayerCost, layers_of, malignancy, malignancy_auc, mixed, noise, sensitivity
 from mobile_runtime.errors import DataError
 from tests.compress.conftest import SmallGraph
 
@@ -73,6 +75,21 @@ def test_nothing_stays_in_float_where_nothing_is_lost(small: SmallGraph, truth: 
     graph, kept = mixed(small.model, small.ranges, small.images, truth, costs, bound=0.1)
     assert kept == []
     assert graph == quantize(small.model, STATIC, small.ranges)
+
+
+@pytest.mark.parametrize(("seed", "order"), [(38, (2, 0, 1)), (41, (0, 2, 1)), (47, (2, 0, 1))])
+def test_no_other_single_layer_can_be_spared(small: SmallGraph, seed: int, order: tuple[int, ...]) -> None:
+    # Labels by lot, by which the AUC rises and falls as layers join: the last one to join is spared once an earlier one is.
+    malignant = np.random.default_rng(seed).random(len(small.images)) < 0.5
+    costs = [LayerCost(layers_of(small.model)[index], 0.0, 0.0) for index in order]
+
+    def loss(kept: Sequence[Layer]) -> float:
+        graph = quantize(small.model, STATIC, small.ranges, [layer.tensor for layer in kept])
+        return malignancy_auc(small.model, small.images, malignant) - malignancy_auc(graph, small.images, malignant)
+
+    _, kept = mixed(small.model, small.ranges, small.images, malignant, costs, bound=0.0)
+    assert loss(kept) <= 0
+    assert all(loss([other for other in kept if other is not layer]) > 0 for layer in kept)
 
 
 def test_one_kind_of_image_is_refused(small: SmallGraph) -> None:

@@ -162,6 +162,15 @@ def test_malignancy_and_cancer_of_the_seven_classes() -> None:
     assert tree.aggregate_vector("cancer", HAM10000_CLASSES).tolist() == [0, 1, 0, 0, 1, 0, 0]
 
 
+def test_a_class_that_holds_premalignant_lesions_has_no_cancer_score() -> None:
+    tree = default_taxonomy()
+    for classes in (("benign", "malignant"), ("benign", "epidermal_malignant", "melanoma")):
+        assert tree.aggregate_vector("malignancy", classes).tolist() == [0, *[1] * (len(classes) - 1)]
+        with pytest.raises(TaxonomyError, match=f"class '{classes[1]}' holds premalignant_epidermal, which cancer leaves out"):
+            tree.aggregate_vector("cancer", classes)
+    assert tree.aggregate_vector("cancer", ("premalignant_epidermal", "actinic_keratosis", "melanoma")).tolist() == [0, 0, 1]
+
+
 @pytest.mark.parametrize(
     ("dataset", "label", "classes"),
     [

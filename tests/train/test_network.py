@@ -40,11 +40,15 @@ def test_pixels_are_scaled_inside(network: LesionNetwork) -> None:
     assert fed[0].max() == 127 / 127.5
 
 
-def test_the_embedding_is_what_the_head_sees(network: LesionNetwork) -> None:
+@pytest.mark.parametrize(("backbone", "width"), [(BACKBONE, 1280), ("mobilenetv3_small_100", 1024)])
+def test_the_embedding_is_what_the_head_sees(backbone: str, width: int) -> None:
+    network = LesionNetwork(backbone, 7).eval()
     pixels = torch.randint(0, 256, (2, 3, 32, 32), dtype=torch.uint8)
     with torch.inference_mode():
-        assert torch.equal(network.head(network.embed(pixels)), network(pixels))
-        assert network.embed(pixels).shape == (2, network.backbone.num_features)
+        embedding = network.embed(pixels)
+        assert torch.equal(network.head(embedding), network(pixels))
+        torch.testing.assert_close(network.embed_with_textures(pixels)[0], embedding)
+    assert embedding.shape == (2, network.width) == (2, width)
 
 
 @pytest.mark.parametrize("orientations", [2, 4, 8])

@@ -12,8 +12,9 @@ from pathlib import Path
 from mobile_runtime.errors import DataError
 from mobile_runtime.synthetic import write_dataset
 from train.described import DESCRIPTION
+from train.image_files import EXTENSIONS, bare
 from train.layouts import ISIC_ARCHIVE, read_layout
-from train.tables import EXTENSIONS, Columns, Example, bare, count_labels, read_table
+from train.tables import Columns, Example, count_labels, read_table
 
 __all__ = ["EXTENSIONS", "Columns", "Example", "count_labels", "read_examples", "read_table", "write_synthetic"]
 

@@ -19,7 +19,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict
 
 from mobile_runtime.files import write_atomically
-from train.tables import Columns, Example, find_files, group_column, make_examples, read_frame
+from train.image_files import find_files
+from train.tables import Columns, Example, group_column, make_examples, read_frame
 from train.yaml_files import read_yaml
 
 DESCRIPTION = "dataset.yaml"

@@ -33,10 +33,11 @@ from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import default_taxonomy
 from train.described import DESCRIPTION, read_described
+from train.image_files import find_files
 from train.release_files import joined, one_hot, subfolders
 from train.scin import read_scin
 from train.shards import read_shards
-from train.tables import Columns, Example, find_files, make_examples, read_frame, read_table, refuse_doubled, require_columns
+from train.tables import Columns, Example, make_examples, read_frame, read_table, refuse_doubled, require_columns
 
 ISIC_ARCHIVE = frozenset({"ham10000", "isic2017", "isic2018", "isic2019", "isic2020"})
 """Data sets whose image ids are those of the ISIC archive: the same id is the same picture."""

@@ -51,10 +51,11 @@ def show(data: DataOption, as_json: JsonOption = False) -> None:
     """Count images, lesions and labels, and show which taxonomy node each label means.
 
     A folder of your own needs a `dataset.yaml`, which every command understands, with the keys `dataset` (a label map, or
-    taxonomy where labels are names of its nodes: see `python -m train taxonomy`), `labels` (a CSV, metadata.csv if left out),
-    `images` (a list of folders, its own if left out), `image_column` (image_id if left out), `label_column` (dx) and
-    `group_column` (lesion or patient: patient_id, lesion_id or group if left out and there, "" for each image its own). Paths
-    are relative to the file.
+    taxonomy where labels are names of its nodes: see `python -m train taxonomy`), `labels` (a CSV, metadata.csv if left out, or
+    folders where each class has a folder of its name), `images` (a list of folders, its own if left out), `image_column`
+    (image_id if left out), `label_column` (dx), `group_column` (lesion or patient: patient_id, lesion_id or group if left out
+    and there, "" for each image its own, or a list), `acquisition` (photograph or dermoscopy) and `name` (what ids and groups
+    begin with; if left out, the folder's where several folders share a label map). Paths are relative to the file.
     """
     examples = read_examples(data)
     counts = Counter((e.dataset, e.label, e.nodes) for e in examples)

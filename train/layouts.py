@@ -32,7 +32,7 @@ import pandas as pd
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import default_taxonomy
-from train.described import DESCRIPTION, read_described
+from train.described import DESCRIPTION, read_description
 from train.image_files import find_files
 from train.release_files import joined, one_hot, subfolders
 from train.scin import read_scin
@@ -205,8 +205,8 @@ def read_layout(root: Path) -> list[Example] | None:
         DataError: a file, column or image of the release is missing, or an id is doubled.
         TaxonomyError: a label the taxonomy does not know.
     """
-    if (described := read_described(root)) is not None:
-        return described
+    if (description := read_description(root)) is not None:
+        return description.examples(root, description.name)
     releases = [(layout, next((root / name for name in layout.tables if (root / name).is_file()), None)) for layout in LAYOUTS]
     if found := [example for layout, table in releases if table is not None for example in layout.read(root, table)]:
         return found

@@ -20,7 +20,7 @@ AGE_BANDS = (30, 45, 60, 75)
 
 
 def acquisition(example: Example) -> str:
-    """`dermoscopy` or `photograph`: the image's own column `acquisition` where it has one, else by its data set."""
+    """`dermoscopy`, `photograph` or `unknown`: what the image or its `dataset.yaml` says, else what its release consists of."""
     return example.attributes.get("acquisition") or ("dermoscopy" if example.dataset in DERMOSCOPY else "photograph")
 
 

@@ -92,7 +92,7 @@ class Description(BaseModel):
         return make_examples(table, frame, self._files(root), self.dataset, columns)
 
     def _from_folders(self, root: Path) -> list[Example]:
-        """An image's label is the name of its folder, its id the path below `images`, or below `root` where those are several."""
+        """A label is the name of an image's folder, an id its path below `images`, or below `root` where those are several."""
         rows: dict[str, Path] = {}
         files = self._files(root)
         for path in sorted({path for paths in files.values() for path in paths}):

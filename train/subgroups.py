@@ -32,6 +32,17 @@ def subgroup_values(examples: Sequence[Example]) -> dict[str, list[str]]:
     return {name: column for name, column in values.items() if any(column)}
 
 
+def other_values(examples: Sequence[Example]) -> dict[str, list[str]]:
+    """Column -> value of each example: the columns that `subgroup_values` makes nothing of, and `age_years` as written."""
+    read = {column for columns in COLUMNS.values() for column in columns}
+    names = dict.fromkeys(name for example in examples for name in example.attributes if name not in read)
+    found = {name: [example.attributes.get(name, "") for example in examples] for name in names}
+    if set(found.get("acquisition", ())) == {"unknown"}:
+        del found["acquisition"]
+    years = [next((e.attributes[c] for c in COLUMNS["age"] if age_band(e.attributes.get(c, ""))), "") for e in examples]
+    return found | ({"age_years": years} if any(years) else {})
+
+
 def _value(example: Example, attribute: str) -> str:
     raw = next((example.attributes[c] for c in COLUMNS[attribute] if c in example.attributes), "").strip().lower()
     if attribute == "age":

@@ -106,8 +106,8 @@ def test_a_metadata_file_beside_its_images_needs_no_more_than_its_columns(tmp_pa
         ([*DESCRIBED, "name: a/b"], "name: String should match"),
         ([*DESCRIBED, "acquisition: camera"], "acquisition: Input should be 'dermoscopy' or 'photograph'"),
         (
-            ["dataset: taxonomy", "labels: folders", "label_column: dx"],
-            ".*labels: folders has no columns, leave out label_column",
+            ["dataset: taxonomy", "labels: folders", "label_column: x"],
+            ".*folders has no columns, leave out label_column",
         ),
     ],
 )

@@ -125,9 +125,10 @@ def select(
     if not chosen:
         raise DataError(f"part {part} has no images of {dataset!r}; there are {datasets}")
     members = [e for e in examples if e.dataset == dataset]
-    root = Path(os.path.commonpath([e.path.parent for e in members]))
+    places = {e.key: Path(os.path.abspath(e.path)) for e in members}
+    root = Path(os.path.commonpath([place.parent for place in places.values()]))
     stems = Counter(e.path.stem for e in members)
-    ids = [e.path.stem if stems[e.path.stem] == 1 else e.path.relative_to(root).as_posix() for e in chosen]
+    ids = [e.path.stem if stems[e.path.stem] == 1 else places[e.key].relative_to(root).as_posix() for e in chosen]
     columns = {"image_id": ids, "label": [e.label for e in chosen], "group": [e.group for e in chosen]}
     columns |= {name: values for name, values in subgroup_values(chosen).items() if name in COLUMNS}
     columns |= {name: values for name, values in other_values(chosen).items() if name not in columns}

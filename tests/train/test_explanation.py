@@ -107,10 +107,8 @@ def test_panels_are_large_enough_and_say_where_there_is_no_evidence(spot: np.nda
     warm = panels(spot, {"a": heat, "b": heat * 0}, "Melanoma: probability 0.1")
 
     def has_remark(sheet: Image.Image, number: int) -> bool:
-        side = (sheet.width - 8) // 3
-        middle = np.asarray(sheet)[
-            sheet.height // 2 - 12 : sheet.height // 2 + 12, number * side + 60 : (number + 1) * side - 60
-        ]
+        side, half = (sheet.width - 8) // 3, sheet.height // 2
+        middle = np.asarray(sheet)[half - 12 : half + 12, number * side + 60 : (number + 1) * side - 60]
         return bool((middle == 255).all(-1).any())
 
     assert [has_remark(cold, number) for number in range(3)] == [False, True, True]

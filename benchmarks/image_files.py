@@ -8,9 +8,8 @@ from pathlib import Path
 
 from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import DataError
-
-UNREAD = (".tif", ".tiff", ".gif", ".avif", ".jp2", ".jxl", ".dcm")
-"""Endings of pictures that the runtime does not read: such a file is there, and no more than its format is the matter."""
+from mobile_runtime.files import files_below
+from mobile_runtime.foreign import UNREAD_PICTURES
 
 
 def list_images(images: Path) -> list[Path]:
@@ -23,7 +22,7 @@ def list_images(images: Path) -> list[Path]:
         raise DataError(f"{images}: no such image folder; check --images")
     if files := _ending_in(EXTENSIONS, images):
         return files
-    kinds = sorted({path.suffix.lower() for path in _ending_in(UNREAD, images)})
+    kinds = sorted({path.suffix.lower() for path in _ending_in(UNREAD_PICTURES, images)})
     remedy = f"those there as {', '.join(kinds)} are not read, convert them to JPEG or PNG" if kinds else "check --images"
     raise DataError(f"{images}: no JPEG, PNG, WebP, HEIC or BMP files here or below; {remedy}")
 
@@ -58,15 +57,18 @@ def find_image(images: Path, index: dict[str, list[Path]], image_id: str) -> Pat
 
 def unread_kinds(images: Path, ids: Sequence[str]) -> list[str]:
     """For each id that a file of a format that is not read would fit, that file's extension."""
-    index = index_by_id(images, _ending_in(UNREAD, images))
+    index = index_by_id(images, _ending_in(UNREAD_PICTURES, images))
     return [matches[0].suffix.lower() for image_id in ids if (matches := _named(index, image_id))]
 
 
 def _named(index: dict[str, list[Path]], image_id: str) -> list[Path]:
-    known = Path(image_id).suffix.lower() in (*EXTENSIONS, *UNREAD)
-    bare = str(Path(image_id).with_suffix("")) if known else image_id
-    return index.get(image_id) or index.get(bare) or []
+    for name in (image_id, image_id.replace("\\", "/")):  # as Windows parts folders
+        known = Path(name).suffix.lower() in (*EXTENSIONS, *UNREAD_PICTURES)
+        bare = str(Path(name).with_suffix("")) if known else name
+        if found := index.get(name) or index.get(bare):
+            return found
+    return []
 
 
 def _ending_in(extensions: Sequence[str], images: Path) -> list[Path]:
-    return [path for path in sorted(images.rglob("*")) if path.suffix.lower() in extensions and path.is_file()]
+    return [path for path in files_below(images) if path.suffix.lower() in extensions and path.is_file()]

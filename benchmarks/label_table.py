@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mobile_runtime.errors import DataError
+from mobile_runtime.foreign import refuse_foreign_table
 from mobile_runtime.marked_labels import marked_columns, refuse_other_marks
 from mobile_runtime.taxonomy import Taxonomy
 
@@ -28,10 +29,12 @@ def read_rows(
         taxonomy: where that is.
 
     Raises:
-        DataError: there is no such file or column, it is no CSV, or a row is cut short, without an id or marks no one label.
+        DataError: there is no such file or column, it is no CSV in UTF-8, or a row is cut short, without an id or marks no one
+            label.
     """
     if not labels.is_file():
         raise DataError(f"{labels}: no such label file; check --labels")
+    refuse_foreign_table(labels)
     try:
         with labels.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, restkey=None, restval=None)
@@ -54,8 +57,8 @@ def read_rows(
                     raise DataError(f"{labels}: line {reader.line_num} has not {len(header)} fields; mend the CSV")
                 if None not in row.values():
                     rows.append({name: value.strip() for name, value in cells.items()})
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise DataError(f"{labels}: not a readable CSV in UTF-8 ({error}); export it again") from error
+    except csv.Error as error:
+        raise DataError(f"{labels}: not a readable CSV ({error}); export it again") from error
     if not rows:
         raise DataError(f"{labels}: no rows below the header; nothing to measure")
     if blank := sum(not row[image_column] for row in rows):

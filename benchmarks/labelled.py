@@ -14,6 +14,7 @@ from benchmarks.image_files import find_image, index_by_id, list_images, unread_
 from benchmarks.label_table import read_rows
 from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.files import sha256, sha256_bytes
+from mobile_runtime.foreign import conversion
 from mobile_runtime.marked_labels import GROUP_COLUMNS
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
 
@@ -150,8 +151,7 @@ def read_labelled(
         both = f"; {len(unlabelled)} images without a row: {name_few(unlabelled)}" if unlabelled else ""
         remedy = "pass --allow-missing to leave those rows out" if found else "check --images and --image-column"
         if kinds := unread_kinds(images, missing):
-            named = ", ".join(sorted(set(kinds)))
-            convert = f"{len(kinds)} are there as {named}, which is not read: convert them to JPEG or PNG"
+            convert = conversion(kinds)
             remedy = convert if len(kinds) == len(missing) else f"{convert}; for the others, {remedy}"
         raise DataError(
             f"{labels}: {len(missing)} of {len(ids)} rows without an image in {images}: {name_few(missing)}{both}; {remedy}"

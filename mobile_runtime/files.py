@@ -85,6 +85,26 @@ def write_json(path: Path, document: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
+def files_below(folder: Path) -> list[Path]:
+    """The files in a folder, its sub-folders and those that are linked into them, in order.
+
+    A folder that can be reached by several ways is entered once, without a link where that can be: links may form a circle.
+    """
+    found: list[Path] = []
+    entered: set[str] = set()
+    links = [folder]
+    while links:
+        for top, folders, names in os.walk(links.pop(0)):
+            if (place := os.path.realpath(top)) in entered:
+                folders.clear()
+                continue
+            entered.add(place)
+            folders.sort()
+            links += [path for name in folders if (path := Path(top, name)).is_symlink()]
+            found += [Path(top, name) for name in names]
+    return sorted(found)
+
+
 def sha256_bytes(data: bytes) -> str:
     """SHA-256 as 64 lower-case hex digits."""
     return hashlib.sha256(data).hexdigest()

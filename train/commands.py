@@ -18,6 +18,7 @@ from train.data_commands import data_app
 from train.datasets import Example, read_examples
 from train.described import Description
 from train.fitting import fit as run_fit
+from train.notes import group_notes, say, say_next
 from train.options import CompileOption, DataOption, EpochsOption, FreshOption, RecipeOption, RecipeSeedOption
 from train.processes import is_first, plan_processes
 from train.recipe import load_recipe, overridden
@@ -173,6 +174,8 @@ def fit(
             group_column=group_column,
         )
     examples = own.examples(Path()) if own else read_examples(data)
+    if is_first():
+        say(*group_notes(examples))
     parts = load_split(split, examples) if split else None
     run = folder or Path("runs") / plan.name
     processes = plan_processes(devices, nodes)
@@ -189,6 +192,8 @@ def fit(
         out.print(f"wrote {checkpoint}; figures in {run / 'metrics.json'}", markup=False)
         if own:
             out.print(f"other commands read these images and labels as --data {run}", soft_wrap=True)
+        described = run if own else data
+        say_next(("train", "evaluate", run, "--data", described), ("export", "bundle", run, "--data", described))
 
 
 @app.command(epilog="Example: python -m train average runs/student runs/student_again --out runs/averaged")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -33,10 +34,11 @@ from train.duplicates import (
 )
 from train.inference import embed
 from train.loading_speed import speed
+from train.notes import group_notes, say, say_next
 from train.options import DataOption, RecipeOption
 from train.recipe import load_recipe
 from train.splits import SPLITS, load_split, save_split, split_examples
-from train.subgroups import COLUMNS, subgroup_values
+from train.subgroups import COLUMNS, other_values, subgroup_values
 
 data_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="markdown", help="Fetch data sets, look at them, split them, draw synthetic ones."
@@ -51,12 +53,14 @@ def show(data: DataOption, as_json: JsonOption = False) -> None:
     """Count images, lesions and labels, and show which taxonomy node each label means.
 
     A folder of your own needs a `dataset.yaml`, which every command understands, with the keys `dataset` (a label map, or
-    taxonomy where labels are names of its nodes: see `python -m train taxonomy`), `labels` (a CSV, metadata.csv if left out),
-    `images` (a list of folders, its own if left out), `image_column` (image_id if left out), `label_column` (dx) and
-    `group_column` (lesion or patient: patient_id, lesion_id or group if left out and there, "" for each image its own). Paths
-    are relative to the file.
+    taxonomy where labels are names of its nodes: see `python -m train taxonomy`), `labels` (a CSV, metadata.csv if left out, or
+    folders where each class has a folder of its name), `images` (a list of folders, its own if left out), `image_column`
+    (image_id if left out), `label_column` (dx), `group_column` (lesion or patient: patient_id, lesion_id or group if left out
+    and there, "" for each image its own, or a list), `acquisition` (photograph or dermoscopy) and `name` (what ids and groups
+    begin with; if left out, the folder's where several folders share a label map). Paths are relative to the file.
     """
     examples = read_examples(data)
+    say(*group_notes(examples))
     counts = Counter((e.dataset, e.label, e.nodes) for e in examples)
     groups = {dataset: len({e.group for e in examples if e.dataset == dataset}) for dataset in {e.dataset for e in examples}}
     if as_json:
@@ -80,7 +84,9 @@ def split_data(
     as_json: JsonOption = False,
 ) -> None:
     """Cut a data set into train, val and test by lesion or patient, stratified by label, and save it."""
-    parts = split_examples(read_examples(data), load_recipe(recipe).split)
+    examples = read_examples(data)
+    say(*group_notes(examples))
+    parts = split_examples(examples, load_recipe(recipe).split)
     save_split(parts, folder)
     counts = {name: len(parts[name]) for name in SPLITS}
     if as_json:
@@ -92,8 +98,8 @@ def split_data(
 @data_app.command("select", epilog="Example: python -m train data select --data DIR --dataset ham10000 --out test.csv")
 def select(
     data: DataOption,
-    folder: Annotated[Path, typer.Option("--out", help="CSV to write: image_id, label, group, and what is known of patients.")],
-    dataset: Annotated[str, typer.Option(help="Which data set's images.")],
+    folder: Annotated[Path, typer.Option("--out", help="CSV to write: image_id, label, group, and the other columns.")],
+    dataset: Annotated[Optional[str], typer.Option(help="Which data set's images; needed where there are several.")] = None,
     part: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv; cut by the recipe if left out.")] = None,
     recipe: RecipeOption = "mobile",
@@ -111,17 +117,29 @@ def select(
         parts = load_split(split, examples) if split else split_examples(examples, load_recipe(recipe).split)
     if part not in parts:
         raise DataError(f"no part {part!r}; there are {', '.join(parts)} and all")
+    datasets = sorted({e.dataset for e in parts[part]})
+    if dataset is None and len(datasets) > 1:
+        raise DataError(f"there are several data sets, {', '.join(datasets)}; name one with --dataset")
+    dataset = dataset or datasets[0]
     chosen = [e for e in parts[part] if e.dataset == dataset]
     if not chosen:
-        raise DataError(f"part {part} has no images of {dataset!r}; there are {sorted({e.dataset for e in parts[part]})}")
-    known = {name: values for name, values in subgroup_values(chosen).items() if name in COLUMNS}
+        raise DataError(f"part {part} has no images of {dataset!r}; there are {datasets}")
+    members = [e for e in examples if e.dataset == dataset]
+    places = {e.key: Path(os.path.abspath(e.path)) for e in members}
+    root = Path(os.path.commonpath([place.parent for place in places.values()]))
+    stems = Counter(e.path.stem for e in members)
+    ids = [e.path.stem if stems[e.path.stem] == 1 else places[e.key].relative_to(root).as_posix() for e in chosen]
+    columns = {"image_id": ids, "label": [e.label for e in chosen], "group": [e.group for e in chosen]}
+    columns |= {name: values for name, values in subgroup_values(chosen).items() if name in COLUMNS}
+    columns |= {name: values for name, values in other_values(chosen).items() if name not in columns}
     with write_atomically(folder) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["image_id", "label", "group", *known])
-        stems = Counter(e.path.stem for e in examples if e.dataset == dataset)
-        ids = [e.path.stem if stems[e.path.stem] == 1 else e.image_id for e in chosen]  # that of two folders, with the folder
-        writer.writerows([i, e.label, e.group, *row] for i, e, *row in zip(ids, chosen, *known.values(), strict=True))
+        writer.writerow(columns)
+        writer.writerows(zip(*columns.values(), strict=True))
     out.print(f"wrote {folder}: {len(chosen)} images of {dataset}, part {part}", markup=False)
+    if root.is_dir():  # and no archive
+        named = ("--label-column", "label", "--group-column", "group", "--dataset", dataset)
+        say_next(("benchmarks", "drift", "--images", root, "--labels", folder, *named))
 
 
 @data_app.command("synthetic", epilog="Example: python -m train data synthetic --out synthetic --per-class 40")

@@ -21,6 +21,7 @@ from mobile_runtime.statistics import Measure, auc, balanced_accuracy, expected_
 from mobile_runtime.taxonomy import Taxonomy, descendant_sum
 from train.datasets import Example
 from train.metrics import truths
+from train.notes import group_notes
 from train.subgroups import acquisition, subgroup_values
 
 Floats = npt.NDArray[np.float32]
@@ -104,7 +105,7 @@ class Subgroup(_Part):
 
 
 class Evaluation(_Part):
-    """All figures of one network on one part of the data."""
+    """All figures of one network on one part of the data; `notes` say what the intervals cannot account for."""
 
     run: str
     part: str
@@ -117,6 +118,7 @@ class Evaluation(_Part):
     calibration: Calibration
     subgroups: list[Subgroup]
     subgroup_floor: int
+    notes: list[str] = []
 
 
 @dataclass(frozen=True)
@@ -185,6 +187,7 @@ def evaluate(
         ),
         subgroups=_subgroups(examples, sick, known, malignancy, groups, subgroup_floor),
         subgroup_floor=subgroup_floor,
+        notes=group_notes(examples),
     )
 
 

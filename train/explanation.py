@@ -91,26 +91,6 @@ def grad_cam(network: LesionNetwork, pixels: Pixels, mask: Floats) -> Floats:
     return heat / heat.max() if heat.max() > 0 else heat
 
 
-def panel(pixels: Pixels, *heats: Floats) -> Pixels:
-    """The image and beside it each map laid over a grey copy, scaled to its 99th percentile.
-
-    Args:
-        pixels: uint8 RGB [S, S, 3].
-        heats: float32 [S, S], at least 0.
-
-    Returns:
-        uint8 RGB [S, S * (1 + number of maps), 3].
-    """
-    grey = cv2.cvtColor(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
-    tiles = [pixels]
-    for heat in heats:
-        shown = np.clip(heat / max(float(np.percentile(heat, 99)), 1e-12), 0, 1)
-        colours = cv2.applyColorMap((shown * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
-        share = 0.8 * shown[..., None]
-        tiles.append((grey * (1 - share) + colours * share).astype(np.uint8))
-    return np.concatenate(tiles, axis=1)
-
-
 def embedding_map(embeddings: Floats, seed: int = 0) -> npt.NDArray[np.float64]:
     """t-SNE of the last hidden layer (van der Maaten & Hinton 2008), from principal components.
 

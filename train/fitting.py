@@ -23,6 +23,7 @@ from train.memory import keep_freed_memory
 from train.metrics import score
 from train.network import LesionNetwork, compile_backbone, initialize
 from train.normalization import is_folded, restore_normalization
+from train.notes import class_note, say
 from train.objective import Objective, class_log_prior, likelihood
 from train.partition import node_counts, partition
 from train.processes import ALONE, LesionData, Processes, gather, is_first
@@ -182,6 +183,8 @@ def fit(
     train = trained_images(parts, recipe)
     if len(train) < recipe.batch_size:
         raise DataError(f"{len(train)} training images are fewer than one batch of {recipe.batch_size}")
+    if is_first() and (note := class_note(train, recipe, taxonomy)):
+        say(note)
     log_prior = class_log_prior(train, recipe, taxonomy)
     if recipe.batch_size % processes.count:
         raise DataError(f"{processes.count} processes cannot share a batch of {recipe.batch_size} images equally; start others")

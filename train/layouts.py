@@ -32,11 +32,12 @@ import pandas as pd
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
 from mobile_runtime.taxonomy import default_taxonomy
-from train.described import DESCRIPTION, read_described
+from train.described import DESCRIPTION, read_description
+from train.image_files import find_files
 from train.release_files import joined, one_hot, subfolders
 from train.scin import read_scin
 from train.shards import read_shards
-from train.tables import Columns, Example, find_files, make_examples, read_frame, read_table, refuse_doubled, require_columns
+from train.tables import Columns, Example, make_examples, read_frame, read_table, refuse_doubled, require_columns
 
 ISIC_ARCHIVE = frozenset({"ham10000", "isic2017", "isic2018", "isic2019", "isic2020"})
 """Data sets whose image ids are those of the ISIC archive: the same id is the same picture."""
@@ -204,8 +205,8 @@ def read_layout(root: Path) -> list[Example] | None:
         DataError: a file, column or image of the release is missing, or an id is doubled.
         TaxonomyError: a label the taxonomy does not know.
     """
-    if (described := read_described(root)) is not None:
-        return described
+    if (description := read_description(root)) is not None:
+        return description.examples(root, description.name)
     releases = [(layout, next((root / name for name in layout.tables if (root / name).is_file()), None)) for layout in LAYOUTS]
     if found := [example for layout, table in releases if table is not None for example in layout.read(root, table)]:
         return found

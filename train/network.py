@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 
 import timm
@@ -73,7 +74,9 @@ class LesionNetwork(nn.Module):
         try:
             self.backbone = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
         except (RuntimeError, OSError) as error:  # an unknown name, or a hub that is out of reach
-            raise DataError(f"backbone {backbone!r}: {' '.join(str(error).split())}") from error
+            near = [] if timm.is_model(backbone) else get_close_matches(backbone, timm.list_models(), n=5)
+            said = f"; near are {', '.join(near)}" if near else ""
+            raise DataError(f"backbone {backbone!r}: {' '.join(str(error).split())}{said}") from error
         # As a module and not as a mean: the TFLite converter then needs no transposition around it.
         self._pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(1))
         self.dropout = nn.Dropout(drop_rate)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.taxonomy import HAM10000_CLASSES
+from mobile_runtime.taxonomy import HAM10000_CLASSES, NODE_LABELS, default_taxonomy
 from train.yaml_files import read_yaml
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -174,7 +174,7 @@ def read_recipe(name_or_path: str, schema: type[_R], folder: Path) -> _R:
         folder: where names are looked up.
 
     Raises:
-        DataError: no such recipe, or a key that is misspelt or out of range (each one is named).
+        DataError: no such recipe, a key that is misspelt or out of range, or classes that are no nodes (each one is named).
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
@@ -182,4 +182,14 @@ def read_recipe(name_or_path: str, schema: type[_R], folder: Path) -> _R:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in folder.glob("*.yaml")))
         raise DataError(f"no recipe {name_or_path!r}; there are {known}, or give the path of a .yaml file")
-    return read_yaml(path, schema, name=path.stem)
+    recipe = read_yaml(path, schema, name=path.stem)
+    taxonomy = default_taxonomy()
+    if unknown := [node for node in recipe.classes if node not in taxonomy.parents]:
+        labels = [label for node in unknown for label in taxonomy.near_labels(NODE_LABELS, node)]
+        near = dict.fromkeys(node for label in labels for node in taxonomy.datasets[NODE_LABELS][label])
+        raise DataError(
+            f"{path}: classes not in the taxonomy: {', '.join(unknown)}"
+            + (f"; near are {', '.join(near)}" if near else "")
+            + "; `python -m train taxonomy` shows the ids"
+        )
+    return recipe

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Literal, Optional
 
 import torch
 import typer
-from PIL import Image
 from rich.table import Table
 
 from mobile_runtime.capture import prepare
@@ -25,8 +24,10 @@ from train.datasets import Example, read_examples
 from train.evaluation import TASKS, Evaluation, Point
 from train.evaluation import evaluate as judge
 from train.evaluation_page import LEVEL_TITLES, render, with_interval
-from train.explanation import embedding_map, grad_cam, panel, saliency
+from train.explanation import embedding_map, grad_cam, saliency
+from train.explanation_picture import panels
 from train.inference import outputs
+from train.notes import say, say_next
 from train.options import DataOption
 from train.splits import RUN_FILE, load_split, refuse_seen, split_beside
 
@@ -119,6 +120,7 @@ def evaluate(
         subgroup_floor=floor,
     )
     target = folder or (run if run.is_dir() else run.parent) / "evaluation"
+    say(*report.notes)
     write_json(target / "evaluation.json", report.model_dump(mode="json"))
     with write_atomically(target / "evaluation.html") as temporary:
         temporary.write_text(render(report, taxonomy), encoding="utf-8")
@@ -127,6 +129,7 @@ def evaluate(
     else:
         _print(report)
         out.print(f"wrote {target / 'evaluation.html'} and evaluation.json", highlight=False, soft_wrap=True, markup=False)
+        say_next(("export", "bundle", run, "--data", data) if run.is_dir() else ("train", "explain", run, "--data", data))
 
 
 def explain(
@@ -144,8 +147,8 @@ def explain(
 ) -> None:
     """Show what a network looks at: IMAGE.png with saliency and Grad-CAM, and with --data a t-SNE map of its last hidden layer.
 
-    Saliency is the gradient of the log probability, the L1 norm over the colours. In map.svg each point tells its image under
-    the pointer.
+    Saliency is the gradient of the log probability, the L1 norm over the colours. Each map is scaled to its own strongest
+    places; of one that is zero everywhere it is said. In map.svg each point tells its image under the pointer.
     """
     if not images and data is None:
         raise DataError("nothing to explain: give images, or --data for a map")
@@ -161,12 +164,17 @@ def explain(
         probabilities = logits_of(network, torch.from_numpy(pixels.transpose(2, 0, 1).copy())[None]).softmax(1)[0].numpy()
         likely = recipe.classes[int(probabilities.argmax())]
         marked = taxonomy.class_mask([likely], recipe.classes) if mask is None else mask
-        heats = [saliency(network, pixels, marked), *([grad_cam(network, pixels, marked)] if cam else [])]
+        heats = {"saliency": saliency(network, pixels, marked)}
+        if cam:
+            heats["Grad-CAM"] = grad_cam(network, pixels, marked)
+        asked = node or likely
+        share = float(probabilities[marked > 0].sum())
+        caption = f"{taxonomy.names[asked]}: probability {share:.3f}"
         target = folder / f"{path.stem}.png"
         with write_atomically(target) as temporary:
-            Image.fromarray(panel(pixels, *heats)).save(temporary, "PNG")
+            panels(pixels, heats, caption).save(temporary, "PNG")
         shown = {c: round(float(p), 6) for c, p in zip(recipe.classes, probabilities, strict=True)}
-        rows.append({"image": str(path), "picture": str(target), "explained": node or likely, "probabilities": shown})
+        rows.append({"image": str(path), "picture": str(target), "explained": asked, "probabilities": shown})
     document: dict[str, Any] = {"images": rows}
     if data is not None:
         document["map"] = str(_map(run, data, part, folder / "map.svg", seed))

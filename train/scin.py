@@ -12,8 +12,9 @@ import pandas as pd
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError, name_few
 from mobile_runtime.taxonomy import default_taxonomy
+from train.image_files import find_files
 from train.release_files import joined, subfolders
-from train.tables import Columns, Example, find_files, make_examples, read_frame, refuse_doubled, require_columns
+from train.tables import Columns, Example, make_examples, read_frame, refuse_doubled, require_columns
 
 _CANCER = re.compile("cancer|carcinoma|melanoma|lymphoma|leuka?emia|sarcoma|malignan|metasta|neoplas|tumou?r|blastoma", re.I)
 """What the name of a cancer is likely to contain: better one name too many than one unseen."""

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import DataError
-from train.tables import EXTENSIONS
 
 _Place = tuple[int, int]
 """Offset and size of a member in bytes."""

@@ -20,7 +20,7 @@ AGE_BANDS = (30, 45, 60, 75)
 
 
 def acquisition(example: Example) -> str:
-    """`dermoscopy` or `photograph`: the image's own column `acquisition` where it has one, else by its data set."""
+    """`dermoscopy`, `photograph` or `unknown`: what the image or its `dataset.yaml` says, else what its release consists of."""
     return example.attributes.get("acquisition") or ("dermoscopy" if example.dataset in DERMOSCOPY else "photograph")
 
 
@@ -30,6 +30,17 @@ def subgroup_values(examples: Sequence[Example]) -> dict[str, list[str]]:
     values["acquisition"] = [acquisition(example) for example in examples]
     values["data set"] = [example.dataset for example in examples]
     return {name: column for name, column in values.items() if any(column)}
+
+
+def other_values(examples: Sequence[Example]) -> dict[str, list[str]]:
+    """Column -> value of each example: the columns that `subgroup_values` makes nothing of, and `age_years` as written."""
+    read = {column for columns in COLUMNS.values() for column in columns}
+    names = dict.fromkeys(name for example in examples for name in example.attributes if name not in read)
+    found = {name: [example.attributes.get(name, "") for example in examples] for name in names}
+    if set(found.get("acquisition", ())) == {"unknown"}:
+        del found["acquisition"]
+    years = [next((e.attributes[c] for c in COLUMNS["age"] if age_band(e.attributes.get(c, ""))), "") for e in examples]
+    return found | ({"age_years": years} if any(years) else {})
 
 
 def _value(example: Example, attribute: str) -> str:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import csv
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pandas as pd
 
 from mobile_runtime.errors import DataError
+from mobile_runtime.foreign import refuse_foreign_table
 from mobile_runtime.marked_labels import GROUP_COLUMNS, marked_columns, refuse_other_marks
 from mobile_runtime.taxonomy import default_taxonomy
+from train.image_files import find_files, locate
 from train.labels import meaning_of
-
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -81,7 +81,7 @@ def read_table(table: Path, images: Iterable[Path], dataset: str, columns: Colum
 
 
 def make_examples(
-    table: Path, frame: pd.DataFrame, files: dict[str, list[Path]], dataset: str, columns: Columns
+    table: Path, frame: pd.DataFrame, files: Mapping[str, list[Path]], dataset: str, columns: Columns
 ) -> list[Example]:
     """Examples from the rows of a table; what `read_table` raises.
 
@@ -95,19 +95,7 @@ def make_examples(
     require_columns(table, frame, columns.image, columns.label, *([columns.group] if columns.group else []))
     ids = frame[columns.image]
     refuse_doubled(table, ids)
-    # The more exact wins: a path below the image folder, and of an id with a dot, the file name and not the stem.
-    named = {i: files.get(f"./{i}") or files.get(i) or files.get(Path(i).name) or files.get(Path(i).stem) or [] for i in ids}
-    found = {i: [path for path in paths if _is_named(path, i, table.parent)] for i, paths in named.items()}
-    if missing := [i for i, paths in found.items() if not paths]:
-        raise DataError(
-            f"{table}: {len(missing)} of {len(ids)} images are not in the folder, first {missing[:3]}; "
-            "restore them or take their rows out"
-        )
-    if unclear := [i for i, paths in found.items() if len(paths) > 1]:
-        first = ", ".join(map(str, found[unclear[0]]))
-        raise DataError(f"{table}: {len(unclear)} ids fit several files, first {unclear[0]!r}: {first}; keep one of them")
-    if doubled := [path.name for path, count in Counter(found[i][0] for i in ids).items() if count > 1]:
-        raise DataError(f"{table}: {len(doubled)} images are named by two ids, first {doubled[:3]}; keep one row each")
+    found = locate(table, list(ids), files)
     meaning = meaning_of(str(table), frame[columns.label], dataset, default_taxonomy())
     examples = []
     for row in frame.to_dict("records"):
@@ -115,24 +103,10 @@ def make_examples(
         # Without this, all lesions that have no number would be one.
         group = (row[columns.group] if columns.group else "") or image_id
         attributes = {name: value for name, value in row.items() if value and name not in vars(columns).values()}
-        examples.append(Example(image_id, found[image_id][0], dataset, label, meaning[label], f"{dataset}:{group}", attributes))
+        examples.append(Example(image_id, found[image_id], dataset, label, meaning[label], f"{dataset}:{group}", attributes))
     if not examples:
         raise DataError(f"{table}: no rows")
     return examples
-
-
-def bare(image_id: str) -> str:
-    """An id without the extension that it may have."""
-    return str(Path(image_id).with_suffix("")) if Path(image_id).suffix.lower() in EXTENSIONS else image_id
-
-
-def _is_named(path: Path, image_id: str, beside: Path) -> bool:
-    """Whether the folders of an id, if any, are those of a file: another folder's image of that name is another image."""
-    folder = Path(image_id).parent
-    if not folder.parts:
-        return True
-    above = path.resolve().parent
-    return above.parts[-len(folder.parts) :] == folder.parts or above in ((beside / folder).resolve(), folder.resolve())
 
 
 def require_columns(table: Path, frame: pd.DataFrame, *names: str) -> None:
@@ -182,6 +156,7 @@ def read_frame(table: Path, rows: int | None = None) -> pd.DataFrame:
     if not table.is_file():
         raise DataError(f"{table}: no such label file")
     try:
+        refuse_foreign_table(table)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pd.errors.ParserWarning)  # says that what follows a trailing comma is dropped
             separator = "\t" if table.suffix in (".tab", ".tsv") else ","
@@ -211,26 +186,3 @@ def _refuse_short(table: Path, separator: str) -> None:
                 raise DataError(
                     f"{table}: the row that ends on line {reader.line_num} has {len(row)} of {width} cells; complete it"
                 )
-
-
-def find_files(folders: Iterable[Path], *, below: bool = False) -> dict[str, list[Path]]:
-    """Image files by their name and by their path relative to the folder, which begins with `./`; each without extension, too.
-
-    Args:
-        folders: where to look.
-        below: look in sub-folders, too.
-
-    Raises:
-        DataError: a folder is not there.
-    """
-    files: dict[str, list[Path]] = {}
-    for folder in folders:
-        if not folder.is_dir():
-            raise DataError(f"{folder}: no such image folder")
-        for path in sorted(folder.rglob("*") if below else folder.iterdir()):
-            if path.suffix.lower() in EXTENSIONS:
-                relative = path.relative_to(folder)
-                whole = {f"./{relative.as_posix()}", f"./{relative.with_suffix('').as_posix()}"}
-                for name in {path.name, path.stem, *whole}:
-                    files.setdefault(name, []).append(path)
-    return files

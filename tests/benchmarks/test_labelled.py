@@ -245,3 +245,23 @@ def test_missing_files_and_folders(photos: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no JPEG, PNG, WebP, HEIC or BMP files here or below; check --images"):
         read_labelled(tmp_path / "empty", labels)
+
+
+def test_ids_of_windows_and_linked_folders_are_found(photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    (tmp_path / "more" / "e.jpg").touch()
+    (photos / "linked").symlink_to(tmp_path / "more")
+    (photos / "left" / "round").symlink_to(photos)
+    found = read_labelled(photos, table(tmp_path, "image_id,dx\nleft\\deep\\d.webp,mel\nleft\\c,nv\nlinked/e.jpg,nv\n"))
+    names = [image.path.relative_to(photos).as_posix() for image in found.images]
+    assert names == ["left/deep/d.webp", "left/c.png", "linked/e.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("content", "form"),
+    [(b"PK\x03\x04", "an Excel workbook"), ("image_id,dx\nä,nv\n".encode("latin-1"), r"text in another encoding.* line 2\)")],
+)
+def test_a_table_of_another_form_is_told_by_it(content: bytes, form: str, photos: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.csv").write_bytes(content)
+    with pytest.raises(DataError, match=rf"labels\.csv: not a readable CSV but {form}; save it as CSV UTF-8"):
+        read_labelled(photos, tmp_path / "labels.csv")

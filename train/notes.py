@@ -1,0 +1,64 @@
+"""What somebody should know of their data before relying on a figure, and what to do next: lines on standard error."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+
+from mobile_runtime.console import err
+from mobile_runtime.errors import name_few
+from mobile_runtime.taxonomy import Taxonomy
+from train.datasets import Example
+from train.loading import label_masks
+from train.partition import node_of
+from train.recipe import Recipe
+
+_GROUP_NAME = re.compile("(id)?(patient|lesion|case|subject|group)s?(id|no|nr|num|number|name|code)?")
+
+
+def say(*notes: str) -> None:
+    """Write lines to standard error."""
+    for note in notes:
+        err.print(note, highlight=False, soft_wrap=True, markup=False)
+
+
+def say_next(*commands: Sequence[object]) -> None:
+    """Write one line with the commands that come next, as a shell takes them."""
+    say("next: " + "; ".join(shlex.join(map(str, ("python", "-m", *words))) for words in commands))
+
+
+def group_notes(examples: Sequence[Example]) -> list[str]:
+    """A line for each data set that names no lesions or patients, with the columns that might: images of one lesion may then be
+    in two parts of a split."""
+    notes = []
+    for dataset in dict.fromkeys(example.dataset for example in examples):
+        members = [example for example in examples if example.dataset == dataset]
+        if any(example.group != example.key for example in members):
+            continue
+        columns = dict.fromkeys(name for example in members for name in example.attributes if _may_group(name))
+        advice = f"; the table has columns {', '.join(columns)}: name one as group_column" if columns else ""
+        notes.append(f"{dataset}: no lesions or patients are named: each image counts as its own{advice}")
+    return notes
+
+
+def _may_group(column: str) -> bool:
+    return bool(_GROUP_NAME.fullmatch(re.sub("[^a-z]", "", column.lower())))
+
+
+def class_note(examples: Sequence[Example], recipe: Recipe, taxonomy: Taxonomy) -> str | None:
+    """Which classes of a recipe no label names exactly, and which classes the labels could teach; None where all are named."""
+    masks = label_masks(list(examples), recipe.classes, taxonomy).numpy()
+    exact = masks[masks.sum(1) == 1].sum(0) > 0
+    if exact.all():
+        return None
+    never = [node for node, named in zip(recipe.classes, exact, strict=True) if not named]
+    taught = [node for node, named in zip(recipe.classes, exact, strict=True) if named]
+    if len(examples) > masks[masks.sum(1) == 1].shape[0]:
+        nodes = {node_of(example.nodes, taxonomy) for example in examples}
+        highest = {n for n in nodes if not any(other != n and taxonomy.covers(other, n) for other in nodes)}
+        taught = [node for node in taxonomy.parents if node in highest]
+    # A disease partition finds its classes by itself.
+    write = len(taught) > 1 and recipe.max_class_size is None
+    advice = f"; for what the labels tell apart, write `classes: [{', '.join(taught)}]` into the recipe" if write else ""
+    return f"no training image is labelled exactly as {name_few(never, 7)}: the network can only guess these classes{advice}"

@@ -87,8 +87,7 @@ def add_golden(path: Path) -> Bundle:
         shutil.copytree(path, folder, dirs_exist_ok=True)
         (folder / SIGNATURE).unlink(missing_ok=True)
         kept = [entry for entry in bundle.manifest.files if entry.role != "golden"]
-        entries = sorted(kept + write_golden(folder, bundle.manifest), key=lambda entry: entry.path)
-        manifest = bundle.manifest.model_copy(update={"files": entries})
+        manifest = bundle.manifest.model_copy(update={"files": kept + write_golden(folder, bundle.manifest)})
         (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
         Bundle.load(folder)
     return Bundle.load(path)
@@ -134,7 +133,7 @@ def _write_variant(bundle: Bundle, variant: Variant, cases: list[Case], prepared
         recordings=recordings,
         tolerance=_tolerances([outputs for _, outputs in runs], *floors, least),
         decisions=decisions,
-        rules=_rules(variant),
+        rules=_rules(variant, bundle.manifest.default_operating_point),
     )
 
 
@@ -164,12 +163,13 @@ def _tolerances(runs: list[Outputs], same: float, other: float, least: float) ->
     return tolerances
 
 
-def _rules(variant: Variant) -> list[Rule]:
-    """Inputs on and next to each limit, in float32 as graphs give them."""
+def _rules(variant: Variant, first: str) -> list[Rule]:
+    """Inputs on and next to each limit, in float32 as graphs give them. A manifest just made and one read from its file have the
+    operating points in different orders: here one comes first, then the others by name."""
     limit = variant.abstention.limit if variant.abstention else None
     ordinary = None if limit is None else _below(limit)
     rules = []
-    for name, point in variant.operating_points.items():
+    for name, point in sorted(variant.operating_points.items(), key=lambda item: (item[0] != first, item[0])):
         edge = _at_least(point.threshold)
         inputs: list[tuple[list[str], float, float | None]] = [
             ([], edge, ordinary),

@@ -164,8 +164,8 @@ def _tolerances(runs: list[Outputs], same: float, other: float, least: float) ->
 
 
 def _rules(variant: Variant, first: str) -> list[Rule]:
-    """Inputs on and next to each limit, in float32 as graphs give them. A manifest just made and one read from its file have the
-    operating points in different orders: here one comes first, then the others by name."""
+    """Inputs on and next to each limit, in float32 as graphs give them. A manifest just made and one read from its file have
+    the operating points in different orders: here one comes first, then the others by name."""
     limit = variant.abstention.limit if variant.abstention else None
     ordinary = None if limit is None else _below(limit)
     rules = []

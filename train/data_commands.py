@@ -16,6 +16,7 @@ from rich.table import Column, Table
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
+from mobile_runtime.marked_labels import GROUP_COLUMNS
 from mobile_runtime.options import JsonOption
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
@@ -131,7 +132,8 @@ def select(
     ids = [e.path.stem if stems[e.path.stem] == 1 else places[e.key].relative_to(root).as_posix() for e in chosen]
     columns = {"image_id": ids, "label": [e.label for e in chosen], "group": [e.group for e in chosen]}
     columns |= {name: values for name, values in subgroup_values(chosen).items() if name in COLUMNS}
-    columns |= {name: values for name, values in other_values(chosen).items() if name not in columns}
+    # `group` alone says what belongs together: `benchmarks` would take a lesion_id beside it for that, unasked.
+    columns |= {name: values for name, values in other_values(chosen).items() if name not in {*columns, *GROUP_COLUMNS}}
     with write_atomically(folder) as temporary, temporary.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(columns)

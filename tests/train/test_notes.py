@@ -109,13 +109,13 @@ def test_an_unknown_backbone_is_answered_with_near_ones() -> None:
         LesionNetwork("resnet8", 2)
 
 
-def test_selected_labels_keep_all_columns_and_lead_to_the_benchmark(
+def test_selected_labels_keep_columns_but_one_for_groups_and_lead_to_the_benchmark(
     tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     draw(tmp_path / "own" / "a", "1.png")
     draw(tmp_path / "own" / "b", "1.png")
-    rows = ("a/1.png,nv,7,north,41", "b/1.png,mel,8,,")
-    write(tmp_path / "own" / "metadata.csv", "image_id,dx,group,hospital,age", *rows)
+    rows = ("a/1.png,nv,7,3,north,41", "b/1.png,mel,8,3,,")
+    write(tmp_path / "own" / "metadata.csv", "image_id,dx,patient_id,lesion_id,hospital,age", *rows)
     write(tmp_path / "own" / "dataset.yaml", "dataset: ham10000")
     target = tmp_path / "x.csv"
     status, _, err = call(capfd, "data", "select", "--data", tmp_path / "own", "--part", "all", "--out", target)

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from export.comparison import Figures, Outputs, Truth, broken, compare, judge, limits_of
 from export.content import contradictions, wrong_scores
 from export.mil import open_coreml
+from export.parity import own_limits
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.capture import prepare
 from mobile_runtime.decision import operating_point
@@ -54,12 +55,13 @@ class ImageSet:
 
 @dataclass(frozen=True)
 class Row:
-    """One variant by one engine: figures by image set, and why it fails, if it does."""
+    """One variant by one engine: figures by image set, why it fails, if it does, and limits that are the bundle's own."""
 
     variant: str
     runtime: str
     figures: dict[str, Figures]
     failures: tuple[str, ...]
+    own_limits: tuple[str, ...]
 
     @property
     def passed(self) -> bool:
@@ -88,6 +90,7 @@ class Report:
                 "runtime": row.runtime,
                 "passed": row.passed,
                 "failures": list(row.failures),
+                "own_limits": list(row.own_limits),
                 "figures": {name: figures.to_dict() for name, figures in row.figures.items()},
             }
             for row in self.rows
@@ -193,7 +196,7 @@ def check(
                 failures.append(f"{ALONE if reference else NOTHING}, to compare it with")
             elif not failures and against is not None:
                 figures, failures = _compare(bundle, point, found, against, sets, margin)
-            rows.append(Row(name, found.runtime, figures, tuple(failures)))
+            rows.append(Row(name, found.runtime, figures, tuple(failures), tuple(own_limits(found.variant))))
     return Report(bundle.id, reference.variant.name if reference else None, point, problem, tuple(rows))
 
 

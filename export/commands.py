@@ -23,7 +23,7 @@ from export.golden import add_golden
 from export.kits import PLATFORMS, write_kit
 from export.model_card import card
 from export.outliers import load_outliers, save_outliers
-from export.parity import own_limits, read_limits
+from export.parity import read_limits
 from export.path_commands import mediapipe, paths
 from export.record import load_record, save_record
 from export.release import ReleaseName, fit_release
@@ -201,7 +201,7 @@ def check(
     if as_json:
         print_json(report.to_dict())
     else:
-        _print_check(report, bundle)
+        _print_check(report)
     failed = [row.variant for row in report.rows if not row.passed]
     if report.problem:
         print_error(report.problem)
@@ -277,14 +277,13 @@ def _report(made: Bundle, as_json: bool) -> None:
     out.print(table)
 
 
-def _print_check(report: Report, bundle: Bundle) -> None:
+def _print_check(report: Report) -> None:
     against = f"against {report.reference or 'nothing'} at {report.operating_point}"
     out.print(f"[bold]{report.bundle}[/], {against}; errors of probability largest / mean", soft_wrap=True)
     for row in report.rows:
         verdict = "[green]pass[/]" if row.passed else "[bold red]FAIL[/]"
         out.print(f"{verdict}  [bold]{row.variant}[/]  [dim]{escape(row.runtime)}[/]", soft_wrap=True)
-        stated = own_limits(bundle.variants[row.variant]) if row.variant in bundle.variants else []
-        own = [f"limits of this bundle's own: {', '.join(stated)}"] if stated else []
+        own = [f"limits of this bundle's own: {', '.join(row.own_limits)}"] if row.own_limits else []
         for line in [*_lines(row), *own]:
             out.print(f"      {line}", highlight=False, soft_wrap=True)
         for reason in row.failures:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,6 +41,7 @@ from train.loading import label_masks, prepared_images
 from train.metrics import truths
 from train.network import LesionNetwork
 from train.splits import Split, trained_images
+from train.tables import short_ids
 
 SAMPLE_PER_DATASET = 1500
 COREML_COUNTERPARTS = {
@@ -169,10 +171,10 @@ def fit_release(
         quality=quality_limits(typical, parts["test"]),
         variants=variants,
         provenance=Provenance(
-            datasets={name: len(rows) for name, rows in _by_dataset(train).items()},
+            datasets=dict(Counter(_origin(example) for example in train)),
             split_sha256=split_digest(split),
             recipe={**recipe.model_dump(mode="json"), "logit_adjustment_undone": undone},
-            calibration_ids=[example.key for example in chosen],
+            calibration_ids=selected_ids(chosen, [example for part in split.values() for example in part]),
             checkpoint_sha256=sha256(checkpoint),
         ),
         ranges=writer.ranges,
@@ -188,6 +190,20 @@ def _shared(fitted: VariantRecord, source: str) -> VariantRecord:
     }
     abstention = fitted.abstention.model_copy(update={"dataset": f"{fitted.abstention.dataset}, measured on {source}"})
     return fitted.model_copy(update={"operating_points": points, "abstention": abstention, "metrics": {}})
+
+
+def _origin(example: Example) -> str:
+    """The data set, which of images of one's own only says what their labels mean."""
+    return example.dataset if example.folder is None else f"own images ({example.dataset})"
+
+
+def selected_ids(chosen: Sequence[Example], examples: Sequence[Example]) -> list[str]:
+    """Keys; of images of one's own as `train data select` names them to those who judge the bundle."""
+    found: dict[str, str] = {}
+    for dataset in {example.dataset for example in chosen if example.folder is not None}:
+        members = [example for example in examples if example.dataset == dataset]
+        found |= {key: f"{dataset}:{short}" for key, short in short_ids(members)[1].items()}
+    return [example.key if example.folder is None else found[example.key] for example in chosen]
 
 
 def _sample(train: Sequence[Example], per_dataset: int, seed: int) -> list[Example]:

@@ -25,6 +25,8 @@ from mobile_runtime.watching import is_left_out
 
 PLAN = "plan.json"
 PARTS = "parts"
+_SYSTEM_FOLDERS = {"lost+found", "System Volume Information", "$RECYCLE.BIN"}
+"""At the root of a volume, closed to its users, and without photographs."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +130,8 @@ def _files(source: Path) -> list[Path]:
 
 
 def _refuse(error: OSError) -> None:
+    if os.path.basename(error.filename) in _SYSTEM_FOLDERS:
+        return
     raise DataError(
         f"{error.filename}: cannot be looked through ({error.strerror}); check its permissions or take it out"
     ) from error

@@ -17,6 +17,8 @@ _STANDALONE = {0xD8, 0xD9}
 _END, _SCAN, _TABLES = 0xD9, 0xDA, 0xC4
 _SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1, 0xC9}, {0xC2, 0xCA}
 _COEFFICIENTS = 64
+_COMPONENTS = 4
+"""More are no colours that a decoder here knows."""
 
 
 def check_jpeg(data: bytes, name: str) -> None:
@@ -50,7 +52,7 @@ def check_jpeg(data: bytes, name: str) -> None:
         begin, position = position + 2, position + max(2, int.from_bytes(data[position : position + 2], "big"))
         if kind in _SEQUENTIAL | _PROGRESSIVE:
             sequential = kind in _SEQUENTIAL
-            sent = {component: set() for component in data[begin + 6 : begin + 6 + 3 * data[begin + 5] : 3]}
+            sent = {component: set() for component in data[begin + 6 : begin + 6 + 3 * min(_COMPONENTS, data[begin + 5]) : 3]}
         elif kind == _TABLES:
             zero_symbols |= _zero_symbols(data[begin:position])
         elif kind == _SCAN:

@@ -52,6 +52,8 @@ def _check_png(data: bytes, name: str) -> None:
     """Pillow leaves the checksums of pixels alone, and zlib's own is behind the last byte that it asks for."""
     view = memoryview(data)
     for kind, begin, stop in _chunks(data, 8, len(data), name, png=True):
+        if kind == b"IEND":
+            return  # what follows is no part of the picture
         if kind == b"IDAT" and zlib.crc32(view[begin - 4 : stop]) != struct.unpack_from(">I", data, stop)[0]:
             raise CaptureError(f"{name}: a part of it is damaged; copy or take it again")
 

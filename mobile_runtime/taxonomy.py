@@ -166,6 +166,8 @@ class Taxonomy:
             mixed = [n for n in left_out if n != name and self.covers(name, n)]
             if mixed and any(self.covers(n, name) for n in summed):
                 raise TaxonomyError(f"class {name!r} holds {', '.join(mixed)}, which {aggregate} leaves out")
+            if parts := [n for n in summed if n != name and self.covers(name, n)]:
+                raise TaxonomyError(f"class {name!r} holds {', '.join(parts)} and others: {aggregate} cannot be told by it")
         vector = [any(self.covers(n, c) for n in summed) and not any(self.covers(n, c) for n in left_out) for c in classes]
         return np.asarray(vector, dtype=np.float32)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -40,6 +39,7 @@ from train.options import DataOption, RecipeOption
 from train.recipe import load_recipe
 from train.splits import SPLITS, load_split, save_split, split_examples
 from train.subgroups import COLUMNS, other_values, subgroup_values
+from train.tables import short_ids
 
 data_app = typer.Typer(
     no_args_is_help=True, rich_markup_mode="markdown", help="Fetch data sets, look at them, split them, draw synthetic ones."
@@ -126,11 +126,8 @@ def select(
     if not chosen:
         raise DataError(f"part {part} has no images of {dataset!r}; there are {datasets}")
     members = [e for e in examples if e.dataset == dataset]
-    places = {e.key: Path(os.path.abspath(e.path)) for e in members}
-    root = Path(os.path.commonpath([place.parent for place in places.values()]))
-    stems = Counter(e.path.stem for e in members)
-    ids = [e.path.stem if stems[e.path.stem] == 1 else places[e.key].relative_to(root).as_posix() for e in chosen]
-    columns = {"image_id": ids, "label": [e.label for e in chosen], "group": [e.group for e in chosen]}
+    root, ids = short_ids(members)
+    columns = {"image_id": [ids[e.key] for e in chosen], "label": [e.label for e in chosen], "group": [e.group for e in chosen]}
     columns |= {name: values for name, values in subgroup_values(chosen).items() if name in COLUMNS}
     # `group` alone says what belongs together: `benchmarks` would take a lesion_id beside it for that, unasked.
     columns |= {name: values for name, values in other_values(chosen).items() if name not in {*columns, *GROUP_COLUMNS}}

@@ -72,6 +72,7 @@ class Description(BaseModel):
                 image_id=f"{before}{example.image_id}",
                 group=f"{self.dataset}:{before}{example.group.removeprefix(f'{self.dataset}:')}",
                 attributes={"acquisition": kind, **example.attributes},
+                folder=name or "",
             )
             for example in found
         ]
@@ -98,6 +99,8 @@ class Description(BaseModel):
         for path in sorted({path for paths in files.values() for path in paths}):
             above, part = next((root / part, part) for part in self.images if path.is_relative_to(root / part))
             inside = path.relative_to(above)
+            if any(part.startswith(".") for part in inside.parts):
+                continue  # thumbnails and what a Mac leaves beside each file
             if not inside.parent.parts:
                 raise DataError(f"{path}: is in no folder of a class, as labels: folders asks for; move it, or write a table")
             rows[(inside if len(self.images) == 1 else part / inside).as_posix()] = path

@@ -29,17 +29,34 @@ def say_next(*commands: Sequence[object]) -> None:
 
 
 def group_notes(examples: Sequence[Example]) -> list[str]:
-    """A line for each data set that names no lesions or patients, with the columns that might: images of one lesion may then be
-    in two parts of a split."""
+    """A line for each data set that names no lesions or patients, with the columns that might, and for one whose folders have
+    names of them in common: images of one lesion may then be in two parts of a split."""
     notes = []
     for dataset in dict.fromkeys(example.dataset for example in examples):
         members = [example for example in examples if example.dataset == dataset]
+        notes += _shared_groups(dataset, members)
         if any(example.group != example.key for example in members):
             continue
         columns = dict.fromkeys(name for example in members for name in example.attributes if _may_group(name))
         advice = f"; the table has columns {', '.join(columns)}: name one as group_column" if columns else ""
         notes.append(f"{dataset}: no lesions or patients are named: each image counts as its own{advice}")
     return notes
+
+
+def _shared_groups(dataset: str, members: Sequence[Example]) -> list[str]:
+    homes: dict[str, set[str]] = {}
+    for example in members:
+        if example.folder and example.group != example.key:
+            homes.setdefault(example.group.removeprefix(f"{dataset}:{example.folder}/"), set()).add(example.folder)
+    shared = sorted(group for group, folders in homes.items() if len(folders) > 1)
+    if not shared:
+        return []
+    folders = sorted(set().union(*(homes[group] for group in shared)))
+    named = ", ".join(folders)
+    return [
+        f"{dataset}: {name_few(shared, 3)} are in {named} and count as different lesions or patients there; if they are the "
+        f"same, describe these folders in one dataset.yaml (images: [{named}])"
+    ]
 
 
 def _may_group(column: str) -> bool:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import csv
+import os
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Example:
         nodes: the taxonomy nodes that the label stands for.
         group: what must not straddle splits: a lesion or a patient; unique over all data sets.
         attributes: the other columns (age, sex, site ...), as strings.
+        folder: of images of one's own, the name that begins id and group, "" for none; None of a public release.
     """
 
     image_id: str
@@ -42,6 +44,7 @@ class Example:
     nodes: tuple[str, ...]
     group: str
     attributes: dict[str, str] = field(default_factory=dict)
+    folder: str | None = None
 
     @property
     def key(self) -> str:
@@ -186,3 +189,11 @@ def _refuse_short(table: Path, separator: str) -> None:
                 raise DataError(
                     f"{table}: the row that ends on line {reader.line_num} has {len(row)} of {width} cells; complete it"
                 )
+
+
+def short_ids(examples: Sequence[Example]) -> tuple[Path, dict[str, str]]:
+    """The folder that all images are below, and key -> what names an image: its file's stem, or its path if stems recur."""
+    places = {example.key: Path(os.path.abspath(example.path)) for example in examples}
+    root = Path(os.path.commonpath([place.parent for place in places.values()]))
+    stems = Counter(place.stem for place in places.values())
+    return root, {key: at.stem if stems[at.stem] == 1 else at.relative_to(root).as_posix() for key, at in places.items()}

@@ -16,8 +16,9 @@ from safetensors.torch import load_file
 import export.commands
 import export.release
 from export.record import load_record
-from export.release import REFUSAL_AIM, refusal_limit, split_digest
+from export.release import REFUSAL_AIM, refusal_limit, selected_ids, split_digest
 from mobile_runtime.console import run
+from mobile_runtime.manifest import Provenance
 from mobile_runtime.taxonomy import default_taxonomy
 from tests.conftest import TrainedRun
 from train.checkpoint import load_checkpoint, save_checkpoint
@@ -54,6 +55,30 @@ def any_answers(name: str, path: Path, images: np.ndarray) -> dict[str, np.ndarr
     rng = np.random.default_rng(len(images))
     probabilities = rng.dirichlet(np.ones(7), len(images)).astype(np.float32)
     return {"probabilities": probabilities, "scores": probabilities[:, :2], "outlier": probabilities[:, 2:3]}
+
+
+def test_calibration_images_of_several_folders_are_known_by_what_data_select_writes(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for place, name in (("h1", "north"), ("h2", "south")):
+        (tmp_path / "own" / place / "photos").mkdir(parents=True)
+        for i in range(4):
+            pixels = rng.integers(0, 256, (32, 32, 3), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "own" / place / "photos" / f"{i}.png")
+        described = f"dataset: taxonomy\nimages: [photos]\nname: {name}\n"
+        (tmp_path / "own" / place / "dataset.yaml").write_text(described, encoding="utf-8")
+        rows = [f"{i},{('melanoma', 'nevus')[i % 2]}" for i in range(4)]
+        (tmp_path / "own" / place / "metadata.csv").write_text("\n".join(["image_id,dx", *rows]), encoding="utf-8")
+    table = tmp_path / "all.csv"
+    with pytest.raises(SystemExit) as ended:
+        run("train", ["data", "select", "--data", str(tmp_path / "own"), "--part", "all", "--out", str(table)])
+    assert not ended.value.code
+    ids = [line.split(",")[0] for line in table.read_text(encoding="utf-8").splitlines()[1:]]
+    examples = read_examples(tmp_path / "own")
+    provenance = Provenance(
+        datasets={}, split_sha256="", recipe={}, checkpoint_sha256="", calibration_ids=selected_ids(examples[:3], examples)
+    )
+    assert len(ids) == 8
+    assert provenance.calibrated_on("taxonomy", ids) == ids[:3]
 
 
 def test_data_that_the_recipe_trained_without_are_no_part_of_a_release(

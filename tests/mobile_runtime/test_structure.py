@@ -214,6 +214,19 @@ def test_a_png_that_lacks_a_pass_is_refused() -> None:
         acquire(sparse)
 
 
+def test_what_follows_the_end_of_a_png_does_not_count() -> None:
+    assert acquire(encode(PICTURE, "PNG") + bytes(1 << 20)).shape == PICTURE.shape
+
+
+def test_segments_of_absurd_frames_are_passed_over_at_once() -> None:
+    frame = b"\xff\xc2" + struct.pack(">HBHHB", 8 + 3 * 255, 8, 64, 64, 255) + bytes(range(255)) * 3
+    started = time.process_time()
+    with pytest.raises(CaptureError):
+        acquire(b"\xff\xd8" + frame * 40_000 + b"\xff\xd9")
+    # Each of them read to its end would take five times as long as this.
+    assert time.process_time() - started < 2
+
+
 def test_what_keeps_decoders_busy_is_refused_at_once() -> None:
     for name, data in busy_work().items():
         started = time.process_time()

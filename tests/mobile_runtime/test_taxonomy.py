@@ -168,6 +168,8 @@ def test_a_class_that_holds_premalignant_lesions_has_no_cancer_score() -> None:
         assert tree.aggregate_vector("malignancy", classes).tolist() == [0, *[1] * (len(classes) - 1)]
         with pytest.raises(TaxonomyError, match=f"class '{classes[1]}' holds premalignant_epidermal, which cancer leaves out"):
             tree.aggregate_vector("cancer", classes)
+    with pytest.raises(TaxonomyError, match="class 'skin_condition' holds malignant and others"):
+        tree.aggregate_vector("malignancy", ("skin_condition", "melanoma"))
     assert tree.aggregate_vector("cancer", ("premalignant_epidermal", "actinic_keratosis", "melanoma")).tolist() == [0, 0, 1]
 
 

@@ -163,6 +163,14 @@ def test_folders_that_share_a_label_map_have_images_and_patients_of_their_own(tm
     assert [(e.key, e.group) for e in alone] == [("ham10000:1", "ham10000:1"), ("ham10000:2", "ham10000:1")]
 
 
+def test_hidden_files_are_no_images_of_a_folder_of_a_class(tmp_path: Path) -> None:
+    draw(tmp_path / "nv", "1.png")
+    draw(tmp_path / ".thumbs" / "nv", "1.png")
+    (tmp_path / "nv" / "._1.png").write_bytes(b"left by a Mac")
+    write(tmp_path / "dataset.yaml", "dataset: ham10000", "labels: folders")
+    assert [example.image_id for example in read_examples(tmp_path)] == ["nv/1.png"]
+
+
 def test_a_named_folder_keeps_its_name_alone_and_two_of_one_name_are_refused(tmp_path: Path) -> None:
     hospitals(tmp_path, "name: clinic")
     assert {e.group for e in read_examples(tmp_path / "north")} == {"ham10000:clinic/1"}

@@ -43,6 +43,15 @@ def test_columns_that_may_name_groups_are_offered_not_taken() -> None:
     assert [note.split(":")[0] for note in group_notes([example(4, group="a"), other])] == ["pad_ufes_20"]
 
 
+def test_patients_whose_names_are_in_two_folders_are_told() -> None:
+    first = [replace(example(i, group=f"2021/p{i}"), folder="2021") for i in range(2)]
+    again = [replace(example(i + 5, group=f"2022/p{i + 1}"), folder="2022") for i in range(2)]
+    (note,) = group_notes([*first, *again])
+    assert "p1 are in 2021, 2022 and count as different lesions or patients there" in note
+    assert "images: [2021, 2022]" in note
+    assert group_notes([*first, replace(again[1], group="ham10000:2022/p7")]) == []
+
+
 @pytest.mark.parametrize("command", ["show", "split"])
 def test_a_data_set_without_groups_says_so(command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     folder = own(tmp_path, "Patient")

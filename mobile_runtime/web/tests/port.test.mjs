@@ -106,3 +106,12 @@ test("a progressive JPEG that ends before its last scan is refused", () => {
     }
   }
 });
+
+test("scans beyond number are refused at once", () => {
+  const frame = [0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0, 64, 0, 64, 3, 1, 17, 0, 2, 17, 0, 3, 17, 0];
+  const scan = [0xff, 0xda, 0, 2];
+  const file = new Uint8Array([...frame, ...Array.from({ length: 1 << 16 }, () => scan).flat(), 0xff, 0xd9]);
+  const begun = performance.now();
+  assert.throws(() => port.checkFile(file), { code: "truncated" });
+  assert.ok(performance.now() - begun < 1000); // to the end it would take ten times as long
+});

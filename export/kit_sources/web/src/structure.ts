@@ -51,6 +51,7 @@ export function jpegLacksPart(data: Uint8Array): boolean {
   const zeroSymbols = new Map<number, number>();
   let sent = new Map<number, Set<number>>();
   let at = 0;
+  let scans = 0;
   let sequential = false;
   let telling = false;
   for (;;) {
@@ -65,7 +66,7 @@ export function jpegLacksPart(data: Uint8Array): boolean {
     at += Math.max(2, (data[at] ?? 0) * 256 + (data[at + 1] ?? 0));
     if (SEQUENTIAL.includes(kind) || PROGRESSIVE.includes(kind)) {
       sequential = SEQUENTIAL.includes(kind);
-      const components = data.subarray(begin + 6, begin + 6 + 3 * (data[begin + 5] ?? 0)).filter((_, index) => index % 3 === 0);
+      const components = data.subarray(begin + 6, begin + 6 + 3 * Math.min(4, data[begin + 5] ?? 0)).filter((_, index) => index % 3 === 0);
       sent = new Map([...components].map((component) => [component, new Set()]));
     }
     // Of each table of AC codes, what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2).
@@ -75,6 +76,7 @@ export function jpegLacksPart(data: Uint8Array): boolean {
       table += 17 + count;
     }
     if (kind !== 0xda) continue;
+    if (++scans > constants.max_scans) return true; // no camera writes so many, and each takes its time
     const selected = begin + 1 + 2 * (data[begin] ?? 0);
     const [first = 0, last = 0, bits = 0] = sequential ? [0, 63, 0] : data.subarray(selected, selected + 3);
     for (let component = begin + 1; component < selected && (bits & 15) === 0; component += 2) {
@@ -89,7 +91,9 @@ export function pngLacksPart(data: Uint8Array): boolean {
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   for (let at = 8; at + 8 <= data.length; ) {
     const stop = at + 8 + view.getUint32(at);
-    if (ascii(data, at + 4, at + 8) === "IDAT" && (stop + 4 > data.length || crc32(data, at + 4, stop) !== view.getUint32(stop))) return true;
+    const kind = ascii(data, at + 4, at + 8);
+    if (kind === "IEND") return false;
+    if (kind === "IDAT" && (stop + 4 > data.length || crc32(data, at + 4, stop) !== view.getUint32(stop))) return true;
     at = stop + 4;
   }
   return false;

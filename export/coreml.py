@@ -6,6 +6,7 @@ Programs are converted once, at `BASE_TEMPERATURE`, in float16; compressed forms
 from __future__ import annotations
 
 import json
+import uuid
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -229,11 +230,27 @@ def save(model: Any, path: Path, name: str, temperature: float, metadata: Metada
             final.user_defined_metadata["precision"] = recipe.precision
             final.user_defined_metadata["minimum_deployment_target"] = recipe.target
             final.save(str(path))
+            _settle(path)
     except ExportError:
         raise
     except Exception as error:  # see above
         raise ExportError(f"coremltools cannot write variant {name}: {type(error).__name__}: {error}") from error
     return path
+
+
+def _settle(package: Path) -> None:
+    """Give the same program the same bytes: coremltools draws identifiers at random and leaves the order of maps to chance."""
+    from coremltools.proto import Model_pb2
+
+    program = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    program.write_bytes(Model_pb2.Model.FromString(program.read_bytes()).SerializeToString(deterministic=True))
+    listing = package / "Manifest.json"
+    document = json.loads(listing.read_text(encoding="utf-8"))
+    items = sorted(document["itemInfoEntries"].items(), key=lambda item: item[1]["path"])
+    names = {drawn: str(uuid.uuid5(uuid.NAMESPACE_URL, item["path"])) for drawn, item in items}
+    document["itemInfoEntries"] = {names[drawn]: item for drawn, item in items}
+    document["rootModelIdentifier"] = names[document["rootModelIdentifier"]]
+    listing.write_text(json.dumps(document, indent=4) + "\n", encoding="utf-8")
 
 
 def _set_temperature(spec: Any, temperature: float) -> None:

@@ -138,12 +138,14 @@ def test_rebuild_without_images_gives_the_same_models(
     # What a few seconds' training gives differs from processor to processor, and so does what int8 makes of it.
     monkeypatch.setattr("export.parity.PARITY_LIMITS", loose_limits())
     words = ["rebuild", "--release", str(tiny_release), "--int8-from", str(tiny_bundle), "--out", str(tmp_path / "again")]
-    found = CliRunner().invoke(
-        app, [*words, "--only", "static_wi8_ai8", "--only", "float32", "--only", "static_wi8_ai8_onnx", "--json"]
-    )
+    for variant in ("static_wi8_ai8", "float32", "static_wi8_ai8_onnx", "wi8_afp16_coreml"):
+        words += ["--only", variant]
+    found = CliRunner().invoke(app, [*words, "--json"])
     assert found.exit_code == 0, found.output
-    for name in ("static_wi8_ai8.tflite", "float32.tflite", "static_wi8_ai8.onnx"):
-        assert (tmp_path / "again" / "models" / name).read_bytes() == (tiny_bundle / "models" / name).read_bytes()
+    made = [file.relative_to(tmp_path / "again") for file in (tmp_path / "again" / "models").rglob("*") if file.is_file()]
+    assert len(made) == 6  # a Core ML package is three files
+    for name in made:
+        assert (tmp_path / "again" / name).read_bytes() == (tiny_bundle / name).read_bytes(), name
 
 
 def test_a_bundle_states_the_licence_and_the_data_of_its_record(

@@ -20,7 +20,7 @@ from typing import Any
 
 from mobile_runtime.decoding import EXTENSIONS, MAX_BYTES, read_bytes
 from mobile_runtime.errors import CaptureError, DataError
-from mobile_runtime.files import sha256_bytes, write_json
+from mobile_runtime.files import files_below, sha256_bytes, write_json
 from mobile_runtime.watching import is_left_out
 
 PLAN = "plan.json"
@@ -96,7 +96,11 @@ def look_through(source: Path, column: str = "path") -> Contents:
     """
     left_out: Counter[str] = Counter()
     if source.is_dir():
-        found = [item for file in _files(source) for item in _of_file(file, file.relative_to(source).as_posix(), left_out)]
+        found = [
+            item
+            for file in files_below(source, _refuse)
+            for item in _of_file(file, file.relative_to(source).as_posix(), left_out)
+        ]
     elif source.suffix.lower() == ".csv":
         found = [_stamped(path, source.parent / path) for path in _paths(source, column)]
     elif source.is_file():
@@ -108,25 +112,6 @@ def look_through(source: Path, column: str = "path") -> Contents:
     if twice := [name for name, times in Counter(item.image for item in found).items() if times > 1]:
         raise DataError(f"{source}: {len(twice)} images are named more than once, first {twice[0]!r}; name each once")
     return Contents(found, left_out)
-
-
-def _files(source: Path) -> list[Path]:
-    """What is in a folder and not a folder, in order. Each folder counts once, so links that lead in a circle come to an end,
-    and by its own name before any link's."""
-    found: list[Path] = []
-    seen: set[str] = set()
-    waiting = [str(source)]
-    while waiting:
-        for folder, below, names in os.walk(waiting.pop(0), onerror=_refuse):
-            real = os.path.realpath(folder)
-            if real in seen:
-                below.clear()
-                continue
-            seen.add(real)
-            below.sort()  # of two links to one folder the same one counts every time
-            waiting += [path for name in below if os.path.islink(path := os.path.join(folder, name))]
-            found += [Path(folder, name) for name in names]
-    return sorted(found)
 
 
 def _refuse(error: OSError) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -85,16 +85,20 @@ def write_json(path: Path, document: Any) -> None:
         temporary.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
 
 
-def files_below(folder: Path) -> list[Path]:
+def files_below(folder: Path, onerror: Callable[[OSError], object] | None = None) -> list[Path]:
     """The files in a folder, its sub-folders and those that are linked into them, in order.
 
     A folder that can be reached by several ways is entered once, without a link where that can be: links may form a circle.
+
+    Args:
+        folder: where to look.
+        onerror: called where a folder cannot be listed, as by `os.walk`; it is passed over if left out.
     """
     found: list[Path] = []
     entered: set[str] = set()
     links = [folder]
     while links:
-        for top, folders, names in os.walk(links.pop(0)):
+        for top, folders, names in os.walk(links.pop(0), onerror=onerror):
             if (place := os.path.realpath(top)) in entered:
                 folders.clear()
                 continue

@@ -13,7 +13,7 @@ from mobile_runtime import assessment, burst, decision, decoding, engines, frame
 from mobile_runtime.bundle import MANIFEST
 from mobile_runtime.files import write_json
 from mobile_runtime.jpeg_structure import MAX_SCANS
-from mobile_runtime.structure import MAX_ZEROS
+from mobile_runtime.structure import MAX_ZEROS, UNWRITTEN
 
 WEB_COPY = Path(__file__).parent / "kit_sources" / "web" / "src" / "constants.json"
 
@@ -29,7 +29,7 @@ def constants() -> dict[str, Any]:
         "max_target": resample.MAX_TARGET,
         "max_bytes": decoding.MAX_BYTES,
         "max_pixels": decoding.MAX_PIXELS,
-        "unwritten": decoding.UNWRITTEN,
+        "unwritten": UNWRITTEN,
         "weight_bits": resample.WEIGHT_BITS,
         "coefficients": {f"{matrix} {levels}": list(row) for (matrix, levels), row in frames.COEFFICIENTS.items()},
         "fraction_bits": frames._FRACTION_BITS,

@@ -1,21 +1,20 @@
-"""Image files to upright sRGB pixels: format allow-list, limits, EXIF orientation, ICC profile, alpha, bit depth."""
+"""Image files to upright sRGB pictures: format allow-list, limits, reduced scales of JPEGs, EXIF orientation."""
 
 from __future__ import annotations
 
 import importlib
 import io
-import itertools
 import logging
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-from PIL import Image, ImageCms, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from mobile_runtime.bitmap import bitmap_size, is_bitmap, read_bitmap
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.resample import MIN_SIDE, Box
-from mobile_runtime.structure import check_structure, lacks_rows, rows_of_zeros
+from mobile_runtime.srgb import to_srgb
+from mobile_runtime.structure import check_pixels, check_structure
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
@@ -37,14 +36,9 @@ _TO_SPARE = 8
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.INFO)
 
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs"}
-UNWRITTEN = 128
-"""Level of a JPEG's bands where no coefficient was read; in CMYK, which is stored inverted, one less, too."""
-_FLAT = 6
-"""Levels that one colour may spread over in WebP; at most 5 were measured on plain bars below photographs, at quality 10."""
 _PNG_END = b"IEND\xaeB`\x82"
 _PNG_GREY, _PNG_RGB, _PNG_GREY_ALPHA = 0, 2, 4
 _ORIENTATION_TAG = 0x0112
-_BAND_PIXELS = 4_000_000
 _TO_UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -145,7 +139,7 @@ def open_upright(
         # A crop that keeps everything would copy everything.
         if crop is not None and (box := crop(image.width, image.height)) != (0, 0, image.width, image.height):
             image = image.crop(box)
-        return _in_bands(image)
+        return to_srgb(image)
     except CaptureError:
         raise
     except UnidentifiedImageError as error:
@@ -175,12 +169,7 @@ def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
         costly = image.has_transparency_data and bool(image.info.get("icc_profile"))
         _check_full_size(image.width, image.height, str(image.format), name, costly)
         image.load()
-        if image.format in ("JPEG", "MPO") and _ends_unwritten(image):
-            raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
-        if image.format == "WEBP" and _is_cut_webp(image, data, name):
-            raise CaptureError(f"{name}: its rest is missing; copy or take it again")
-        if image.format == "PNG" and _ends_black(image) and lacks_rows(data, name):
-            raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
+        check_pixels(image, data, name)
         if image.format == "PNG":
             image = _as_png_says(image, depth=data[24], colour=data[25])
         method = _TO_UPRIGHT.get(_orientation(image))
@@ -197,34 +186,6 @@ def _as_png_says(image: Image.Image, depth: int, colour: int) -> Image.Image:
     elif colour == _PNG_RGB and depth == 16 and isinstance(key, tuple):
         image.info["transparency"] = tuple(level >> 8 for level in key)
     return image.convert("LA") if colour == _PNG_GREY_ALPHA and image.mode == "RGBA" else image
-
-
-def _ends_unwritten(image: Image.Image) -> bool:
-    """Whether the last stored row is what libjpeg leaves, without an error, where the data end early but an end marker follows:
-    all coefficients zero. A picture of which half is grey must not be judged; one whose last row really is of this grey is
-    refused, too."""
-    extrema = image.crop((0, image.height - 1, image.width, image.height)).getextrema()
-    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
-    levels = (UNWRITTEN, UNWRITTEN - 1) if image.mode == "CMYK" else (UNWRITTEN,)
-    return all(band in [(level, level) for level in levels] for band in bands)
-
-
-def _ends_black(image: Image.Image) -> bool:
-    """Whether one of the last two rows has nothing but zeros, as where pixels ran out; interlaced, every second row has."""
-    last = np.asarray(image.crop((0, image.height - 2, image.width, image.height)))
-    return not all(row.any() for row in last)
-
-
-def _is_cut_webp(image: Image.Image, data: bytes, name: str) -> bool:
-    rows, anywhere = rows_of_zeros(data, name)
-    if rows == anywhere == 0:
-        return False
-    pixels = np.asarray(image.convert("RGB"))
-    if rows and np.ptp(pixels[-rows:], (0, 1)).max() > _FLAT:
-        return True
-    flat = np.ptp(pixels, 1).max(1) <= _FLAT
-    longest = max((sum(1 for _ in run) for same, run in itertools.groupby(flat) if same), default=0)
-    return longest < anywhere
 
 
 def _open_heic(data: bytes, name: str) -> Image.Image:
@@ -263,56 +224,3 @@ def _orientation(image: Image.Image) -> int:
         return int(exif.get(_ORIENTATION_TAG, 1))
     except Exception:
         return 1
-
-
-def _in_bands(image: Image.Image) -> Image.Image:
-    """`_to_srgb` on a few rows at a time: it makes up to five copies, which of a large picture would be gigabytes."""
-    rows = max(1, _BAND_PIXELS // image.width)
-    if rows >= image.height:
-        return _to_srgb(image)
-    converted = Image.new("RGB", image.size)
-    for top in range(0, image.height, rows):
-        band = image.crop((0, top, image.width, min(image.height, top + rows)))
-        converted.paste(_to_srgb(band), (0, top))
-    return converted
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    profile = image.info.get("icc_profile")
-    alpha = None
-    if image.mode.startswith("I;16"):
-        image, alpha = _from_16_bit(image)
-    elif image.mode == "P" or image.has_transparency_data:
-        grey = image.mode in ("1", "L", "LA")
-        rgba = image.convert("RGBA")
-        image, alpha = rgba.convert("RGB"), rgba.getchannel("A")
-        if grey:
-            image = image.getchannel("R")
-    elif image.mode == "1":
-        image = image.convert("L")
-    if profile:
-        image = _apply_profile(image, profile)
-    if image.mode != "RGB":
-        image = image.convert("RGB")
-    if alpha is not None:
-        image = Image.composite(image, Image.new("RGB", image.size, "white"), alpha)
-    return image
-
-
-def _from_16_bit(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    values = np.asarray(image)
-    key = image.info.get("transparency")
-    alpha = None if key is None else Image.fromarray(np.where(values == key, 0, 255).astype(np.uint8))
-    # The low byte is dropped because that is what Pillow does to 16-bit RGB: a grey picture looks the same either way.
-    return Image.fromarray((values >> 8).astype(np.uint8)), alpha
-
-
-def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
-    try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        srgb = ImageCms.createProfile("sRGB")
-        intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
-        converted = ImageCms.profileToProfile(image, source, srgb, renderingIntent=intent, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        return image
-    return converted if converted is not None else image

@@ -1,26 +1,35 @@
 """What decoders let pass: files cut short that still open, and files made so as to keep a decoder busy.
 
 A copy that was interrupted often has its full length already and zeros where the rest should be. Decoders paint something
-there without an error, and a verdict would rest on half a lesion. `decoding` looks at the pixels, too, with `rows_of_zeros` and
-`lacks_rows`.
+there without an error, and a verdict would rest on half a lesion. So the bytes are looked at before decoding, and the
+pixels after it. Segments of JPEG and boxes of HEIC files are read by `jpeg_structure` and `heic_structure`.
 """
 
 from __future__ import annotations
 
 import contextlib
+import itertools
 import re
 import struct
 import zlib
 from collections.abc import Iterator
 
+import numpy as np
+from PIL import Image
+
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.jpeg_structure import MAX_PARTS, check_jpeg, has_hole, too_many
+from mobile_runtime.heic_structure import check_heic
+from mobile_runtime.jpeg_structure import MAX_PARTS, check_jpeg, too_many
 
 MAX_ZEROS = 32
 """Bytes one after the other in a WebP picture, at its end or before; whole photographs have seldom over 7."""
+UNWRITTEN = 128
+"""Level of a JPEG's bands where no coefficient was read; in CMYK, which is stored inverted, one less, too."""
+_FLAT = 6
+"""Levels that one colour may spread over in WebP; at most 5 were measured on plain bars below photographs, at quality 10."""
 _FLAT_BITS = 160
 """What a macroblock without detail takes at most; 134 were measured, beside much detail at the best quality."""
-EVERY_ROW = 2**14
+_EVERY_ROW = 2**14
 _ZEROS = re.compile(rb"\0{%d,}" % (MAX_ZEROS + 1))
 _CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Of each colour type of PNG."""
@@ -43,7 +52,7 @@ def check_structure(data: bytes, name: str) -> None:
         elif data.startswith(b"\x89PNG\r\n\x1a\n"):
             _check_png(data, name)
         elif data[4:8] == b"ftyp":
-            _check_heic(data, name)
+            check_heic(data, name)
     except (struct.error, IndexError):
         return  # a length points outside the file: the decoder says so
 
@@ -58,7 +67,49 @@ def _check_png(data: bytes, name: str) -> None:
             raise CaptureError(f"{name}: a part of it is damaged; copy or take it again")
 
 
-def lacks_rows(data: bytes, name: str) -> bool:
+def check_pixels(image: Image.Image, data: bytes, name: str) -> None:
+    """Refuse a picture, as decoded, whose rest a decoder made up.
+
+    Raises:
+        CaptureError: a JPEG or PNG whose lower part is missing, or a WebP picture with zeros for a part of its data.
+    """
+    if image.format in ("JPEG", "MPO") and _ends_unwritten(image):
+        raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
+    if image.format == "WEBP" and _is_cut_webp(image, data, name):
+        raise CaptureError(f"{name}: its rest is missing; copy or take it again")
+    if image.format == "PNG" and _ends_black(image) and _lacks_rows(data, name):
+        raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
+
+
+def _ends_unwritten(image: Image.Image) -> bool:
+    """Whether the last stored row is what libjpeg leaves, without an error, where the data end early but an end marker follows:
+    all coefficients zero. A picture of which half is grey must not be judged; one whose last row really is of this grey is
+    refused, too."""
+    extrema = image.crop((0, image.height - 1, image.width, image.height)).getextrema()
+    bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
+    levels = (UNWRITTEN, UNWRITTEN - 1) if image.mode == "CMYK" else (UNWRITTEN,)
+    return all(band in [(level, level) for level in levels] for band in bands)
+
+
+def _ends_black(image: Image.Image) -> bool:
+    """Whether one of the last two rows has nothing but zeros, as where pixels ran out; interlaced, every second row has."""
+    last = np.asarray(image.crop((0, image.height - 2, image.width, image.height)))
+    return not all(row.any() for row in last)
+
+
+def _is_cut_webp(image: Image.Image, data: bytes, name: str) -> bool:
+    rows, anywhere = _rows_of_zeros(data, name)
+    if rows == anywhere == 0:
+        return False
+    pixels = np.asarray(image.convert("RGB"))
+    if rows and np.ptp(pixels[-rows:], (0, 1)).max() > _FLAT:
+        return True
+    flat = np.ptp(pixels, 1).max(1) <= _FLAT
+    longest = max((sum(1 for _ in run) for same, run in itertools.groupby(flat) if same), default=0)
+    return longest < anywhere
+
+
+def _lacks_rows(data: bytes, name: str) -> bool:
     """Whether the compressed pixels of a PNG file come to an end before the picture is whole, which Pillow leaves black."""
     width, height, depth, colour, interlaced = struct.unpack_from(">IIBB2xB", data, 16)
     left = 0
@@ -74,7 +125,7 @@ def lacks_rows(data: bytes, name: str) -> bool:
     return True
 
 
-def rows_of_zeros(data: bytes, name: str) -> tuple[int, int]:
+def _rows_of_zeros(data: bytes, name: str) -> tuple[int, int]:
     """How many rows of a WebP picture are of one colour if its zeros are its own.
 
     Encoders write such zeros for macroblocks that have nothing but their prediction. Cut short, a picture goes on as the
@@ -91,11 +142,11 @@ def rows_of_zeros(data: bytes, name: str) -> tuple[int, int]:
                 inner = _chunks(data, start + 16, stop, name)
                 kind, start, stop = next((part for part in inner if part[0].startswith(b"VP8")), (b"", 0, 0))
             if kind in (b"VP8 ", b"VP8L"):
-                return _rows_of_zeros(data[start:stop], lossy=kind == b"VP8 ")
+                return __rows_of_zeros(data[start:stop], lossy=kind == b"VP8 ")
     return 0, 0
 
 
-def _rows_of_zeros(picture: bytes, lossy: bool) -> tuple[int, int]:
+def __rows_of_zeros(picture: bytes, lossy: bool) -> tuple[int, int]:
     # RFC 6386, section 9.1: 19 bits from the sixth on are the length of the predictions, which begin ten bytes in.
     predictions = 10 + (int.from_bytes(picture[:3], "little") >> 5) if lossy else len(picture)
     across = (int.from_bytes(picture[6:8], "little") % 2**14 + 15) // 16
@@ -106,81 +157,9 @@ def _rows_of_zeros(picture: bytes, lossy: bool) -> tuple[int, int]:
     def rows(begin: int, end: int) -> int:
         if end - begin <= MAX_ZEROS:
             return 0
-        return EVERY_ROW if begin < predictions else max(1, 16 * ((end - begin) * 8 // (_FLAT_BITS * across) - 1))
+        return _EVERY_ROW if begin < predictions else max(1, 16 * ((end - begin) * 8 // (_FLAT_BITS * across) - 1))
 
     return rows(kept, len(picture)), rows(*longest)
-
-
-def _check_heic(data: bytes, name: str) -> None:
-    """So many zeros in a row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2)."""
-    boxes = {kind: (start, stop) for kind, start, stop in _boxes(data, 0, len(data), name)}
-    if b"meta" not in boxes:
-        return
-    start, stop = boxes[b"meta"]
-    parts = {kind: (begin, end) for kind, begin, end in _boxes(data, start + 4, stop, name)}
-    if b"iinf" not in parts or b"iloc" not in parts:
-        return
-    pictures = {item for item, kind in _items(data, *parts[b"iinf"], name) if kind in (b"hvc1", b"hev1")}
-    for item, begin, end in _extents(data, *parts[b"iloc"], name):
-        if item in pictures and (end > len(data) or has_hole(data, begin, end)):
-            raise CaptureError(f"{name}: its rest is missing; copy or take it again")
-
-
-def _items(data: bytes, start: int, stop: int, name: str) -> Iterator[tuple[int, bytes]]:
-    """Number and type of each item (ISO/IEC 14496-12, `iinf`)."""
-    head = 6 if data[start] == 0 else 8
-    for kind, begin, _end in _boxes(data, start + head, stop, name):
-        if kind == b"infe" and data[begin] in (2, 3):
-            size = 2 if data[begin] == 2 else 4
-            item = int.from_bytes(data[begin + 4 : begin + 4 + size], "big")
-            yield item, data[begin + 6 + size : begin + 10 + size]
-
-
-def _extents(data: bytes, start: int, stop: int, name: str) -> Iterator[tuple[int, int, int]]:
-    """Item, begin and end in the file of each extent (ISO/IEC 14496-12, `iloc`); those kept elsewhere are left out."""
-    position = start
-
-    def number(size: int) -> int:
-        nonlocal position
-        if position + size > stop:
-            raise IndexError
-        position += size
-        return int.from_bytes(data[position - size : position], "big")
-
-    version = number(1)
-    number(3)
-    sizes = number(2)
-    offset_size, length_size, base_size, index_size = ((sizes >> shift) & 15 for shift in (12, 8, 4, 0))
-    seen = 0
-    for _ in range(number(2 if version < 2 else 4)):
-        item = number(2 if version < 2 else 4)
-        method = number(2) & 15 if version else 0
-        number(2)
-        base = number(base_size)
-        for _ in range(number(2)):
-            number(index_size if version else 0)
-            begin, length = base + number(offset_size), number(length_size)
-            seen += 1
-            if seen > MAX_PARTS:
-                raise too_many(name)
-            if method == 0:
-                yield item, begin, begin + length if length else len(data)
-
-
-def _boxes(data: bytes, start: int, stop: int, name: str) -> Iterator[tuple[bytes, int, int]]:
-    """Type, begin and end of the content of each box from start to stop."""
-    for _ in range(MAX_PARTS):
-        if start + 8 > stop:
-            return
-        size, kind, head = *struct.unpack_from(">I4s", data, start), 8
-        if size == 1:
-            size, head = *struct.unpack_from(">Q", data, start + 8), 16
-        end = start + size if size else stop
-        if end < start + head:
-            raise IndexError
-        yield kind, start + head, min(end, stop)
-        start = end
-    raise too_many(name)
 
 
 def _chunks(data: bytes, start: int, stop: int, name: str, png: bool = False) -> Iterator[tuple[bytes, int, int]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.capture_scenes import encode
+from benchmarks.capture_scenes import encode, exif
 from benchmarks.fuzz_mutations import busy_work
 from mobile_runtime.capture import acquire
 from mobile_runtime.errors import CaptureError
@@ -169,6 +169,27 @@ def test_a_jpeg_that_lacks_a_colour_is_refused() -> None:
     assert acquire(begin + b"".join(scans) + b"\xff\xd9").shape == PICTURE.shape
     with pytest.raises(CaptureError, match="its scans is missing"):
         acquire(begin + scans[0] + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.5, 0.8, 0.95])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_whose_lower_part_is_missing_is_an_error_though_it_ends_properly(mode: str, kept: float) -> None:
+    # Of 600 pixels the least kept and cut are several rows of blocks; libjpeg fills the rest with grey and says nothing.
+    picture = Image.fromarray(lesion("mel", 3, 600)).convert(mode)
+    for options in ({}, {"subsampling": 0}, {"exif": exif(6)}):
+        data = encode(picture, "JPEG", quality=92, **options)
+        cut = data[: int(len(data) * kept)] + b"\xff\xd9"
+        for short_side in (None, 144, 75):
+            assert acquire(data, short_side).ndim == 3
+            with pytest.raises(CaptureError, match=r"lower part is missing|damaged or truncated"):
+                acquire(cut, short_side)
+
+
+def test_grey_that_is_not_at_the_end_is_no_damage() -> None:
+    pixels = lesion("nv", 2, 160)
+    pixels[:80] = 128
+    assert acquire(encode(pixels, "JPEG", quality=95)).shape == pixels.shape
+    assert acquire(encode(np.full((64, 64, 3), 128, np.uint8), "PNG")).shape == (64, 64, 3)
 
 
 @pytest.mark.parametrize("size", [1, 512, 4096])

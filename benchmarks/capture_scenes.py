@@ -15,7 +15,8 @@ from PIL import Image
 
 from mobile_runtime import colour_profiles as profiles
 from mobile_runtime.capture import ImageInput, acquire
-from mobile_runtime.frames import Buffer, CameraFrame, Matrix, Plane, Range
+from mobile_runtime.frames import CameraFrame, Matrix, Range
+from mobile_runtime.planes import Buffer, Plane
 from mobile_runtime.synthetic import lesion
 
 Pixels = npt.NDArray[np.uint8]

@@ -18,7 +18,8 @@ from PIL import Image, ImageOps
 from benchmarks.capture_scenes import stored, to_yuv
 from mobile_runtime import colour_profiles
 from mobile_runtime.capture import Capture, acquire
-from mobile_runtime.frames import CameraFrame, Plane
+from mobile_runtime.frames import CameraFrame
+from mobile_runtime.planes import Plane
 from mobile_runtime.replay import OWN, Port
 from mobile_runtime.resample import centre_square, resample
 

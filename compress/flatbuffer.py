@@ -12,7 +12,8 @@ import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
 from mobile_runtime.errors import SkintriageError
-from mobile_runtime.flatbuffer import StructureError, check_structure
+from mobile_runtime.flatbuffer import check_structure
+from mobile_runtime.flatbuffer_walk import StructureError
 
 _OPS = schema.BuiltinOperator
 _MOVES = (_OPS.REVERSE_V2, _OPS.CONCATENATION, _OPS.TRANSPOSE)

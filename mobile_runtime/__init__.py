@@ -18,8 +18,9 @@ from mobile_runtime.errors import (
     SkintriageError,
     TaxonomyError,
 )
-from mobile_runtime.frames import CameraFrame, Plane
+from mobile_runtime.frames import CameraFrame
 from mobile_runtime.pipeline import Prediction, TriagePipeline
+from mobile_runtime.planes import Plane
 
 __all__ = [
     "Assessment",

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from mobile_runtime.errors import BundleError
 from mobile_runtime.files import sha256, sha256_bytes
-from mobile_runtime.flatbuffer import StructureError, check_structure
+from mobile_runtime.flatbuffer import check_structure
+from mobile_runtime.flatbuffer_walk import StructureError
 from mobile_runtime.manifest import SCHEMA_VERSION, FileEntry, Manifest, Variant
 from mobile_runtime.signing import signed_digests
 

@@ -1,49 +1,29 @@
 """Structure of a TFLite flatbuffer, checked before an interpreter sees it.
 
-FlatBuffers have no bounds checks of their own and the interpreter follows every offset. This walk follows the same offsets
-first and refuses a file in which one leads outside, or in which an index names a tensor, buffer or operator that is not
-there. It knows as much of TFLite's schema as mobile vision models need and refuses the rest (sparse tensors, external
-buffers, StableHLO). Layout: https://flatbuffers.dev/internals; field order: TFLite's schema.fbs.
+FlatBuffers have no bounds checks of their own and the interpreter follows every offset. So `flatbuffer_walk` follows the same
+offsets first, and a file is refused in which one leads outside, or in which an index names a tensor, buffer or operator that
+is not there. As much of TFLite's schema is known here as mobile vision models need, and the rest is refused (sparse tensors,
+external buffers, StableHLO). Field order: TFLite's schema.fbs.
 """
 
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from math import prod
-from typing import Any, Literal, TypeAlias
+from typing import Any
+
+from mobile_runtime.flatbuffer_walk import Fields, Many, StructureError, Walk
 
 IDENTIFIER = b"TFL3"
 SCHEMA_VERSION = 3
-MAX_WORK = 2_000_000
-"""Most numbers read, a table or string counting as 20: offsets may lead to one table a million times, which would keep a phone
-busy for minutes."""
 MAX_TENSOR_BYTES = 256 * 1024 * 1024
 """Largest tensor: a shape of a few bytes may ask for all memory there is."""
 PADDING = 64
 """Most bytes between the last part that is read and the end of a file: alignment, and options that are not looked into."""
 _ARCHIVE_ENTRY, _ARCHIVE_END = b"PK\x03\x04", b"PK\x05\x06"
 
-
-class StructureError(ValueError):
-    """The bytes are no TFLite flatbuffer that this runtime can trust."""
-
-
 # Bits of each of schema.fbs's tensor types, by number; strings, resources and variants are not for image models.
 _BITS = {0: 32, 1: 16, 2: 32, 3: 8, 4: 64, 6: 8, 7: 16, 8: 64, 9: 8, 10: 64, 12: 64, 15: 32, 16: 16, 17: 4, 18: 16}
-
-Scalar: TypeAlias = Literal["b", "B", "h", "H", "i", "I", "q", "Q", "f"]
-
-
-@dataclass(frozen=True)
-class Many:
-    """A vector of scalars, or of tables."""
-
-    item: Scalar | dict[str, tuple[int, Any]]
-
-
-Fields: TypeAlias = dict[str, tuple[int, Any]]
-"""Field name -> (number in the table, kind); a kind is a scalar's struct letter, "string", "opaque", `Many` or fields."""
 
 _SHAPE_OPTIONS: Fields = {"numbers": (0, Many("i"))}
 _QUANTIZATION: Fields = {
@@ -114,91 +94,6 @@ _REFUSED_OPTIONS = {3, 111, 115}
 _FULLY_CONNECTED, _QUANT_SPEC = 8, 5
 
 
-class _Walk:
-    """Reads tables of one file; every read is bounds-checked."""
-
-    def __init__(self, data: bytes) -> None:
-        self.data = data
-        self.work = 0
-        self.end = 0
-
-    def scalar(self, kind: str, at: int) -> int:
-        size = struct.calcsize(f"<{kind}")
-        self.inside(at, size)
-        value: int = struct.unpack_from(f"<{kind}", self.data, at)[0]
-        return value
-
-    def inside(self, at: int, size: int) -> None:
-        if at < 0 or size < 0 or at + size > len(self.data):
-            raise StructureError(f"an offset leads to bytes {at}..{at + size} of {len(self.data)}")
-        self.end = max(self.end, at + size)
-
-    def spend(self, work: int) -> None:
-        self.work += work
-        if self.work > MAX_WORK:
-            raise StructureError("it has far more parts than a mobile model")
-
-    def follow(self, at: int) -> int:
-        return at + self.scalar("I", at)
-
-    def vector(self, at: int, item_size: int) -> tuple[int, int]:
-        """First item and number of items."""
-        count = self.scalar("I", at)
-        self.inside(at + 4, count * item_size)
-        return at + 4, count
-
-    def string(self, at: int) -> None:
-        self.spend(20)
-        start, count = self.vector(at, 1)
-        self.inside(start, count + 1)
-        if self.data[start + count] != 0:
-            raise StructureError(f"the string at byte {at} has no end")
-
-    def slots(self, at: int) -> list[int]:
-        """Where each field of the table is; 0 for one that is left out."""
-        self.spend(20)
-        table = at - self.scalar("i", at)
-        length = self.scalar("H", table)
-        if length < 4 or length % 2:
-            raise StructureError(f"the table at byte {at} has a field list of {length} bytes")
-        self.inside(table, length)
-        size = self.scalar("H", table + 2)
-        self.inside(at, size)
-        offsets = struct.unpack_from(f"<{(length - 4) // 2}H", self.data, table + 4)
-        if any(offset and not 4 <= offset < size for offset in offsets):
-            raise StructureError(f"the table at byte {at} has a field outside itself")
-        return [at + offset if offset else 0 for offset in offsets]
-
-    def table(self, at: int, fields: Fields) -> dict[str, Any]:
-        """Field values; scalars left out are 0, all else that is left out is None."""
-        slots = self.slots(at)
-        values: dict[str, Any] = {}
-        for name, (number, kind) in fields.items():
-            where = slots[number] if number < len(slots) else 0
-            if isinstance(kind, str) and len(kind) == 1:
-                values[name] = self.scalar(kind, where) if where else 0
-            else:
-                values[name] = self.value(self.follow(where), kind) if where else None
-        return values
-
-    def value(self, at: int, kind: Any) -> Any:
-        if kind == "string":
-            return self.string(at)
-        if kind == "opaque":
-            self.slots(at)
-            return at
-        if isinstance(kind, Many):
-            if isinstance(kind.item, dict):
-                start, count = self.vector(at, 4)
-                return [self.table(self.follow(start + 4 * i), kind.item) for i in range(count)]
-            start, count = self.vector(at, struct.calcsize(f"<{kind.item}"))
-            if kind.item in "bB":  # weights and the like: only their extent matters
-                return range(start, start + count)
-            self.spend(count)
-            return struct.unpack_from(f"<{count}{kind.item}", self.data, start)
-        return self.table(at, kind)
-
-
 def check_structure(data: bytes) -> None:
     """Accept the bytes of a .tflite file.
 
@@ -206,7 +101,7 @@ def check_structure(data: bytes) -> None:
         StructureError: an offset leads outside the file, an index names nothing, or a part of the schema is used that this
             runtime does not read; the message says what and where.
     """
-    walk = _Walk(data)
+    walk = Walk(data)
     if data[4:8] != IDENTIFIER:
         raise StructureError(f"the identifier is not {IDENTIFIER.decode()}: not a TFLite flatbuffer")
     model = walk.table(walk.follow(0), _MODEL)
@@ -243,7 +138,7 @@ def _check_tail(data: bytes, end: int) -> None:
     raise StructureError(f"{rest} bytes follow the model that are no whole archive of label files: cut short or added to")
 
 
-def _buffer_bytes(walk: _Walk, buffer: dict[str, Any]) -> int:
+def _buffer_bytes(walk: Walk, buffer: dict[str, Any]) -> int:
     # Offsets 0 and 1 mean that the data is inside the flatbuffer, or that there is none.
     if buffer["offset"] > 1:
         walk.inside(buffer["offset"], buffer["size"])
@@ -251,7 +146,7 @@ def _buffer_bytes(walk: _Walk, buffer: dict[str, Any]) -> int:
     return len(buffer["data"] or ())
 
 
-def _check_graph(walk: _Walk, graph: dict[str, Any], name: str, sizes: list[int], codes: int) -> None:
+def _check_graph(walk: Walk, graph: dict[str, Any], name: str, sizes: list[int], codes: int) -> None:
     tensors = graph["tensors"]
     if not tensors or graph["operators"] is None:
         raise StructureError(f"{name} has no tensors or no operators")
@@ -287,7 +182,7 @@ def _check_tensor(tensor: dict[str, Any], where: str, sizes: list[int]) -> None:
         raise StructureError(f"{where} needs {needed} bytes, its buffer has {sizes[tensor['buffer']]}")
 
 
-def _check_options(walk: _Walk, operator: dict[str, Any], where: str) -> None:
+def _check_options(walk: Walk, operator: dict[str, Any], where: str) -> None:
     kind, at = operator["options_type"], operator["options"]
     if operator["options2_type"] or operator["options2"] or kind in _REFUSED_OPTIONS:
         raise StructureError(f"{where} has options that are not known here")

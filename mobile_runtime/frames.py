@@ -1,17 +1,17 @@
-"""Camera frames as phones deliver them: planes with strides, colour matrix and range, rotation, mirroring."""
+"""Camera frames as phones deliver them: layout of planes, colour matrix and range, rotation, mirroring."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias, get_args
+from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from mobile_runtime.decoding import check_size
 from mobile_runtime.errors import CaptureError
+from mobile_runtime.planes import Buffer, Plane, flat, samples, whole
 
-Buffer: TypeAlias = bytes | bytearray | memoryview | npt.NDArray[np.uint8]
 Layout = Literal["rgb", "rgba", "bgra", "yuv_420_888", "nv21", "nv12"]
 Matrix = Literal["bt601", "bt709"]
 Range = Literal["full", "limited"]
@@ -33,21 +33,6 @@ _CHROMA_ZERO = 128
 
 # Rows converted at a time: int32 intermediates of a strip stay in the cache, which is about twice as fast.
 _STRIP = 32
-
-
-@dataclass(frozen=True, eq=False)
-class Plane:
-    """One buffer of a camera frame.
-
-    Attributes:
-        data: uint8 samples, contiguous; the last row may end with its last sample.
-        row_stride: bytes from one row to the next.
-        pixel_stride: bytes from one sample to the next within a row; of interleaved samples, from one group to the next.
-    """
-
-    data: Buffer
-    row_stride: int
-    pixel_stride: int = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,7 +73,7 @@ class CameraFrame:
         if not isinstance(self.mirrored, bool):
             raise CaptureError(f"a camera frame's mirrored is {self.mirrored!r}; give True or False")
         for name in ("width", "height"):
-            object.__setattr__(self, name, _whole(f"a camera frame's {name}", getattr(self, name)))
+            object.__setattr__(self, name, whole(f"a camera frame's {name}", getattr(self, name)))
         check_size(self.width, self.height, "camera frame")
         if not isinstance(self.planes, tuple) or not all(isinstance(plane, Plane) for plane in self.planes):
             raise CaptureError("a frame's planes are a tuple of Plane; wrap each buffer with its strides")
@@ -119,7 +104,7 @@ class CameraFrame:
         """A frame of interleaved channels; row_stride in bytes, None where rows are not padded."""
         _check_choice("layout", layout, tuple(_CHANNELS))
         channels = _CHANNELS[layout]
-        width = _whole("a camera frame's width", width)
+        width = whole("a camera frame's width", width)
         plane = Plane(data, width * channels if row_stride is None else row_stride, channels)
         return cls(layout, width, height, (plane,), rotation=rotation, mirrored=mirrored)
 
@@ -208,20 +193,20 @@ class CameraFrame:
         return np.array(rgb[:, ::-1] if self.mirrored else rgb, order="C")
 
     def _packed(self) -> npt.NDArray[np.uint8]:
-        return _samples(self.planes[0], self.height, self.width, _CHANNELS[self.layout], self.layout)
+        return samples(self.planes[0], self.height, self.width, _CHANNELS[self.layout], self.layout)
 
     def _planar(self) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         rows, columns = self.height // 2, self.width // 2
-        luma = _samples(self.planes[0], self.height, self.width, 1, "Y")[..., 0]
+        luma = samples(self.planes[0], self.height, self.width, 1, "Y")[..., 0]
         if self.layout == "yuv_420_888":
-            u = _samples(self.planes[1], rows, columns, 1, "U")
-            v = _samples(self.planes[2], rows, columns, 1, "V")
+            u = samples(self.planes[1], rows, columns, 1, "U")
+            v = samples(self.planes[2], rows, columns, 1, "V")
             return luma, u[..., 0], v[..., 0]
         if len(self.planes) == 2:
-            pairs = _samples(self.planes[1], rows, columns, 2, "chroma")
+            pairs = samples(self.planes[1], rows, columns, 2, "chroma")
         else:
-            stride = _whole("a camera frame's Y row stride", self.planes[0].row_stride)
-            pairs = _samples(Plane(_flat(self.planes[0], "Y")[stride * self.height :], stride, 2), rows, columns, 2, "chroma")
+            stride = whole("a camera frame's Y row stride", self.planes[0].row_stride)
+            pairs = samples(Plane(flat(self.planes[0], "Y")[stride * self.height :], stride, 2), rows, columns, 2, "chroma")
         first, second = pairs[..., 0], pairs[..., 1]
         return (luma, second, first) if self.layout == "nv21" else (luma, first, second)
 
@@ -229,46 +214,6 @@ class CameraFrame:
 def _check_choice(name: str, value: object, choices: tuple[object, ...]) -> None:
     if isinstance(value, bool) or not isinstance(value, str | int) or value not in choices:
         raise CaptureError(f"a camera frame's {name} is {value!r}; give one of {', '.join(map(repr, choices))}")
-
-
-def _whole(what: str, value: object) -> int:
-    """A plain integer: NumPy's small ones would wrap around where strides are multiplied by rows."""
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise CaptureError(f"{what} is {value!r}; give a whole number of at least 1")
-    return int(value)
-
-
-def _flat(plane: Plane, name: str) -> npt.NDArray[np.uint8]:
-    data: Any = plane.data
-    try:
-        view = memoryview(data)
-        if view.itemsize != 1:
-            raise TypeError(f"its items have {view.itemsize} bytes")
-        return np.frombuffer(view.cast("B"), np.uint8)
-    except (TypeError, ValueError, BufferError) as error:
-        raise CaptureError(f"plane {name} is no contiguous buffer of bytes ({error}); copy it into bytes") from error
-
-
-def _samples(plane: Plane, rows: int, columns: int, channels: int, name: str) -> npt.NDArray[np.uint8]:
-    """A read-only view [rows, columns, channels] of a plane, after checking that it lies inside the buffer."""
-    row_stride = _whole(f"a camera frame's {name} row stride", plane.row_stride)
-    pixel_stride = _whole(f"a camera frame's {name} pixel stride", plane.pixel_stride)
-    if pixel_stride < channels:
-        raise CaptureError(f"plane {name}: pixel stride {pixel_stride} is under {channels} bytes; read it off the camera")
-    row_bytes = (columns - 1) * pixel_stride + channels
-    if row_stride < row_bytes:
-        raise CaptureError(
-            f"plane {name}: row stride {row_stride} is under the {row_bytes} bytes of a row; give the stride in bytes"
-        )
-    data = _flat(plane, name)
-    needed = (rows - 1) * row_stride + row_bytes
-    if data.size < needed:
-        raise CaptureError(
-            f"plane {name}: {data.size} bytes, {needed} needed for {rows} rows of stride {row_stride}; "
-            "check width, height and strides, and pass the whole buffer"
-        )
-    strides = (row_stride, pixel_stride, 1)
-    return np.lib.stride_tricks.as_strided(data, (rows, columns, channels), strides, writeable=False)
 
 
 def _yuv_to_rgb(

@@ -36,8 +36,9 @@ from mobile_runtime import decision
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import BundleError
-from mobile_runtime.frames import CameraFrame, Layout, Matrix, Plane, Range
+from mobile_runtime.frames import CameraFrame, Layout, Matrix, Range
 from mobile_runtime.manifest import Variant
+from mobile_runtime.planes import Plane
 from mobile_runtime.quality import Quality
 
 GOLDEN = "golden/golden.json"

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from mobile_runtime import Bundle, flatbuffer
-from mobile_runtime.flatbuffer import StructureError, check_structure
+from mobile_runtime.flatbuffer import check_structure
+from mobile_runtime.flatbuffer_walk import StructureError, Walk
 
 
 @pytest.fixture(scope="session")
@@ -50,7 +51,7 @@ def test_nothing_may_follow_the_model_but_a_whole_archive(models: dict[str, byte
 def test_damage_never_raises_anything_else(models: dict[str, bytes], monkeypatch: pytest.MonkeyPatch) -> None:
     """Random bytes where the walk reads: offsets, counts, indices."""
     read: set[int] = set()
-    inside = flatbuffer._Walk.inside
+    inside = Walk.inside
 
     def recorded(self: Any, at: int, size: int) -> None:
         inside(self, at, size)
@@ -60,7 +61,7 @@ def test_damage_never_raises_anything_else(models: dict[str, bytes], monkeypatch
     for name, data in models.items():
         read.clear()
         with monkeypatch.context() as patch:
-            patch.setattr(flatbuffer._Walk, "inside", recorded)
+            patch.setattr(Walk, "inside", recorded)
             check_structure(data)
         places = sorted(read)
         refused = 0

@@ -3,34 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 import webbrowser
-from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
-from PIL import ImageFile
 from rich.markup import escape
-from rich.progress import track
 from rich.table import Table
 
 from mobile_runtime import __version__, synthetic
-from mobile_runtime.annotate import check_stem, forget, picture_path
 from mobile_runtime.archive_command import assess_archive
-from mobile_runtime.assessment import Assessment
+from mobile_runtime.assess_command import assess, assess_one, refuse_to_overwrite
 from mobile_runtime.bundle import SIGNATURE, Bundle
-from mobile_runtime.capture import ImageInput, normalize
-from mobile_runtime.console import err, out, print_error, print_json
-from mobile_runtime.display import agreement, print_replay, show
-from mobile_runtime.errors import BundleError, CaptureError
-from mobile_runtime.files import sha256, write_json
-from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
+from mobile_runtime.capture import ImageInput
+from mobile_runtime.console import out, print_error, print_json
+from mobile_runtime.display import print_replay
+from mobile_runtime.errors import BundleError
+from mobile_runtime.options import BundleOption, JsonOption
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.replay import replay
 from mobile_runtime.serving import PageServer, collect
-from mobile_runtime.watching import Stamp, arrivals, verdict_path
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -55,150 +48,7 @@ def _common(
 
 
 app.command(epilog="Example: skintriage assess-archive photos --out verdicts --workers 4")(assess_archive)
-
-
-@app.command(epilog="Example: skintriage assess photo.jpg --out verdicts --json")
-def assess(
-    images: Annotated[
-        Optional[list[Path]], typer.Argument(help="Photographs: JPEG, PNG, WebP or BMP; HEIC with the extra `heic`.")
-    ] = None,
-    bundle: BundleOption = None,
-    variant: VariantOption = None,
-    operating_point: PointOption = None,
-    threads: Annotated[int, typer.Option(help="Inference threads; results do not depend on them.")] = 1,
-    folder: Annotated[Optional[Path], typer.Option("--out", help="Write an annotated picture per image here.")] = None,
-    watched: Annotated[
-        Optional[Path], typer.Option("--watch", help="Give each new photograph of this folder a JSON and a picture in --out.")
-    ] = None,
-    as_burst: Annotated[bool, typer.Option("--burst", help="The photographs are frames of one lesion: one verdict.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Give a verdict on each photograph, or on several of one lesion.
-
-    A bad image is reported and the rest go on; the exit status is then 1. With --burst a bad image ends it: no verdict rests on
-    fewer pictures than were given. With --watch it goes on until interrupted; each
-    photograph gets its verdict once, across restarts, and half-copied files are waited for.
-    """
-    if (images is None) == (watched is None):
-        raise CaptureError("give photographs, or a folder with --watch, and not both")
-    if as_burst and watched is not None:
-        raise CaptureError("--burst takes the photographs of one lesion, --watch gives each photograph its own verdict")
-    pipeline = TriagePipeline(bundle, variant, operating_point, threads)
-    if watched is not None:
-        if folder is None or folder.resolve() == watched.resolve():
-            raise CaptureError("--watch needs --out, a folder other than the watched one")
-        if not watched.is_dir():
-            raise CaptureError(f"{watched}: no such folder to watch")
-        _watch(pipeline, watched, folder, as_json)
-        return
-    assert images is not None
-    if as_burst:
-        if len(images) < 2:
-            raise CaptureError("--burst takes several photographs of one lesion; leave it out for one")
-        if folder is not None:
-            _refuse_to_overwrite(images, folder, ["burst"])
-        _assess_burst(pipeline, images, folder, as_json)
-        return
-    if folder is not None:
-        _refuse_namesakes(images)
-        _refuse_to_overwrite(images, folder, [image.name for image in images])
-    documents: list[dict[str, Any]] = []
-    failed = 0
-    shown = images if as_json or len(images) < 20 else track(images, "assess", console=err, transient=True)
-    for image in shown:
-        try:
-            assessment = _assess_one(pipeline, image, str(image), folder, image.name, quiet=as_json)
-            documents.append({"image": str(image), **assessment.to_dict()})
-        except CaptureError as error:
-            failed += 1
-            print_error(error)
-            documents.append({"image": str(image), "error": str(error)})
-    if as_json:
-        print_json(documents)
-    elif failed:
-        err.print(f"{failed} of {len(images)} images could not be read.")
-    raise typer.Exit(1 if failed else 0)
-
-
-def _refuse_namesakes(images: list[Path]) -> None:
-    """One patient's picture must not take the place of another's."""
-    named: dict[str, Path] = {}
-    for image in images:
-        other = named.setdefault(image.name, image)
-        if other != image:
-            raise CaptureError(f"{other} and {image} have the same name, so would their pictures in --out; assess them apart")
-
-
-def _refuse_to_overwrite(images: list[Path], folder: Path, stems: list[str]) -> None:
-    """No verdict's picture may take the place of a photograph, which would be lost, or be judged in its place."""
-    given = {place for image in images for place in _places(image)}
-    for picture in (picture_path(folder, stem) for stem in stems):
-        if given & _places(picture):
-            raise CaptureError(f"{picture}: a photograph that a verdict's picture would overwrite; choose another --out")
-
-
-def _places(path: Path) -> set[str]:
-    """Where a file is, and where the link is that leads to it."""
-    return {os.path.realpath(path), os.path.join(os.path.realpath(path.parent), path.name)}
-
-
-def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool) -> None:
-    err.print(escape(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C"), soft_wrap=True)
-    told: set[tuple[Path, Stamp, str]] = set()
-
-    def tell_once(photo: Path, stamp: Stamp, message: str) -> None:
-        if (photo, stamp, message) not in told:
-            print_error(message)
-        told.add((photo, stamp, message))
-
-    for photo, stamp in arrivals(watched, folder, left_out=_name_left_out):
-        try:
-            check_stem(photo.name)
-        except CaptureError as error:  # nor could a verdict be written
-            tell_once(photo, stamp, str(error))
-            continue
-        try:
-            document = _watched(pipeline, photo, stamp, folder, quiet=as_json)
-        except CaptureError as error:
-            tell_once(photo, stamp, f"{error}; tried again later")
-            continue
-        except OSError as error:  # a disk that is full or a network that is away: it comes again
-            tell_once(photo, stamp, f"{photo.name}: {error.filename or folder}: {error.strerror or error}; tried again later")
-            continue
-        if as_json:
-            sys.stdout.write(json.dumps(document, sort_keys=True, allow_nan=False) + "\n")
-            sys.stdout.flush()
-
-
-def _name_left_out(path: Path) -> None:
-    err.print(escape(f"{path.name}: left out, {path.suffix or 'no ending'} is no photograph that is read"), soft_wrap=True)
-
-
-def _watched(pipeline: TriagePipeline, photo: Path, stamp: Stamp, folder: Path, quiet: bool) -> dict[str, Any]:
-    """Write the verdict on a photograph, or why there is none.
-
-    Raises:
-        CaptureError: the machine could not read it this time, which says nothing about the photograph.
-        OSError: the verdict cannot be written.
-    """
-    document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
-    verdict_path(photo, folder).unlink(missing_ok=True)  # of an earlier photograph of this name
-    try:
-        document |= _assess_one(pipeline, photo, photo.name, folder, photo.name, quiet=quiet).to_dict()
-    except CaptureError as error:
-        if _may_pass(error):
-            raise
-        print_error(error)
-        document["error"] = str(error)
-    write_json(verdict_path(photo, folder), document)
-    return document
-
-
-def _may_pass(error: CaptureError) -> bool:
-    """Whether the machine failed and not the picture: its disk or network, a missing extra, its memory, another library."""
-    cause = error.__cause__
-    failed = isinstance(cause, ImportError | MemoryError) or (isinstance(cause, OSError) and cause.errno is not None)
-    return failed or ImageFile.LOAD_TRUNCATED_IMAGES
+app.command(epilog="Example: skintriage assess photo.jpg --out verdicts --json")(assess)
 
 
 @app.command(epilog="Example: skintriage demo --image photo.jpg --out demo")
@@ -214,7 +64,7 @@ def demo(
     documents = []
     jobs: list[tuple[ImageInput, str, str]] = []
     if image is not None:
-        _refuse_to_overwrite([image], folder, [image.stem])
+        refuse_to_overwrite([image], folder, [image.stem])
         jobs.append((image, image.name, image.stem))
     else:
         for label in ("nv", "mel", "vasc"):
@@ -225,7 +75,7 @@ def demo(
                 "drawing is named after is not what it has.\n"
             )
     for source, title, stem in jobs:
-        assessment = _assess_one(pipeline, source, title, folder, stem, quiet=as_json)
+        assessment = assess_one(pipeline, source, title, folder, stem, quiet=as_json)
         documents.append({"image": title, **assessment.to_dict()})
     if as_json:
         print_json(documents)
@@ -310,27 +160,3 @@ def serve(
         if browse:
             webbrowser.open(server.url)
         server.serve_forever()
-
-
-def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | None, as_json: bool) -> None:
-    forget(folder, "burst")
-    found = pipeline.assess_burst(images)
-    title = f"{len(images)} pictures of one lesion, {found.usable} usable"
-    if len({sha256(image) for image in images}) < len(images):
-        err.print("[yellow]warning:[/] a picture was given twice: that they agree says nothing", highlight=False)
-    first = normalize(images[0], pipeline.input_size).image
-    show(pipeline, found.assessment, first, title, folder, "burst", as_json, agreement(found))
-    if as_json:
-        print_json({"images": [str(image) for image in images], **found.to_dict()})
-
-
-def _assess_one(
-    pipeline: TriagePipeline, image: ImageInput, title: str, folder: Path | None, stem: str, quiet: bool
-) -> Assessment:
-    if folder is not None:
-        check_stem(stem)
-    forget(folder, stem)
-    captured = normalize(image, pipeline.input_size)
-    assessment = pipeline.assess_prepared(captured.image, captured.region_px)
-    show(pipeline, assessment, captured.image, title, folder, stem, quiet)
-    return assessment

@@ -17,7 +17,7 @@ from unittest.mock import Mock
 import pytest
 from PIL import Image, ImageFile
 
-from mobile_runtime import TriagePipeline, capture, commands, decoding, synthetic
+from mobile_runtime import TriagePipeline, assess_command, capture, decoding, synthetic
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import write_json
 from mobile_runtime.watching import Stamp, arrivals, verdict_path
@@ -132,10 +132,10 @@ def test_the_command_names_a_file_of_another_type_once(
     (tmp_path / "scan\x1b[2J.tif").write_bytes(b"x")
     ticks = Time()
     monkeypatch.setattr(
-        commands, "arrivals", lambda folder, out, **more: arrivals(folder, out, 1, 2, ticks.sleep, ticks.clock, **more)
+        assess_command, "arrivals", lambda folder, out, **more: arrivals(folder, out, 1, 2, ticks.sleep, ticks.clock, **more)
     )
     with pytest.raises(TimeoutError):
-        commands._watch(TriagePipeline(), tmp_path, tmp_path / "out", as_json=True)
+        assess_command._watch(TriagePipeline(), tmp_path, tmp_path / "out", as_json=True)
     assert capfd.readouterr().err.splitlines()[1:] == [r"scan\x1b[2J.tif: left out, .tif is no photograph that is read"]
 
 
@@ -182,7 +182,7 @@ def test_a_photograph_that_cannot_be_read_now_comes_again(
     Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / "nv.png")
     (folder / "zbroken.png").write_bytes((folder / "nv.png").read_bytes()[:-200])
     time_ = Time()
-    monkeypatch.setattr(commands, "arrivals", lambda watched, to, **more: islice(watch(watched, to, time_), 3))
+    monkeypatch.setattr(assess_command, "arrivals", lambda watched, to, **more: islice(watch(watched, to, time_), 3))
     out.mkdir()
     write_json(verdict_path(folder / "nv.png", out), {"decision": "low_concern", "file": {}})  # of an earlier photograph
     real, failures = decoding.read_bytes, [OSError(errno.EIO, "Input/output error")]
@@ -194,7 +194,7 @@ def test_a_photograph_that_cannot_be_read_now_comes_again(
         return real(path)
 
     monkeypatch.setattr(capture, "read_bytes", read)
-    commands._watch(TriagePipeline(), folder, out, as_json=True)
+    assess_command._watch(TriagePipeline(), folder, out, as_json=True)
     lines = [json.loads(line) for line in capfd.readouterr().out.splitlines()]
     assert [line["image"] for line in lines] == ["zbroken.png", "nv.png"]
     assert "error" in lines[0] and "decision" in lines[1]  # what is damaged stays so and is not tried again
@@ -226,8 +226,8 @@ def test_what_the_machine_lacks_is_told_once_and_makes_no_verdict(
         monkeypatch.setattr(capture, "read_bytes", lambda path: whole)  # the photograph itself has not changed
         yield from islice(found, 1)
 
-    monkeypatch.setattr(commands, "arrivals", four)
-    commands._watch(TriagePipeline(), folder, out, as_json=True)
+    monkeypatch.setattr(assess_command, "arrivals", four)
+    assess_command._watch(TriagePipeline(), folder, out, as_json=True)
     shown = capfd.readouterr()
     assert ["decision" in json.loads(line) for line in shown.out.splitlines()] == [True]
     assert shown.err.count("tried again later") == 1
@@ -249,8 +249,8 @@ def test_a_verdict_that_cannot_be_written_now_is_tried_again(
         (out / "a.png.verdict.png").rmdir()
         yield from islice(found, 1)
 
-    monkeypatch.setattr(commands, "arrivals", three)
-    commands._watch(TriagePipeline(), folder, out, as_json=True)
+    monkeypatch.setattr(assess_command, "arrivals", three)
+    assess_command._watch(TriagePipeline(), folder, out, as_json=True)
     shown = capfd.readouterr()
     assert [json.loads(line)["image"] for line in shown.out.splitlines()] == ["b.png", "a.png"]
     assert "a.png: " in shown.err and "tried again later" in shown.err

@@ -11,6 +11,7 @@ from benchmarks import coverage, drift_page, scoring, subgroups, tables
 from benchmarks import decisions as deciding
 from benchmarks import drift as drifting
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.drift_results import DriftReport
 from benchmarks.environment import environment
 from benchmarks.options import (
     TABLE_WIDTH,
@@ -37,7 +38,6 @@ from benchmarks.options import (
     split_names,
     warn_of_calibration,
 )
-from benchmarks.results import DriftReport
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out
 from mobile_runtime.files import write_atomically, write_json

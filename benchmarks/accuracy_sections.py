@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from benchmarks import charts, figures, wording
 from benchmarks.charts import Axis
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.drift_results import DriftReport
 from benchmarks.report_parts import (
     Chart,
     Section,
@@ -19,7 +20,6 @@ from benchmarks.report_parts import (
     share_cell,
     value_cell,
 )
-from benchmarks.results import DriftReport
 from benchmarks.subgroups import cut_names
 from mobile_runtime.manifest import Estimate
 

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import statistics
+from benchmarks.drift_results import ConfidenceDrift, Decisions, Flip
 from benchmarks.labelled import LabelledSet, Truth
-from benchmarks.results import ConfidenceDrift, Decisions, Flip
 from benchmarks.scoring import Scored
 from mobile_runtime.decision import Decision
 from mobile_runtime.golden import decide_rule

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.results import ColdStart
+from benchmarks.latency_results import ColdStart
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import EngineError
 from mobile_runtime.pipeline import TriagePipeline

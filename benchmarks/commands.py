@@ -23,9 +23,10 @@ from benchmarks import (
     tables,
 )
 from benchmarks.environment import busy_note, environment
+from benchmarks.latency_results import ColdStart, LatencyReport, LatencyRun
 from benchmarks.options import OutOption, VariantsOption, command_line, progress, show, split_names
 from benchmarks.peers.commands import peers
-from benchmarks.results import ColdStart, LatencyReport, LatencyRun, Part
+from benchmarks.results import Part
 from benchmarks.stored import REPORTS, read_result
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_json

@@ -122,7 +122,7 @@ class DecisionsReport(Part):
     """What a variant's verdicts mean for patients.
 
     Attributes:
-        default_variant, default_operating_point: as in `benchmarks.results.DriftReport`.
+        default_variant, default_operating_point: as in `benchmarks.drift_results.DriftReport`.
         verdicts: truth (malignant, benign, undecided) -> verdict -> images.
         outcomes: policy for pictures without a verdict -> outcomes. `set_aside`: retake and abstain neither reassure nor
             refer; `referred`: whoever gets no verdict is sent to a clinician.

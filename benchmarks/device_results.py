@@ -8,7 +8,8 @@ from typing import Any, Literal
 from pydantic import Field
 
 from benchmarks.environment import Environment
-from benchmarks.results import Part, Percentiles
+from benchmarks.latency_results import Percentiles
+from benchmarks.results import Part
 from mobile_runtime.replay import Stage
 
 Evidence = Literal["desktop", "emulator", "device", "desktop browser"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from benchmarks.device_results import DevicesReport
-from benchmarks.results import Percentiles
+from benchmarks.latency_results import Percentiles
 from benchmarks.wording import megabytes
 from mobile_runtime.replay import STAGES
 

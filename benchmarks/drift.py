@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import agreement, statistics
+from benchmarks.drift_results import Differences, VariantDrift, Verdict
 from benchmarks.labelled import LabelledSet, Truth, notes_of_gaps
-from benchmarks.results import Differences, VariantDrift, Verdict
 from benchmarks.scoring import Scored
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError

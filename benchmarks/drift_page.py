@@ -11,9 +11,9 @@ from PIL import Image
 
 from benchmarks import figures
 from benchmarks.capture_scenes import encode
+from benchmarks.drift_results import DriftReport
 from benchmarks.labelled import Truth
 from benchmarks.pages import template
-from benchmarks.results import DriftReport
 from benchmarks.scoring import Prepared, Scored
 
 SHOWN_FLIPS = 24

@@ -11,9 +11,11 @@ from typing import Protocol
 
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.device_results import DevicesReport
+from benchmarks.drift_results import DriftReport
 from benchmarks.gates_results import GatesReport
+from benchmarks.latency_results import LatencyReport
 from benchmarks.peers.results import PeersReport
-from benchmarks.results import DriftReport, LatencyReport, Part
+from benchmarks.results import Part
 from benchmarks.robustness_results import Condition, RobustnessReport
 from benchmarks.stored import Result
 from mobile_runtime.manifest import Estimate

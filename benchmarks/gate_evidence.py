@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Literal
 
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.drift_results import DriftReport
 from benchmarks.gates_results import GatesReport
-from benchmarks.results import DriftReport, LatencyReport, Part
+from benchmarks.latency_results import LatencyReport
+from benchmarks.results import Part
 from benchmarks.robustness_results import RobustnessReport
 from benchmarks.stored import OnImages, Result, Timed
 from mobile_runtime.errors import DataError

@@ -22,7 +22,7 @@ class GatesReport(Part):
     """What the quality gate and abstention do on labelled images and on pictures that are not skin.
 
     Attributes:
-        default_variant, default_operating_point: as in `benchmarks.results.DriftReport`.
+        default_variant, default_operating_point: as in `benchmarks.drift_results.DriftReport`.
         caught_by_severity: degradation -> share turned away as poor at severities 1 to 5.
         not_skin: kind of picture -> verdict -> pictures.
         not_skin_not_scored: share of all of those that get no score.

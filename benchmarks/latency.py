@@ -21,7 +21,7 @@ from PIL import Image
 from pydantic import ValidationError
 
 from benchmarks.capture_scenes import encode
-from benchmarks.results import ImageFacts, LatencyReport, Percentiles, Sampling
+from benchmarks.latency_results import ImageFacts, LatencyReport, Percentiles, Sampling
 from mobile_runtime import synthetic
 from mobile_runtime.cores import pinned
 from mobile_runtime.decision import Decision, decide

@@ -10,7 +10,9 @@ from benchmarks.accuracy_sections import decisions_section, drift_section
 from benchmarks.charts import Axis
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.device_results import DevicesReport
+from benchmarks.drift_results import DriftReport
 from benchmarks.gates_results import GatesReport
+from benchmarks.latency_results import LatencyReport, LatencyRun
 from benchmarks.peers.results import PeerRun, PeersReport
 from benchmarks.report_parts import (
     Cell,
@@ -23,7 +25,6 @@ from benchmarks.report_parts import (
     share_cell,
     value_cell,
 )
-from benchmarks.results import DriftReport, LatencyReport, LatencyRun
 from benchmarks.robustness_results import Condition, RobustnessReport
 from benchmarks.stored import Result
 from mobile_runtime.manifest import Estimate

@@ -69,7 +69,7 @@ class RobustnessReport(Part):
     """How a variant bears damaged photographs and faulty capture pipelines.
 
     Attributes:
-        default_variant, default_operating_point: as in `benchmarks.results.DriftReport`.
+        default_variant, default_operating_point: as in `benchmarks.drift_results.DriftReport`.
     """
 
     schema_version: Literal[1] = 1

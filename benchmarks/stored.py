@@ -9,9 +9,10 @@ from pydantic import ValidationError
 
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.device_results import DevicesReport
+from benchmarks.drift_results import DriftReport
 from benchmarks.gates_results import GatesReport
+from benchmarks.latency_results import LatencyReport
 from benchmarks.peers.results import PeersReport
-from benchmarks.results import DriftReport, LatencyReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.errors import DataError
 

@@ -11,10 +11,11 @@ from rich.table import Table
 from benchmarks import device_rows, wording
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.device_results import DevicesReport
+from benchmarks.drift_results import DriftReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.latency import STAGES, Comparison
+from benchmarks.latency_results import LatencyReport
 from benchmarks.peers.results import PeersReport
-from benchmarks.results import DriftReport, LatencyReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.manifest import Estimate
 

@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 from benchmarks import cold_start, latency, not_skin
 from benchmarks.commands import app
 from benchmarks.decision_results import DecisionsReport
+from benchmarks.drift_results import DriftReport
 from benchmarks.environment import environment
 from benchmarks.gates_results import GatesReport
-from benchmarks.results import DriftReport, LatencyReport
+from benchmarks.latency_results import LatencyReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.errors import BundleError, DataError
 from tests.benchmarks import fakes

@@ -11,8 +11,8 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import drift
 from benchmarks.drift import Settings
+from benchmarks.drift_results import VariantDrift
 from benchmarks.labelled import LabelledImage, LabelledSet
-from benchmarks.results import VariantDrift
 from benchmarks.scoring import Scored
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError

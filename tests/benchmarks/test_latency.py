@@ -12,7 +12,7 @@ from PIL import Image
 from benchmarks import cold_start, latency
 from benchmarks.environment import busy_note, environment
 from benchmarks.latency import Job
-from benchmarks.results import ColdStart, LatencyReport, LatencyRun, Sampling
+from benchmarks.latency_results import ColdStart, LatencyReport, LatencyRun, Sampling
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError, EngineError

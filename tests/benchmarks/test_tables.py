@@ -8,9 +8,9 @@ import pytest
 from rich.console import Console
 
 from benchmarks import tables, wording
+from benchmarks.drift_results import DriftReport
 from benchmarks.options import TABLE_WIDTH
 from benchmarks.readme import RESULTS
-from benchmarks.results import DriftReport
 from benchmarks.stored import read_result
 
 

@@ -7,8 +7,8 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from benchmarks.capture_routes import difference
-from benchmarks.capture_scenes import MEAN_LIMIT, SIZE, Route, camera_frames, encode, exif, routes, scene, stored
+from benchmarks.capture_routes import MEAN_LIMIT, SIZE, Route, difference, routes
+from benchmarks.capture_scenes import camera_frames, encode, exif, scene, stored
 from mobile_runtime import colour_profiles
 from mobile_runtime.capture import ImageInput, acquire, prepare
 from mobile_runtime.errors import CaptureError
@@ -28,7 +28,7 @@ def groups() -> dict[str, list[Route]]:
 def test_every_route_ends_in_the_same_image(group: str) -> None:
     if group == "HEIC":
         pytest.importorskip("pillow_heif", reason="the heic extra is not installed")
-    # The limits and their reasons are those of `capture_scenes.routes`.
+    # The limits and their reasons are those of `capture_routes.routes`.
     figures = {route.name: (*difference(route), route.limit) for route in groups()[group]}
     assert not {name: found for name, found in figures.items() if found[0] > found[2] or found[1] > MEAN_LIMIT}
 

@@ -20,28 +20,27 @@ from compress.temperature import fit_temperature
 from export.coreml import Metadata
 from export.deployed import deploy
 from export.ending import exit_if_ended
-from export.figures import carried, lock_points, measure, thresholds
 from export.outliers import OutlierModel, fit_outliers, outliers_digest
 from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
 from export.tflite import write_tflite
 from export.tflite_metadata import fingerprint
+from export.variant_fitting import as_prediction, by_dataset, fit_variant, shared
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import steps
-from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, sha256_bytes
-from mobile_runtime.intervals import wilson
-from mobile_runtime.manifest import AbstentionLimit, Provenance
+from mobile_runtime.manifest import Provenance
 from mobile_runtime.pipeline import Prediction
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
 from train.loading import label_masks, prepared_images
-from train.metrics import truths
 from train.network import LesionNetwork
 from train.splits import Split, trained_images
 from train.tables import short_ids
+
+Images = npt.NDArray[np.uint8]
 
 SAMPLE_PER_DATASET = 1500
 COREML_COUNTERPARTS = {
@@ -50,7 +49,6 @@ COREML_COUNTERPARTS = {
     "wi8_ai8_coreml": STATIC_VARIANT,
 }
 """Core ML form -> TFLite form with the same weights and nearly the same arithmetic; palettes have none."""
-REFUSAL_AIM = 0.02
 
 
 @dataclass(frozen=True)
@@ -68,9 +66,6 @@ class Fitted:
     outliers: OutlierModel
     base: bytes
     int8: bytes
-
-
-Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -120,7 +115,7 @@ def fit_release(
     sample = _sample(train, SAMPLE_PER_DATASET, seed)
     typical = prepared_images(sample, pixels, recipe.input_size)
     parts = {name: prepared_images(split[name], pixels, recipe.input_size) for name in ("val", "test")}
-    primary = max(_by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
+    primary = max(by_dataset(split["val"]).items(), key=lambda item: len(item[1]))[0]
     left_out = {ONNX_VARIANT, *(() if evaluate_coreml else COREML_VARIANTS)}
     names = [name for name in ALL_VARIANTS if name not in left_out]
     with steps(3 + len(names)) as begin, tempfile.TemporaryDirectory() as folder:
@@ -151,16 +146,16 @@ def fit_release(
             path = write(name, temperature)
             if name == STATIC_VARIANT:
                 int8 = path.read_bytes()
-            outputs = {part: _prediction(run_variant(name, path, images)) for part, images in parts.items()}
+            outputs = {part: as_prediction(run_variant(name, path, images)) for part, images in parts.items()}
             how = "by evaluation in PyTorch" if runtime_of(name) == "coreml" else ""
             reference = outputs["val"] if name == "float32" else reference
             assert reference is not None  # float32 comes first
-            variants[name] = _record(split, outputs, reference, primary, classes, temperature, how)
+            variants[name] = fit_variant(split, outputs, reference, primary, classes, temperature, how)
             exit_if_ended()
     # It is the float32 graph, and shares what was fitted there.
-    variants[ONNX_VARIANT] = _shared(variants["float32"], "float32")
+    variants[ONNX_VARIANT] = shared(variants["float32"], "float32")
     if not evaluate_coreml:
-        variants |= {name: _shared(variants[other], other) for name, other in COREML_COUNTERPARTS.items()}
+        variants |= {name: shared(variants[other], other) for name, other in COREML_COUNTERPARTS.items()}
     record = ReleaseRecord(
         name=title.name,
         version=title.version,
@@ -182,16 +177,6 @@ def fit_release(
     return Fitted(record, outliers, base, int8)
 
 
-def _shared(fitted: VariantRecord, source: str) -> VariantRecord:
-    """What was fitted for one form, for another of the same numbers that was not measured itself."""
-    points = {
-        name: point.model_copy(update={"dataset": f"{point.dataset}, measured on {source}"})
-        for name, point in fitted.operating_points.items()
-    }
-    abstention = fitted.abstention.model_copy(update={"dataset": f"{fitted.abstention.dataset}, measured on {source}"})
-    return fitted.model_copy(update={"operating_points": points, "abstention": abstention, "metrics": {}})
-
-
 def _origin(example: Example) -> str:
     """The data set, which of images of one's own only says what their labels mean."""
     return example.dataset if example.folder is None else f"own images ({example.dataset})"
@@ -209,7 +194,7 @@ def selected_ids(chosen: Sequence[Example], examples: Sequence[Example]) -> list
 def _sample(train: Sequence[Example], per_dataset: int, seed: int) -> list[Example]:
     """Up to so many training images of each data set."""
     rng = np.random.default_rng(seed)
-    return [train[i] for rows in _by_dataset(train).values() for i in rng.permutation(rows)[:per_dataset]]
+    return [train[i] for rows in by_dataset(train).values() for i in rng.permutation(rows)[:per_dataset]]
 
 
 def _textures(network: LesionNetwork, images: Images) -> npt.NDArray[np.float32]:
@@ -225,72 +210,3 @@ def split_digest(split: Split) -> str:
     """SHA-256 over which image is in which part."""
     lines = sorted(f"{example.key},{part}" for part, examples in split.items() for example in examples)
     return sha256_bytes("\n".join(lines).encode())
-
-
-def _by_dataset(examples: Sequence[Example]) -> dict[str, list[int]]:
-    rows: dict[str, list[int]] = {}
-    for index, example in enumerate(examples):
-        rows.setdefault(example.dataset, []).append(index)
-    return rows
-
-
-def _prediction(outputs: dict[str, npt.NDArray[np.float32]]) -> Prediction:
-    scores = outputs["scores"]
-    return Prediction(outputs["probabilities"], scores[:, 0], {"malignancy": scores[:, 0]}, outputs["outlier"][:, 0])
-
-
-def _part(prediction: Prediction, rows: list[int]) -> Prediction:
-    scores = {name: values[rows] for name, values in prediction.scores.items()}
-    return Prediction(prediction.probabilities[rows], prediction.malignancy[rows], scores)
-
-
-def refusal_limit(outlier: npt.NDArray[np.float32]) -> float:
-    """The limit above which no more than `REFUSAL_AIM` of these scores [N] lie.
-
-    It is halfway between neighbouring scores, so that rounding does not move a decision; of so few that none may be refused,
-    a little above the largest.
-    """
-    values = np.sort(outlier.astype(np.float64))
-    largest_kept = len(values) - 1 - int(len(values) * REFUSAL_AIM)
-    return float(np.append(values, 1.01 * values[-1])[largest_kept : largest_kept + 2].mean())
-
-
-def _abstention(val: Prediction, test: Prediction, rows: dict[str, list[int]]) -> AbstentionLimit:
-    """The limit that refuses no more than the aimed share of any data set's validation images."""
-    assert val.outlier is not None
-    assert test.outlier is not None
-    limit = max(refusal_limit(val.outlier[kept]) for kept in rows.values())
-    refused = wilson(int((test.outlier > limit).sum()), len(test.outlier))
-    assert refused is not None
-    return AbstentionLimit(limit=limit, aim=REFUSAL_AIM, refused=refused, dataset="test split, all data sets")
-
-
-def _record(
-    split: Split,
-    outputs: dict[str, Prediction],
-    reference: Prediction,
-    primary: str,
-    classes: tuple[str, ...],
-    temperature: float,
-    how: str = "",
-) -> VariantRecord:
-    """What is fitted and measured for a variant; `reference` is what the float32 one says of the validation images."""
-    taxonomy = default_taxonomy()
-    rows = {part: _by_dataset(split[part]) for part in ("val", "test")}
-    truth = {part: truths(split[part], "malignancy", taxonomy) for part in ("val", "test")}
-
-    def known(part: str, prediction: Prediction) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
-        kept = [i for i in rows[part].get(primary, []) if not np.isnan(truth[part][i])]
-        return truth[part][kept] == 1, prediction.malignancy[kept]
-
-    sick, malignancy = known("val", reference)
-    if sick.all() or not sick.any():
-        raise DataError(f"the validation images of {primary} are all of one kind; thresholds need malignant and benign")
-    cuts = carried(thresholds(sick, malignancy), malignancy, known("val", outputs["val"])[1])
-    points = lock_points(cuts, *known("test", outputs["test"]), dataset=", ".join(filter(None, (f"{primary} test split", how))))
-    metrics = {
-        dataset: measure(_part(outputs["test"], kept), [split["test"][i] for i in kept], classes, taxonomy, points)
-        for dataset, kept in rows["test"].items()
-    }
-    abstention = _abstention(outputs["val"], outputs["test"], rows["val"])
-    return VariantRecord(temperature=temperature, operating_points=points, abstention=abstention, metrics=metrics)

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from train.evaluation import Calibration, Level, Task, height
+from train.evaluation import height
+from train.evaluation_results import Calibration, Level, Task
 
 INK, BLUE, ORANGE, GREY = "#1a1a1a", "#0b5fa5", "#c2500a", "#8a8a8a"
 STYLE = {

@@ -18,7 +18,8 @@ from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
-from train.evaluation import Evaluation, evaluate
+from train.evaluation import evaluate
+from train.evaluation_results import Evaluation
 from train.fitting import fit
 from train.inference import outputs
 from train.recipe import Recipe, SplitPlan

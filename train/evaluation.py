@@ -11,7 +11,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict
 from sklearn.metrics import roc_curve
 
 from mobile_runtime.intervals import wilson
@@ -20,6 +19,7 @@ from mobile_runtime.proportions import proportion
 from mobile_runtime.statistics import Measure, auc, balanced_accuracy, expected_calibration_error, reliability
 from mobile_runtime.taxonomy import Taxonomy, descendant_sum
 from train.datasets import Example
+from train.evaluation_results import Bin, Calibration, Evaluation, Level, Point, Readers, Subgroup, Task
 from train.metrics import truths
 from train.notes import group_notes
 from train.subgroups import acquisition, subgroup_values
@@ -27,98 +27,8 @@ from train.subgroups import acquisition, subgroup_values
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
-Point = tuple[float, float]
 AMONG = {None: "", "photograph": " among the photographs", "dermoscopy": " among the dermoscopy images"}
 CARCINOMAS = ("basal_cell_carcinoma", "squamous_cell_carcinoma")
-
-
-class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Level(_Part):
-    """A task of several classes.
-
-    Attributes:
-        nodes: the classes, by their node.
-        absent_in_data: classes without an image.
-        absent_in_model: classes below which the model has no training class; it never answers with one of them.
-        left_out: images whose label leaves the class open.
-        balanced_accuracy: over the classes present; None with fewer than two.
-        confusion: rows are labels, columns answers, both in the order of `nodes`.
-    """
-
-    nodes: list[str]
-    absent_in_data: list[str]
-    absent_in_model: list[str]
-    images: int
-    left_out: int
-    balanced_accuracy: Estimate | None
-    accuracy: Estimate | None
-    confusion: list[list[int]]
-
-
-class Readers(_Part):
-    """Readers beside a curve, as points (1 - specificity, sensitivity), and the share of them that lie under it."""
-
-    points: list[Point]
-    under_curve: Estimate | None
-
-
-class Task(_Part):
-    """A task of two classes, scored by the malignancy; `absent` says what is missing where there is no curve."""
-
-    title: str
-    positives: int
-    negatives: int
-    absent: str | None
-    auc: Estimate | None
-    curve: list[Point]
-    readers: Readers | None
-
-
-class Bin(_Part):
-    """One bar of a reliability diagram."""
-
-    predicted: float
-    observed: float
-    n: int
-
-
-class Calibration(_Part):
-    """How far the malignancy score can be read as a frequency."""
-
-    images: int
-    ece: float | None
-    bins: list[Bin]
-
-
-class Subgroup(_Part):
-    """Malignancy AUC of the images with one value of an attribute; `remark` says why there is none."""
-
-    attribute: str
-    value: str
-    images: int
-    malignant: int
-    auc: Estimate | None
-    remark: str | None
-
-
-class Evaluation(_Part):
-    """All figures of one network on one part of the data; `notes` say what the intervals cannot account for."""
-
-    run: str
-    part: str
-    images: int
-    groups: int
-    datasets: dict[str, int]
-    auc_malignancy: Estimate | None
-    levels: dict[str, Level]
-    tasks: dict[str, Task]
-    calibration: Calibration
-    subgroups: list[Subgroup]
-    subgroup_floor: int
-    notes: list[str] = []
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import jinja2
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.taxonomy import Taxonomy
 from train.charts import confusion_chart, reliability_chart, roc_chart
-from train.evaluation import Evaluation
+from train.evaluation_results import Evaluation
 
 LEVEL_TITLES = {"three_way": "Three-way", "nine_way": "Nine-way", "classes": "Training classes"}
 

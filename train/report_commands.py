@@ -21,9 +21,10 @@ from train.cache import open_cache
 from train.charts import scatter_chart
 from train.checkpoint import load_checkpoint, logits_of
 from train.datasets import Example, read_examples
-from train.evaluation import TASKS, Evaluation, Point
+from train.evaluation import TASKS
 from train.evaluation import evaluate as judge
 from train.evaluation_page import LEVEL_TITLES, render, with_interval
+from train.evaluation_results import Evaluation, Point
 from train.explanation import embedding_map, grad_cam, saliency
 from train.explanation_picture import panels
 from train.inference import outputs

@@ -18,8 +18,9 @@ from mobile_runtime.taxonomy import HAM10000_CLASSES, default_taxonomy
 from tests.conftest import TrainedRun
 from tests.train.factories import call, example, write
 from train.datasets import Example, read_examples
-from train.evaluation import Evaluation, Point, evaluate, height, roc_points
+from train.evaluation import evaluate, height, roc_points
 from train.evaluation_page import render
+from train.evaluation_results import Evaluation, Point
 from train.splits import load_split, save_split
 from train.subgroups import age_band
 

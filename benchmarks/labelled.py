@@ -188,8 +188,7 @@ def _nodes_by_label(labels: Path, dataset: str, values: Sequence[str], taxonomy:
         known = ", ".join(taxonomy.datasets)
         raise TaxonomyError(f"no label map for data set {dataset!r}; choose --dataset from {known}")
     counts = Counter(values)
-    parts = {label: label.split(" | ") for label in counts}
-    strange = {label: [part for part in parts[label] if part not in taxonomy.datasets[dataset]] for label in counts}
+    strange = {label: taxonomy.unknown_parts(dataset, label) for label in counts}
     if unknown := list(dict.fromkeys(part for found in strange.values() for part in found)):
         rows = sum(counts[label] for label in counts if strange[label])
         near = dict.fromkeys(repr(name) for part in unknown[:5] for name in taxonomy.near_labels(dataset, part))
@@ -199,9 +198,7 @@ def _nodes_by_label(labels: Path, dataset: str, values: Sequence[str], taxonomy:
             + (f"; near are {', '.join(near)}" if near else "")
             + f"; it knows {known}; check --label-column and --dataset"
         )
-    # As `train data select` writes them and reads them back: `A | B` is "A or B".
-    meant = {label: [node for part in parts[label] for node in taxonomy.nodes_of(dataset, part)] for label in counts}
-    return {label: tuple(dict.fromkeys(nodes)) for label, nodes in meant.items()}
+    return {label: taxonomy.nodes_of(dataset, label) for label in counts}
 
 
 def _facts(nodes: Sequence[str], classes: Sequence[str], taxonomy: Taxonomy) -> tuple[bool | None, int | None]:

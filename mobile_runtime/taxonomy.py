@@ -6,7 +6,7 @@ a node is the sum of the probabilities of the training classes below it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import cached_property, lru_cache
@@ -18,11 +18,13 @@ import numpy.typing as npt
 import yaml
 
 from mobile_runtime.errors import TaxonomyError
+from mobile_runtime.node_labels import NodeLabels, plain
 
 TAXONOMY_PATH = Path(__file__).parent / "data" / "taxonomy.yaml"
 LABEL_MAPS_PATH = TAXONOMY_PATH.with_name("label_maps.yaml")
 NODE_LABELS = "taxonomy"
 """The data set whose labels are the nodes themselves; see `NodeLabels`."""
+_OR = " | "
 HAM10000_CLASSES = (
     "premalignant_epidermal",
     "basal_cell_carcinoma",
@@ -33,32 +35,6 @@ HAM10000_CLASSES = (
     "vascular_lesion",
 )
 """The seven training classes, in HAM10000's alphabetical order (akiec bcc bkl df mel nv vasc)."""
-
-
-def _plain(label: str) -> str:
-    return " ".join(label.lower().replace("_", " ").replace("-", " ").split())
-
-
-class NodeLabels(Mapping[str, tuple[str, ...]]):
-    """A label map for data sets without one: a label is a node's id or name, in any case, with spaces, hyphens or underscores.
-
-    Args:
-        names: node id -> name to show to people.
-        others: further names -> nodes.
-    """
-
-    def __init__(self, names: Mapping[str, str], others: Mapping[str, tuple[str, ...]]) -> None:
-        known = [(node, (node,)) for node in names] + [(name, (node,)) for node, name in names.items()] + [*others.items()]
-        self._nodes = {_plain(label): nodes for label, nodes in known}
-
-    def __getitem__(self, label: str) -> tuple[str, ...]:
-        return self._nodes[_plain(label)]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._nodes)
-
-    def __len__(self) -> int:
-        return len(self._nodes)
 
 
 @dataclass(frozen=True)
@@ -172,7 +148,7 @@ class Taxonomy:
         return np.asarray(vector, dtype=np.float32)
 
     def nodes_of(self, dataset: str, label: str) -> tuple[str, ...]:
-        """The nodes that a data set's label stands for.
+        """The nodes that a data set's label stands for; `A | B`, as `train data select` writes it, says "A or B".
 
         Raises:
             TaxonomyError: the data set or the label is unknown.
@@ -180,14 +156,18 @@ class Taxonomy:
         if dataset not in self.datasets:
             raise TaxonomyError(f"no label map for data set {dataset!r}; there are {', '.join(self.datasets)}")
         labels = self.datasets[dataset]
-        if label not in labels:
-            raise TaxonomyError(f"label {label!r} is not one of {dataset}'s: {', '.join(labels)}")
-        return labels[label]
+        for part in self.unknown_parts(dataset, label):
+            raise TaxonomyError(f"label {part!r} is not one of {dataset}'s: {', '.join(labels)}")
+        return tuple(dict.fromkeys(node for part in label.split(_OR) for node in labels[part]))
+
+    def unknown_parts(self, dataset: str, label: str) -> list[str]:
+        """What the map of a known data set does not have of a label, which may be `A | B`."""
+        return [part for part in label.split(_OR) if part not in self.datasets[dataset]]
 
     def near_labels(self, dataset: str, label: str) -> list[str]:
         """The labels of a known data set that are spelt nearly as this one, at most three, the nearest first."""
-        spelt = {_plain(known): known for known in self.datasets[dataset]}
-        return [spelt[name] for name in get_close_matches(_plain(label), spelt, cutoff=0.75)]
+        spelt = {plain(known): known for known in self.datasets[dataset]}
+        return [spelt[name] for name in get_close_matches(plain(label), spelt, cutoff=0.75)]
 
     def truth(self, aggregate: str, nodes: Sequence[str]) -> bool | None:
         """Whether a label of these nodes belongs to an aggregate; None when the label leaves it open."""

@@ -251,6 +251,14 @@ def test_every_node_is_known_by_its_id_and_its_name_in_any_case() -> None:
         tree.nodes_of("taxonomy", "naevi")
 
 
+def test_a_label_may_leave_open_which_of_several_it_is() -> None:
+    tree = default_taxonomy()
+    assert tree.nodes_of("ham10000", "mel | nv | mel") == ("melanoma", "melanocytic_nevus")
+    assert tree.unknown_parts("ham10000", "mel | wart") == ["wart"]
+    with pytest.raises(TaxonomyError, match="'wart' is not one of"):
+        tree.nodes_of("ham10000", "mel | wart")
+
+
 def test_labels_that_are_spelt_nearly_alike_are_found() -> None:
     tree = default_taxonomy()
     assert tree.near_labels("ham10000", "MEL") == ["mel"]

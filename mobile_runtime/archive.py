@@ -1,30 +1,23 @@
-"""Large archives of photographs: what is in one, how it is cut into parts, and which parts are done.
+"""Large archives of photographs, and what is in one, always in the same order.
 
-An archive is a folder, a CSV with a column of paths, or WebDataset shards (uncompressed tar files). The order of its images is
-fixed, and so is what each part holds: a part is written whole or not at all, and a run that was stopped does those that are
-missing.
+An archive is a folder, a CSV with a column of paths, or WebDataset shards (uncompressed tar files).
 """
 
 from __future__ import annotations
 
 import csv
-import json
 import os
 import tarfile
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, astuple, dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 from mobile_runtime.decoding import EXTENSIONS, MAX_BYTES, read_bytes
 from mobile_runtime.errors import CaptureError, DataError
-from mobile_runtime.files import files_below, sha256_bytes, write_json
+from mobile_runtime.files import files_below
 from mobile_runtime.watching import is_left_out
 
-PLAN = "plan.json"
-PARTS = "parts"
 _SYSTEM_FOLDERS = {"lost+found", "System Volume Information", "$RECYCLE.BIN"}
 """At the root of a volume, closed to its users, and without photographs."""
 
@@ -174,89 +167,3 @@ def _paths(table: Path, column: str) -> list[str]:
             return [row[column] for row in reader if row[column]]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: not a readable CSV ({error})") from error
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run does; a run folder belongs to one plan.
-
-    Attributes:
-        items: the images.
-        part_images: images in a part; the last may have fewer.
-        bundle: its id, which covers every byte of it.
-        variant: name of the model's exported form.
-        operating_point: name of the locked threshold.
-    """
-
-    items: list[Item] = field(repr=False)
-    part_images: int
-    bundle: str
-    variant: str
-    operating_point: str
-
-    @cached_property
-    def document(self) -> dict[str, Any]:
-        """What plan.json says."""
-        listed = json.dumps([astuple(item) for item in self.items], ensure_ascii=False)
-        rest = {name: getattr(self, name) for name in ("part_images", "bundle", "variant", "operating_point")}
-        return {"count": len(self.items), "images": sha256_bytes(listed.encode("utf-8", "surrogateescape")), **rest}
-
-    @cached_property
-    def digest(self) -> str:
-        """What each part carries, so that a part of another plan is never taken for one of this."""
-        return sha256_bytes(json.dumps(self.document, sort_keys=True).encode())
-
-    @property
-    def parts(self) -> range:
-        """Numbers of the parts."""
-        return range(-(-len(self.items) // self.part_images))
-
-    def items_of(self, part: int) -> list[Item]:
-        """The images of a part."""
-        return self.items[part * self.part_images : (part + 1) * self.part_images]
-
-    def claim(self, out: Path, fresh: bool = False) -> None:
-        """Make a folder this plan's, or find that it is already.
-
-        Args:
-            out: the folder of results.
-            fresh: throw away what is there.
-
-        Raises:
-            DataError: it was begun with another plan; what differs is named.
-        """
-        path = out / PLAN
-        there = sorted((out / PARTS).glob("part-*.parquet"))
-        if fresh:
-            for old in (path, *there):
-                old.unlink(missing_ok=True)
-        elif there and not path.is_file():
-            raise DataError(f"{out}: holds parts without {PLAN}; start over with --fresh or choose another folder")
-        if path.is_file():
-            try:
-                begun = json.loads(path.read_text(encoding="utf-8"))
-                changed = sorted(name for name, value in self.document.items() if begun.get(name) != value)
-            except (ValueError, AttributeError) as error:
-                raise DataError(f"{path}: not a plan ({error}); start over with --fresh or choose another folder") from error
-            if changed:
-                names = ", ".join(changed)
-                raise DataError(f"{out}: begun with another {names}; start over with --fresh or choose another folder")
-        else:
-            write_json(path, self.document)
-        for torn in (out / PARTS).glob(".part-*"):  # of a process that was killed
-            torn.unlink(missing_ok=True)
-
-
-def part_path(out: Path, part: int) -> Path:
-    """Where a part goes."""
-    return out / PARTS / f"part-{part:06d}.parquet"
-
-
-def item_text(items: list[Item]) -> str:
-    """Items as a worker gets them."""
-    return json.dumps([asdict(item) for item in items])
-
-
-def items_from(text: str) -> list[Item]:
-    """The reverse of `item_text`."""
-    return [Item(**fields) for fields in json.loads(text)]

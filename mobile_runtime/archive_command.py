@@ -10,7 +10,8 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from mobile_runtime.archive import Plan, look_through
+from mobile_runtime.archive import look_through
+from mobile_runtime.archive_plan import Plan
 from mobile_runtime.archive_run import assess_parts, is_done, optional, summarize
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import name_few

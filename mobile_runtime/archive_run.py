@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from mobile_runtime.archive import Item, Plan, item_text, items_from, part_path
+from mobile_runtime.archive import Item
+from mobile_runtime.archive_plan import Plan, item_text, items_from, part_path
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.errors import BundleError, CaptureError, EngineError, MissingExtraError
 from mobile_runtime.files import write_atomically

@@ -1,4 +1,4 @@
-"""Archives: what is found in them, how plans are cut and kept apart, and what is told where there is nothing to do."""
+"""Archives: what is found in them, and what is told where there is nothing to do."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 
 from mobile_runtime import synthetic
-from mobile_runtime.archive import Item, Plan, item_text, items_from, look_through, part_path
+from mobile_runtime.archive import look_through
+from mobile_runtime.archive_plan import item_text, items_from
 from mobile_runtime.errors import CaptureError, DataError
 
 
@@ -27,10 +28,6 @@ def shard(path: Path, *members: Path, kind: str = "w") -> Path:
         for member in members:
             archive.add(member, f"deep/{member.name}")
     return path
-
-
-def plan_of(items: list[Item], **changes: object) -> Plan:
-    return Plan(items, **({"part_images": 2, "bundle": "b-1", "variant": "v", "operating_point": "rule_out"} | changes))
 
 
 def test_a_folder_gives_its_images_and_those_of_its_shards_in_one_order(tmp_path: Path) -> None:
@@ -166,43 +163,3 @@ def test_a_name_that_no_file_can_have_is_a_picture_that_cannot_be_read(tmp_path:
     (item,) = look_through(tmp_path / "list.csv").items
     with pytest.raises(CaptureError):
         item.read()
-
-
-def test_parts_hold_each_image_once(tmp_path: Path) -> None:
-    items = [Item(f"{i}.png", f"/{i}.png", 1, 1) for i in range(7)]
-    plan = plan_of(items, part_images=3)
-    assert [len(plan.items_of(part)) for part in plan.parts] == [3, 3, 1]
-    assert [item for part in plan.parts for item in plan.items_of(part)] == items
-
-
-def test_a_folder_of_results_belongs_to_one_plan(tmp_path: Path) -> None:
-    items = [Item(f"{i}.png", f"/{i}.png", 1, 1) for i in range(4)]
-    plan = plan_of(items)
-    plan.claim(tmp_path)
-    plan.claim(tmp_path)
-    part = part_path(tmp_path, 0)
-    part.parent.mkdir()
-    part.write_bytes(b"a part")
-    torn = part.with_name(f".{part.name}.x1y2")
-    torn.write_bytes(b"half a part")
-    for changes, named in (
-        ({"part_images": 3}, "part_images"),
-        ({"bundle": "b-2", "variant": "w"}, "bundle, variant"),
-        ({"operating_point": "rule_in"}, "operating_point"),
-    ):
-        with pytest.raises(DataError, match=f"begun with another {named}; start over with --fresh or choose another folder"):
-            plan_of(items, **changes).claim(tmp_path)
-    touched = plan_of([*items[:3], Item("3.png", "/3.png", 1, changed_ns=2)])
-    with pytest.raises(DataError, match="begun with another images; "):
-        touched.claim(tmp_path)
-    plan.claim(tmp_path)
-    assert part.exists()
-    assert not torn.exists()
-    touched.claim(tmp_path, fresh=True)
-    assert not part.exists()
-    touched.claim(tmp_path)
-
-    part.write_bytes(b"of an unknown plan")
-    (tmp_path / "plan.json").unlink()
-    with pytest.raises(DataError, match=r"holds parts without plan\.json"):
-        plan.claim(tmp_path)

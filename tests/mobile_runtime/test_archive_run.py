@@ -20,7 +20,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from mobile_runtime import TriagePipeline, synthetic
-from mobile_runtime.archive import Plan, item_text, look_through, part_path
+from mobile_runtime.archive import look_through
+from mobile_runtime.archive_plan import Plan, item_text, part_path
 from mobile_runtime.archive_run import DEATHS, Job, Worker, is_done, optional, row_of, summarize, tries_path
 from mobile_runtime.commands import app
 from mobile_runtime.errors import BundleError, EngineError, MissingExtraError

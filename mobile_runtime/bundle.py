@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-from pydantic import ValidationError
 
 from mobile_runtime.errors import BundleError
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.flatbuffer import check_structure
 from mobile_runtime.flatbuffer_walk import StructureError
-from mobile_runtime.manifest import SCHEMA_VERSION, FileEntry, Manifest, Variant
+from mobile_runtime.manifest import FileEntry, Manifest, Variant
+from mobile_runtime.manifest_file import parse_manifest
 from mobile_runtime.signing import signed_digests
 
 DEFAULT_BUNDLE = Path(__file__).parent / "data" / "bundle"
@@ -81,7 +78,7 @@ class Bundle:
 
     @classmethod
     def _of(cls, folder: Path, file: Path, data: bytes) -> Bundle:
-        manifest = _parse(file, data)
+        manifest = parse_manifest(file, data)
         bundle = cls(folder, manifest, f"{manifest.name}-{manifest.version}+{sha256_bytes(data)[:12]}")
         bundle._check_names()
         return bundle
@@ -232,34 +229,3 @@ def _files(root: Path) -> Iterator[str]:
                 yield Path(entry.path).relative_to(root).as_posix()
             else:
                 raise BundleError(f"{entry.path}: neither a file nor a folder; remove it")
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two values for one key some languages' parsers take the first, some the last.
-    fields = dict(pairs)
-    if len(fields) != len(pairs):
-        raise ValueError("a key is there twice")
-    return fields
-
-
-def _refused(constant: str) -> None:
-    raise ValueError(f"{constant} is not JSON")
-
-
-def _parse(file: Path, data: bytes) -> Manifest:
-    try:
-        document = json.loads(data, object_pairs_hook=_unique, parse_constant=_refused)
-        version = document["schema_version"]
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise BundleError(f"{file}: not a manifest ({type(error).__name__}: {error})") from error
-    if version != SCHEMA_VERSION:
-        raise BundleError(
-            f"{file}: schema version {version}, this runtime reads {SCHEMA_VERSION}; "
-            + ("upgrade skintriage" if isinstance(version, int) and version > SCHEMA_VERSION else "rebuild the bundle")
-        )
-    try:
-        return Manifest.model_validate(document)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"])) or "manifest"
-        raise BundleError(f"{file}: {where}: {first['msg']}; get the bundle again") from error

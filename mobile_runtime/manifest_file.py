@@ -1,0 +1,48 @@
+"""The file of a manifest: JSON that every language reads alike."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from mobile_runtime.errors import BundleError
+from mobile_runtime.manifest import SCHEMA_VERSION, Manifest
+
+
+def parse_manifest(file: Path, data: bytes) -> Manifest:
+    """A manifest from the bytes of its file.
+
+    Raises:
+        BundleError: they are not strict JSON, of another schema version, or break a rule of `Manifest`.
+    """
+    try:
+        document = json.loads(data, object_pairs_hook=_unique, parse_constant=_refused)
+        version = document["schema_version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BundleError(f"{file}: not a manifest ({type(error).__name__}: {error})") from error
+    if version != SCHEMA_VERSION:
+        raise BundleError(
+            f"{file}: schema version {version}, this runtime reads {SCHEMA_VERSION}; "
+            + ("upgrade skintriage" if isinstance(version, int) and version > SCHEMA_VERSION else "rebuild the bundle")
+        )
+    try:
+        return Manifest.model_validate(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "manifest"
+        raise BundleError(f"{file}: {where}: {first['msg']}; get the bundle again") from error
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two values for one key some languages' parsers take the first, some the last.
+    fields = dict(pairs)
+    if len(fields) != len(pairs):
+        raise ValueError("a key is there twice")
+    return fields
+
+
+def _refused(constant: str) -> None:
+    raise ValueError(f"{constant} is not JSON")

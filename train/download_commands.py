@@ -18,9 +18,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.options import JsonOption
-from train.downloads import DownloadError, Fetched, fetch, unpack
+from train.downloads import DownloadError, Fetched, fetch
 from train.sources import SOURCES_PATH, ListedFiles, Source, SourceFile, is_inside, read_sources
 from train.tables import read_frame, require_columns
+from train.unpacking import unpack
 
 _AT_ONCE = 8
 """Small files fetched side by side."""

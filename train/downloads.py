@@ -13,16 +13,13 @@ import re
 import time
 import urllib.error
 import urllib.request
-import zipfile
-import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from shutil import disk_usage
 from typing import IO, Any
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import build_folder, write_atomically
+from mobile_runtime.files import write_atomically
 from train.sources import SourceFile
 
 _CHUNK_BYTES = 1 << 18
@@ -249,26 +246,3 @@ def _settle(file: SourceFile, path: Path, target: Path, stated_md5: str | None, 
             temporary.write_text(f"{found['sha256']}  {target.name}\n", encoding="utf-8")
     path.replace(target)
     return Fetched(target, target.stat().st_size, found["sha256"], checked)
-
-
-def unpack(archive: Path, folder: Path) -> Path:
-    """Unpack a ZIP archive into a folder that is whole or not there; a single folder that holds everything is left out.
-
-    Raises:
-        DownloadError: not a ZIP archive, a damaged one, or no room for what is in it.
-    """
-    try:
-        with zipfile.ZipFile(archive) as opened, build_folder(folder) as temporary:
-            members = [member for member in opened.infolist() if not member.filename.startswith("__MACOSX/")]
-            needed = sum(member.file_size for member in members)
-            if needed > (free := disk_usage(temporary).free):
-                raise DownloadError(f"{archive}: unpacked it takes {needed} bytes, {free} are free; make room")
-            opened.extractall(temporary, members)  # drops `..` and leading slashes from names
-            if len(inner := list(temporary.iterdir())) == 1 and inner[0].is_dir():
-                only = inner[0].rename(temporary / ".only")
-                for child in only.iterdir():
-                    child.rename(temporary / child.name)
-                only.rmdir()
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, RuntimeError, EOFError, zlib.error) as error:
-        raise DownloadError(f"{archive}: not a whole ZIP archive ({error}); delete it and run the command again") from error
-    return folder

@@ -10,6 +10,7 @@ import typer
 from benchmarks import coverage, drift_page, scoring, subgroups, tables
 from benchmarks import decisions as deciding
 from benchmarks import drift as drifting
+from benchmarks.decision_curve import decision_curve
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.drift_results import DriftReport
 from benchmarks.environment import environment
@@ -38,6 +39,7 @@ from benchmarks.options import (
     split_names,
     warn_of_calibration,
 )
+from benchmarks.verdicts import count_verdicts, judge_all
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out
 from mobile_runtime.files import write_atomically, write_json
@@ -159,8 +161,8 @@ def decisions(
     prepared = prepare_images(labelled, pipeline)
     with progress("run the variant", len(prepared.labelled)) as advance:
         scored = scoring.predict(pipeline, prepared, advance)
-    judged = deciding.judge_all(pipeline, prepared, scored)
-    outcomes, curve = deciding.outcomes(judged, prevalence), deciding.decision_curve(judged, prevalence)
+    judged = judge_all(pipeline, prepared, scored)
+    outcomes, curve = deciding.outcomes(judged, prevalence), decision_curve(judged, prevalence)
     by_column = subgroups.subgroup(judged, columns, cuts, floor)
     report = DecisionsReport(
         command=command_line(context),
@@ -173,7 +175,7 @@ def decisions(
         prevalence=prevalence,
         floor=floor,
         dataset=dataset_facts(pipeline.manifest, labels, prepared.labelled, prepared.unreadable),
-        verdicts=deciding.count_verdicts(judged),
+        verdicts=count_verdicts(judged),
         outcomes=outcomes,
         decision_curve=curve,
         coverage=coverage.coverage_curves(judged),

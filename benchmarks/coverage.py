@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from benchmarks.decision_curve import logit
 from benchmarks.decision_results import CoveragePoint
-from benchmarks.decisions import Judged, logit
+from benchmarks.verdicts import Judged
 from mobile_runtime.proportions import proportion
 from mobile_runtime.statistics import Bools, Floats, Integers, auc
 

@@ -9,9 +9,9 @@ from itertools import pairwise
 import numpy as np
 
 from benchmarks.decision_results import Group, GroupGap, Subgrouping
-from benchmarks.decisions import Judged
 from benchmarks.labelled import LabelledSet
 from benchmarks.proportions import weighted_sum
+from benchmarks.verdicts import Judged
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError
 from mobile_runtime.manifest import Estimate

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import subgroups
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError
-from tests.benchmarks.test_decisions import LOW, REFER, judged
+from tests.benchmarks.made_up_verdicts import LOW, REFER, judged
 
 # Melanomas and nevi of women and men: all of the women's melanomas are found, half of the men's.
 LABELS = ["mel"] * 20 + ["nv"] * 20

@@ -10,8 +10,9 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress
 
-from export.check import Report, Row, golden_set, labelled_set
+from export.check import Report, Row
 from export.check import check as check_bundle
+from export.check_images import golden_set, labelled_set
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import BundleError, DataError

@@ -12,7 +12,7 @@ import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from export.check import golden_set
+from export.check_images import golden_set
 from export.errors import ExportError
 from export.mediapipe import check_mediapipe
 from export.path_comparison import FIRST, SECOND, Comparison, Pair, Side

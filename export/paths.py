@@ -20,7 +20,7 @@ import numpy.typing as npt
 import onnx
 from ai_edge_litert.interpreter import Interpreter
 
-from export.check import golden_set
+from export.check_images import golden_set
 from export.errors import ExportError
 from export.graphs import describe_graph
 from export.isolation import run_tool

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 pytest.importorskip("ai_edge_quantizer")
 
 from export import isolation
-from export.check import golden_set
+from export.check_images import golden_set
 from export.commands import app
 from export.errors import ExportError
 from export.mediapipe import check_mediapipe, heads

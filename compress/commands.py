@@ -12,14 +12,15 @@ from rich.progress import track
 from rich.table import Table
 
 from compress.calibration_set import MIN_IMAGES
-from compress.distillation import RECIPES as STUDENT_RECIPES
-from compress.distillation import StudentRecipe, distil, validation_figures
+from compress.distillation import distil, validation_figures
 from compress.flatbuffer import GraphError, read
 from compress.interpreter import open_interpreter
 from compress.network_commands import pareto, prune, qat
 from compress.quantization import RECIPES
 from compress.quantization import quantize as quantize_model
 from compress.ranges import collect_ranges
+from compress.recipe import RECIPES as STUDENT_RECIPES
+from compress.recipe import StudentRecipe
 from compress.rounding import round_weights
 from compress.sensitivity import STATIC, calibration_spread, draw_workbench, malignancy_auc, mixed, sensitivity
 from mobile_runtime.capture import prepare

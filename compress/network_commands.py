@@ -15,13 +15,13 @@ from rich.table import Table
 
 from compress.calibration_set import MIN_IMAGES
 from compress.conversion import make_forms
-from compress.distillation import RECIPES
 from compress.drift import Drift, ask, probability_error
 from compress.pareto import BLOCK, Candidate, compare
 from compress.pareto_chart import FORMATS, write_chart
 from compress.pruning import cost
 from compress.pruning import prune as prune_network
 from compress.qat import QatRecipe, finetune
+from compress.recipe import RECIPES
 from compress.sensitivity import draw_workbench
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError

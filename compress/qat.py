@@ -17,8 +17,9 @@ from pydantic import Field, ValidationError
 from torch import nn
 
 from compress.calibration_set import MIN_IMAGES, draw_calibration_set
-from compress.distillation import Distillation, StudentRecipe, keep_note, load_teachers
+from compress.distillation import Distillation, keep_note, load_teachers
 from compress.fake_quantization import FakeQuantization, snap
+from compress.recipe import StudentRecipe
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256
 from train.cache import open_cache

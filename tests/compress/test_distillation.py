@@ -11,7 +11,8 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from compress.distillation import RECIPES, Distillation, StudentRecipe, distil, load_teachers, validation_figures
+from compress.distillation import Distillation, distil, load_teachers, validation_figures
+from compress.recipe import RECIPES, StudentRecipe
 from mobile_runtime.errors import DataError
 from tests.conftest import TrainedRun
 from train.checkpoint import load_checkpoint, save_checkpoint

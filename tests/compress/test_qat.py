@@ -13,9 +13,9 @@ import torch
 import yaml
 
 from compress import network_commands
-from compress.distillation import RECIPES
 from compress.fake_quantization import on_grid
 from compress.qat import QatRecipe, QuantizationAware, adapt, finetune
+from compress.recipe import RECIPES
 from mobile_runtime.console import run
 from mobile_runtime.errors import DataError
 from tests.compress.conftest import SIZE, ShallowNetwork

@@ -86,9 +86,9 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     """
     scored = [f for f in frames if is_usable(f)]
     if len(scored) < MIN_USABLE_SHARE * len(frames) or not scored:
-        others = [f for f in frames if f not in scored]
+        others = [f for f in frames if not is_usable(f)]
         retakes = [f for f in others if f.decision is Decision.RETAKE]
-        worst = retakes[0] if 2 * len(retakes) >= len(others) else next(f for f in others if f not in retakes)
+        worst = retakes[0] if 2 * len(retakes) >= len(others) else next(f for f in others if f.decision is not Decision.RETAKE)
         return BurstAssessment(worst, tuple(frames), len(scored), None, None)
     ordered = sorted(scored, key=_score)
     pair = ordered[(len(ordered) - 1) // 2], ordered[len(ordered) // 2]

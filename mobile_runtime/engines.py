@@ -239,24 +239,28 @@ def _check_input(variant: Variant, shape: Sequence[Any], dtype: str, size: int |
 
 
 def check_outputs(manifest: Manifest, variant: Variant, outputs: Outputs, count: int) -> None:
-    """Compare outputs with what the manifest says of them: a probability for each class, 1 in all, scores that are their sums.
+    """Compare outputs with what the manifest says of them: a probability for each class, 1 in all, scores that are their sums,
+    one outlier score if any.
 
     Raises:
         EngineError: they do not fit. Were they taken in another order, a verdict would rest on another number; were they
             all zero, it would reassure.
     """
-    wanted = {"probabilities": (count, len(manifest.classes)), "scores": (count, len(manifest.scores))}
+    wanted = {"probabilities": (count, len(manifest.classes)), "scores": (count, len(manifest.scores)), "outlier": (count,)}
     for role, shape in wanted.items():
-        if (found := outputs[role].shape) != shape:
+        if role not in outputs and role == "outlier":
+            continue
+        found = outputs[role].shape
+        if found != shape and (role, found) != ("outlier", (count, 1)):
             raise EngineError(f"variant {variant.name}: {role} are {list(found)} instead of {list(shape)}; rebuild the bundle")
-        if bad := int((~np.isfinite(outputs[role])).any(1).sum()):
+        if bad := int((~np.isfinite(outputs[role])).reshape(count, -1).any(1).sum()):
             raise EngineError(f"variant {variant.name}: {role} of {bad} images are not finite numbers; get the bundle again")
-    probabilities = outputs["probabilities"]
-    if (np.abs(probabilities - 0.5) > 0.5 + SUM_TOLERANCE).any():
+    probabilities, scores = outputs["probabilities"].astype(np.float64), outputs["scores"].astype(np.float64)
+    if (np.abs(probabilities - probabilities.clip(0, 1)) > SUM_TOLERANCE).any():
         raise EngineError(f"variant {variant.name}: probabilities are not from 0 to 1; rebuild the bundle")
-    sums = probabilities @ np.array([score.weights for score in manifest.scores], np.float32).T
+    sums = probabilities @ np.array([score.weights for score in manifest.scores]).T
     for column, score in enumerate(manifest.scores):
-        if (np.abs(outputs["scores"][:, column] - sums[:, column]) > SUM_TOLERANCE).any():
+        if (np.abs(scores[:, column] - sums[:, column]) > SUM_TOLERANCE).any():
             raise EngineError(f"variant {variant.name}: {score.name} is not the sum of its classes; rebuild the bundle")
     if (np.abs(probabilities.sum(1) - 1) > SUM_TOLERANCE).any():
         raise EngineError(f"variant {variant.name}: probabilities do not sum to 1; rebuild the bundle")

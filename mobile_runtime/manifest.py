@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 from typing import Any, Literal
@@ -219,6 +220,13 @@ class Manifest(_Part):
             raise ValueError(f"default_variant {self.default_variant!r} is not among the variants")
         if "malignancy" not in [score.name for score in self.scores]:
             raise ValueError("scores has no malignancy")
+        for what, names in (
+            ("class label", [spec.label for spec in self.classes]),
+            ("class", [spec.node for spec in self.classes]),
+            ("score", [score.name for score in self.scores]),
+        ):
+            if twice := sorted(name for name, count in Counter(names).items() if count > 1):
+                raise ValueError(f"{what} {twice[0]!r} is there twice")
         for score in self.scores:
             if len(score.weights) != len(self.classes):
                 raise ValueError(f"score {score.name!r} has {len(score.weights)} weights for {len(self.classes)} classes")

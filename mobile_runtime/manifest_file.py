@@ -16,10 +16,10 @@ def parse_manifest(file: Path, data: bytes) -> Manifest:
     """A manifest from the bytes of its file.
 
     Raises:
-        BundleError: they are not strict JSON, of another schema version, or break a rule of `Manifest`.
+        BundleError: they are not strict JSON in UTF-8, of another schema version, or break a rule of `Manifest`.
     """
     try:
-        document = json.loads(data, object_pairs_hook=_unique, parse_constant=_refused)
+        document = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refused)
         version = document["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{file}: not a manifest ({type(error).__name__}: {error})") from error
@@ -29,7 +29,7 @@ def parse_manifest(file: Path, data: bytes) -> Manifest:
             + ("upgrade skintriage" if isinstance(version, int) and version > SCHEMA_VERSION else "rebuild the bundle")
         )
     try:
-        return Manifest.model_validate(document)
+        return Manifest.model_validate(document, strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "manifest"

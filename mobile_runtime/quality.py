@@ -96,7 +96,9 @@ def _colour(image: npt.NDArray[np.uint8]) -> float:
         return n * int((channels[a] * channels[b]).sum()) - totals[a] * totals[b]
 
     deviations = [np.sqrt(float(spread(c, c))) for c in range(3)]
-    apart = sum(max(0.0, float(deviations[a] * deviations[b]) - float(spread(a, b))) for a, b in ((0, 1), (0, 2), (1, 2)))
+    apart = 0.0  # not sum(): from Python 3.12 on, it rounds sums of floats otherwise than the ports do
+    for a, b in ((0, 1), (0, 2), (1, 2)):
+        apart += max(0.0, float(deviations[a] * deviations[b]) - float(spread(a, b)))
     return min(1.0, float(np.sqrt(6.0 * apart)) / max(1, sum(totals)))
 
 

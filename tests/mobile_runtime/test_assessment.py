@@ -105,6 +105,23 @@ def test_what_is_no_number_gives_no_verdict(
         pipeline.assess_prepared(prepared)
 
 
+def test_sums_that_rounding_took_out_of_range_are_brought_back(
+    pipeline: TriagePipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = pipeline.engine.run
+
+    def sure(batch: npt.NDArray[np.uint8]) -> Outputs:
+        probabilities = np.zeros((1, len(pipeline.manifest.classes)), np.float32)
+        probabilities[0, :2] = 1.004, -0.004
+        weights = np.array([spec.weights for spec in pipeline.manifest.scores], np.float32)
+        return {**run(batch), "probabilities": probabilities, "scores": probabilities @ weights.T}
+
+    monkeypatch.setattr(pipeline.engine, "run", sure)
+    found = pipeline.assess_prepared(pipeline.prepare(synthetic.lesion("mel", 3, 300)))
+    SCHEMA.validate(found.to_dict())
+    assert {*found.probabilities.values()} == {0.0, 1.0}
+
+
 @pytest.mark.parametrize("frames", [np.zeros((2, 300, 300, 3), np.uint8), "photo.jpg", b"bytes", None])
 def test_a_burst_is_a_list(pipeline: TriagePipeline, frames: Any) -> None:
     with pytest.raises(CaptureError, match="a burst is a list of frames, not "):

@@ -153,6 +153,42 @@ def test_manifest_that_contradicts_itself(small: Path) -> None:
         Bundle.load(small)
 
 
+@pytest.mark.parametrize(
+    ("part", "key", "message"),
+    [
+        ("classes", "label", "class label 'x' is there twice"),
+        ("classes", "node", "class 'x' is"),
+        ("scores", "name", "score 'x' is"),
+    ],
+)
+def test_a_name_that_is_there_twice_would_hide_a_number(small: Path, part: str, key: str, message: str) -> None:
+    def repeat(document: dict[str, Any]) -> None:
+        names = [name for name, value in document[part][0].items() if isinstance(value, str)]
+        more = [{**document[part][0], **{name: f"{name} {n}" for name in names}, key: "x"} for n in range(2)]
+        document[part] += more
+
+    edit_manifest(small, repeat)
+    with pytest.raises(BundleError, match=message):
+        Bundle.load(small)
+
+
+def test_text_is_no_number(small: Path) -> None:
+    def quote(document: dict[str, Any]) -> None:
+        point = document["variants"]["a"]["operating_points"]["rule_out"]
+        point["threshold"] = str(point["threshold"])
+
+    edit_manifest(small, quote)
+    with pytest.raises(BundleError, match="threshold: Input should be a valid number"):
+        Bundle.load(small)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_manifest_is_in_utf_8(small: Path, encoding: str) -> None:
+    (small / MANIFEST).write_text((small / MANIFEST).read_text(encoding="utf-8"), encoding=encoding)
+    with pytest.raises(BundleError, match="not a manifest"):
+        Bundle.load(small)
+
+
 def test_a_variant_without_what_its_verdicts_need_is_refused(small: Path) -> None:
     limit = {"limit": 2.0, "aim": 0.05, "refused": {"value": 0.0, "low": 0.0, "high": 0.1, "n": 9}, "dataset": "none"}
 

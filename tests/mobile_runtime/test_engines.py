@@ -205,3 +205,20 @@ def test_outputs_that_are_not_the_manifests_are_refused(bundle: Bundle, images: 
         changed = {**outputs, "probabilities": some_probabilities, "scores": some_scores}
         with pytest.raises(EngineError, match=match):
             engines.check_outputs(bundle.manifest, variant, changed, len(images))
+
+
+def test_an_outlier_score_is_one_number_an_image(bundle: Bundle, images: npt.NDArray[np.uint8]) -> None:
+    variant = litert_variant(bundle)
+    outputs = open_engine(bundle, variant).run(images)
+    count = len(images)
+    for shape in ((count,), (count, 1)):
+        engines.check_outputs(bundle.manifest, variant, {**outputs, "outlier": np.ones(shape, np.float32)}, count)
+    wrong = {
+        "of every class": (outputs["probabilities"], "outlier are"),
+        "of none": (np.ones((count, 0), np.float32), "outlier are"),
+        "not a number": (np.full((count, 1), np.nan, np.float32), "outlier of .* are not finite numbers"),
+        "endless": (np.full((count, 1), -np.inf, np.float32), "outlier of .* are not finite numbers"),
+    }
+    for outlier, match in wrong.values():
+        with pytest.raises(EngineError, match=match):
+            engines.check_outputs(bundle.manifest, variant, {**outputs, "outlier": outlier}, count)

@@ -7,7 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from benchmarks import coverage, drift_page, scoring, subgroups, tables
+from benchmarks import coverage, drift_notes, drift_page, scoring, subgroups, tables
 from benchmarks import decisions as deciding
 from benchmarks import drift as drifting
 from benchmarks.decision_curve import decision_curve
@@ -108,7 +108,7 @@ def drift(
         dataset=dataset_facts(loaded.manifest, labels, prepared.labelled, prepared.unreadable),
         variants=compared,
         not_run=not_run,
-        notes=notes + drifting.notes_of(prepared.labelled, [spec.label for spec in classes], compared, floor),
+        notes=notes + drift_notes.notes_of(prepared.labelled, [spec.label for spec in classes], compared, floor),
         environment=environment(),
     )
     write_json(folder / "drift.json", report.model_dump(mode="json"))

@@ -69,12 +69,12 @@ def encode_heic(pixels: Pixels, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def padded(rows: npt.NDArray[np.uint8], row_stride: int, cut: bool = True) -> bytes:
-    """Rows of bytes [H, N] with noise between them; cut ends the buffer with the last row's last byte, as phones do."""
+def padded(rows: npt.NDArray[np.uint8], row_stride: int) -> bytes:
+    """Rows of bytes [H, N] with noise between them; the buffer ends with the last row's last byte, as phones' do."""
     full = np.random.default_rng(0).integers(0, 256, (len(rows), row_stride), dtype=np.uint8)
     full[:, : rows.shape[1]] = rows
     data = full.tobytes()
-    return data[: len(data) - (row_stride - rows.shape[1])] if cut else data
+    return data[: len(data) - (row_stride - rows.shape[1])]
 
 
 def to_yuv(rgb: Pixels, matrix: Matrix, value_range: Range) -> tuple[Pixels, Pixels, Pixels]:

@@ -20,7 +20,7 @@ from benchmarks import (
     report_page,
     robustness_commands,
     scoring,
-    tables,
+    timing_tables,
 )
 from benchmarks.environment import busy_note, environment
 from benchmarks.latency_results import ColdStart, LatencyReport, LatencyRun
@@ -119,10 +119,10 @@ def measure_latency(
     )
     if file is not None:
         write_json(file, report.model_dump(mode="json"))
-    show(report, as_json, tables.latency_table)
+    show(report, as_json, timing_tables.latency_table)
     if old is not None:
         rows = latency.compare(report, old)
-        (err if as_json else out).print(tables.comparison_table(rows))
+        (err if as_json else out).print(timing_tables.comparison_table(rows))
 
 
 @app.command(epilog="Example: python -m benchmarks report drift.json decisions.json latency.json --out report.html")

@@ -8,7 +8,7 @@ from typing import Annotated, Optional
 
 import typer
 
-from benchmarks import device_adb, device_browser, device_targets, emulator, tables
+from benchmarks import device_adb, device_browser, device_targets, emulator, timing_tables
 from benchmarks.device_results import DevicesReport
 from benchmarks.device_targets import Asked
 from benchmarks.options import OutOption, ThreadsOption, command_line, progress, show
@@ -74,7 +74,7 @@ def devices(
     report = _ask(target, asked, tool, profile)
     if file is not None:
         write_json(file, report.model_dump(mode="json"))
-    show(report, as_json, tables.devices_table)
+    show(report, as_json, timing_tables.devices_table)
     if not report.golden.passed:
         for failure in report.golden.failures:
             print_error(f"golden vectors differ: {failure}")

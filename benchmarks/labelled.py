@@ -98,6 +98,11 @@ class Truth:
             groups=groups.astype(np.int64),
         )
 
+    def groups_of_kinds(self) -> tuple[int, int]:
+        """How many groups have malignant, and how many benign images: those of one lesion tell nothing of others."""
+        malignant, groups = self.malignant[self.decided], self.groups[self.decided]
+        return len(np.unique(groups[malignant])), len(np.unique(groups[~malignant]))
+
 
 def read_labelled(
     images: Path,

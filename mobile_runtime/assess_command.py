@@ -44,8 +44,8 @@ def assess(
     """Give a verdict on each photograph, or on several of one lesion.
 
     A bad image is reported and the rest go on; the exit status is then 1. With --burst a bad image ends it: no verdict rests on
-    fewer pictures than were given. With --watch it goes on until interrupted; each
-    photograph gets its verdict once, across restarts, and half-copied files are waited for.
+    fewer pictures than were given. With --watch it goes on until interrupted; each photograph gets its verdict once, across
+    restarts, and half-copied files are waited for.
     """
     if (images is None) == (watched is None):
         raise CaptureError("give photographs, or a folder with --watch, and not both")

@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from rich.markup import escape
 
-from benchmarks import latency, tables
+from benchmarks import latency, timing_tables
 from benchmarks.environment import busy_note, environment
 from benchmarks.options import OutOption, command_line, progress, show
 from benchmarks.peers import environments, measurement, race
@@ -85,7 +85,7 @@ def peers(
     )
     if file is not None:
         write_json(file, report.model_dump(mode="json"))
-    show(report, as_json, tables.peers_table)
+    show(report, as_json, timing_tables.peers_table)
 
 
 def _set_up(name: str) -> None:

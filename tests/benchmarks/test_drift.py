@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks import drift
 from benchmarks.drift import Settings
+from benchmarks.drift_notes import notes_of
 from benchmarks.drift_results import VariantDrift
 from benchmarks.labelled import LabelledImage, LabelledSet
 from benchmarks.scoring import Scored
@@ -136,7 +137,7 @@ def test_too_few_images_give_no_verdict() -> None:
         Settings("float32", "balanced", resamples=100, floor=5),
     )
     assert same["int8"].verdict is not None and same["int8"].verdict.outcome == "undetermined"
-    notes = " ".join(drift.notes_of(labelled(DX), LABELS, same, floor=5))
+    notes = " ".join(notes_of(labelled(DX), LABELS, same, floor=5))
     assert "Only 4 malignant and 4 benign images, fewer than the floor of 5: no verdict" in notes
     assert "No calibration error before recalibration for float32, int8: their temperature is 1" in notes
 
@@ -148,7 +149,7 @@ def test_many_images_of_a_few_lesions_give_no_verdict() -> None:
     lesions = labelled(labels, ["sick" if label in ("mel", "bcc", "akiec") else "well" for label in labels])
     found = drift.compare(scored, lesions, LABELS, Settings("float32", "balanced", resamples=100))
     assert found["int8"].verdict is not None and found["int8"].verdict.outcome == "undetermined"
-    notes = drift.notes_of(lesions, LABELS, found)
+    notes = notes_of(lesions, LABELS, found)
     assert "Only 20 malignant and 20 benign images of 1 and 1 lesions or patients, fewer than the floor of 10" in notes[0]
     assert "the error of an AUC is unknown" in " ".join(notes)
     area, differences = found["float32"].auc_malignancy, found["int8"].differences
@@ -224,7 +225,7 @@ def test_one_class_only_leaves_the_rest_standing() -> None:
     assert decisions.specificity is not None and decisions.specificity.value == 0.5
     assert int8.ece_malignancy is not None
     assert int8.accuracy is None and int8.balanced_accuracy is None, "a model that always says nevus would be right"
-    notes = " ".join(drift.notes_of(labelled(["nv"] * 8), LABELS, found))
+    notes = " ".join(notes_of(labelled(["nv"] * 8), LABELS, found))
     assert "Malignancy AUC is undefined: all deciding labels are benign" in notes
     assert "Class AUCs and accuracies are undefined" in notes
 
@@ -240,7 +241,7 @@ def test_open_labels_take_no_part_in_malignancy_figures() -> None:
     decisions = found.operating_points["balanced"]
     assert decisions.specificity is not None and decisions.specificity.n == 4
     assert decisions.agreement.n == 10
-    notes = " ".join(drift.notes_of(subset, LABELS, {}))
+    notes = " ".join(notes_of(subset, LABELS, {}))
     assert "2 labels leave malignancy open" in notes and "2 labels are not exactly one class" in notes
 
 
@@ -249,7 +250,7 @@ def test_macro_is_over_the_classes_present_and_says_so() -> None:
     assert found.auc_per_class["bcc"] is None
     assert found.auc_per_class["mel"] is not None and found.auc_macro is not None
     assert found.auc_macro.value == pytest.approx(found.auc_per_class["mel"].value)
-    notes = " ".join(drift.notes_of(labelled(DX), LABELS, {}))
+    notes = " ".join(notes_of(labelled(DX), LABELS, {}))
     assert "No image of class akiec, bcc, bkl, df, vasc" in notes
     assert "Only 4 malignant and 4 benign images" in notes
     assert "Fewer than 10 images of mel (4), nv (4)" in notes

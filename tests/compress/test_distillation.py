@@ -8,18 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from pydantic import ValidationError
 from torch import nn
 
 from compress.distillation import Distillation, distil, load_teachers, validation_figures
-from compress.recipe import RECIPES, StudentRecipe
+from compress.recipe import StudentRecipe
 from mobile_runtime.errors import DataError
 from tests.conftest import TrainedRun
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.datasets import read_examples
 from train.network import LesionNetwork, turned
 from train.objective import marginal_loss, mixture
-from train.recipe import load_recipe, read_recipe
+from train.recipe import load_recipe
 from train.splits import load_split
 
 
@@ -150,19 +149,6 @@ def test_a_student_of_smaller_pictures_is_given_what_its_teachers_see_made_small
     torch.testing.assert_close(seen["student"][:, :, 0, 2:-2], pixels[:, :, 0, ::2][:, :, 2:-2].float(), rtol=0, atol=0.01)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"mixup": 0.5, "fixed_views": 4}, "mixtures of fixed_views"),
-        ({"input_size": 64, "teacher_size": 48}, "cannot see more than its teachers"),
-        ({"max_class_size": 10}, "labels alone"),
-    ],
-)
-def test_recipes_that_contradict_themselves_are_refused(changes: dict[str, object], message: str) -> None:
-    with pytest.raises(ValidationError, match=message):
-        plan(**changes)
-
-
 def test_fixed_views_are_asked_for_once_and_fresh_ones_each_time() -> None:
     for fixed, asked in ((2, 3), (0, 6)):
         teacher = Fixed(torch.randn(3, 7))
@@ -269,10 +255,3 @@ def test_an_init_that_has_seen_what_is_for_validation_is_refused(tiny_run: Train
             plan(), read_examples(tiny_run.data), tmp_path / "run", [teacher], init=str(tiny_run.checkpoint), split=moved
         )  # fmt: skip
     assert not (tmp_path / "run").exists()  # a note of it would refuse the right start next time
-
-
-def test_the_shipped_recipe_is_the_phones_network() -> None:
-    recipe = read_recipe("student", StudentRecipe, RECIPES)
-    mobile = load_recipe("mobile")
-    for what in ("backbone", "classes", "input_size", "split"):
-        assert getattr(recipe, what) == getattr(mobile, what)

@@ -1,10 +1,17 @@
-"""Fixtures of kits and their ports."""
+"""Bundles that tests may change, and kits."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
+
+
+@pytest.fixture
+def own(tiny_bundle: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny bundle that a test may change."""
+    return Path(shutil.copytree(tiny_bundle, tmp_path / "own"))
 
 
 @pytest.fixture(scope="session")

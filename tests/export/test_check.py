@@ -23,11 +23,6 @@ from tests.bundles import unseen_labels
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def own(tiny_bundle: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_bundle, tmp_path / "own"))
-
-
 def run(folder: Path, *words: str) -> Result:
     return CliRunner().invoke(app, ["check", str(folder), *words])
 

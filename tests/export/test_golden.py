@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -18,11 +17,6 @@ from mobile_runtime.bundle import SIGNATURE
 from mobile_runtime.golden import load_vectors, open_source
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def own(tiny_bundle: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_bundle, tmp_path / "own"))
 
 
 def contents(folder: Path) -> dict[str, bytes]:

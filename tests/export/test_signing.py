@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
@@ -20,11 +19,6 @@ pytest.importorskip("cryptography")
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def own(tiny_bundle: Path, tmp_path: Path) -> Path:
-    return Path(shutil.copytree(tiny_bundle, tmp_path / "own"))
 
 
 def test_sign_and_verify_by_command(own: Path, tmp_path: Path) -> None:

@@ -74,7 +74,8 @@ def warp(image: Pixels, degrees: float = 0.0, shift: tuple[float, float] = (0.0,
     return np.asarray(cv2.warpAffine(image, turn, (side, side), borderMode=cv2.BORDER_REFLECT_101), np.uint8)
 
 
-def _motion(image: Pixels, length: float, rng: np.random.Generator) -> Pixels:
+def smear(image: Pixels, length: float, rng: np.random.Generator) -> Pixels:
+    """A hand that moves in any direction; length as a share of the side."""
     reach = max(3, round(length * len(image)) | 1)
     line = np.zeros((reach, reach), np.float32)
     line[reach // 2] = 1
@@ -146,6 +147,15 @@ def _bubbles(image: Pixels, count: float, rng: np.random.Generator) -> Pixels:
     return blend(blend(image, fill, (235, 235, 235)), rings, (250, 250, 250))
 
 
+def reflect(image: Pixels, radius: float, rng: np.random.Generator) -> Pixels:
+    """A lamp's reflection on what the picture is of; radius as a share of the side."""
+    side, mask = len(image), _blank(image)
+    centre = (rng.uniform(0.4, 0.6, 2) * side).astype(int).tolist()
+    axes = [max(1, round(radius * share * side)) for share in (1.0, float(rng.uniform(0.6, 1.0)))]
+    cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
+    return blend(image, np.asarray(cv2.GaussianBlur(mask, (0, 0), side * 0.01)), (255, 255, 255))
+
+
 def _vignette(image: Pixels, depth: float, _: np.random.Generator) -> Pixels:
     axis = np.linspace(-1, 1, len(image)) ** 2
     return _levels(image * (1 - depth * np.minimum(1, (axis[:, None] + axis[None, :]) / 2))[..., None])
@@ -181,7 +191,7 @@ class Corruption:
 
 CORRUPTIONS: dict[str, Corruption] = {
     "blur": Corruption("out of focus; sigma, share of the side", (0.004, 0.008, 0.013, 0.02, 0.03), lambda x, s, _: blur(x, s)),
-    "motion": Corruption("camera moved; length, share of the side", (0.02, 0.04, 0.06, 0.09, 0.13), _motion),
+    "motion": Corruption("camera moved; length, share of the side", (0.02, 0.04, 0.06, 0.09, 0.13), smear),
     "noise": Corruption("sensor noise; levels of 255", (4, 8, 14, 22, 32), _noise),
     "jpeg": Corruption("compression; quality", (75, 50, 30, 18, 10), _jpeg),
     "brightness": Corruption("under- or overexposed; factor - 1", (0.1, 0.2, 0.35, 0.5, 0.75), _light),
@@ -193,6 +203,7 @@ CORRUPTIONS: dict[str, Corruption] = {
     "ruler_marks": Corruption("ruler at one edge; length, share of the side", (0.04, 0.07, 0.11, 0.16, 0.22), _ruler),
     "ink_marks": Corruption("surgeon's marks around; radius, share of the side", (0.02, 0.035, 0.05, 0.07, 0.1), _ink),
     "gel_bubbles": Corruption("bubbles in the gel; number", (4, 9, 16, 26, 40), _bubbles),
+    "reflection": Corruption("lamp reflected on the spot; radius, share of the side", (0.03, 0.06, 0.1, 0.15, 0.22), reflect),
     "vignette": Corruption("dark corners; darkening there", (0.2, 0.4, 0.6, 0.8, 1.0), _vignette),
     "shift": Corruption("off centre; share of the side", (0.03, 0.06, 0.1, 0.15, 0.22), _shift),
     "zoom": Corruption("nearer or farther; factor - 1", (0.05, 0.1, 0.2, 0.35, 0.5), _zoom),

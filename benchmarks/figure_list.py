@@ -133,6 +133,7 @@ def _condition(name: str, condition: Condition) -> Iterator[tuple[str, Figure]]:
     yield from _some(f"{name}.auc_change", condition.change, condition.auc_malignancy.n if condition.auc_malignancy else None)
     yield from _some(f"{name}.flips", condition.flips)
     yield from _some(f"{name}.lost", condition.lost)
+    yield from _some(f"{name}.reassured", condition.reassured)
     yield from _some(f"{name}.turned_away", condition.turned_away)
 
 

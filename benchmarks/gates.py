@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 
 from benchmarks import not_skin
-from benchmarks.corruptions import SEVERITIES, Pixels, blend, blur, expose, fade, flatten, lighten, warp
+from benchmarks.corruptions import SEVERITIES, Pixels, blend, blur, expose, fade, flatten, lighten, reflect, smear, warp
 from benchmarks.coverage import coverage_curve
 from benchmarks.decision_results import CoveragePoint
 from benchmarks.gates_results import Flips
@@ -45,10 +45,12 @@ def _glare(image: Pixels, level: float, rng: np.random.Generator) -> Pixels:
 
 FAULTS: dict[str, Callable[[Pixels, float, np.random.Generator], Pixels]] = {
     "blur": lambda image, level, _: blur(image, 0.006 + 0.034 * level),
+    "motion": lambda image, level, rng: smear(image, 0.02 + 0.13 * level, rng),
     "dark": lambda image, level, _: expose(image, 1 - 0.93 * level),
     "bright": lambda image, level, _: lighten(image, 190.0 * level),
     "clipped": lambda image, level, _: expose(image, 1 + 2.2 * level),
     "glare": _glare,
+    "reflection": lambda image, level, rng: reflect(image, 0.02 + 0.18 * level, rng),
     "no lesion": lambda image, level, _: flatten(image, 1 - 0.97 * level),
     "no colour": lambda image, level, _: fade(image, level),
 }

@@ -50,10 +50,10 @@ def _robustness(report: RobustnessReport) -> Section:
         return [
             value_cell(each.auc_malignancy),
             change_cell(each.change, n),
-            *map(share_cell, (each.flips, each.lost, each.turned_away)),
+            *map(share_cell, (each.flips, each.lost, each.reassured, each.turned_away)),
         ]
 
-    columns = ["malignancy AUC", "change", "flips", "malignant lost", "turned away"]
+    columns = ["malignancy AUC", "change", "flips", "malignant lost", "reassured", "turned away"]
     damage = [("undamaged", cells(report.undamaged))]
     for name, corrupted in report.corruptions.items():
         damage += [

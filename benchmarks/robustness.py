@@ -35,7 +35,7 @@ _BATCH = 16
 @dataclass
 class _Outputs:
     malignancy: list[float] = field(default_factory=list)
-    turned_away: list[bool] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -104,9 +104,8 @@ def _run(pipeline: TriagePipeline, key: Key, pictures: list[tuple[int, Pixels]],
         score = float(prediction.malignancy[i])
         quality = judge(each.image, pipeline.manifest.quality, each.region_px)
         unusual = None if outlier is None else float(outlier[i])
-        verdict = decide(quality, score, pipeline.point, unusual, pipeline.variant.abstention)
         outputs.malignancy.append(score)
-        outputs.turned_away.append(verdict in (Decision.RETAKE, Decision.ABSTAIN))
+        outputs.decisions.append(decide(quality, score, pipeline.point, unusual, pipeline.variant.abstention))
 
 
 def _capture(name: str, severity: int, picture: Pixels, size: int, seeds: tuple[int, int]) -> Capture:
@@ -126,19 +125,24 @@ def _conditions(pipeline: TriagePipeline, truth: Truth, outputs: dict[Key, _Outp
     clean = np.array(outputs[UNDAMAGED].malignancy)
     _, groups = np.unique(truth.groups[decided], return_inverse=True)
     reference = auc(truth.malignant[decided], clean[decided])
+    found_ill = truth.malignant & np.array([verdict is Decision.REFER for verdict in outputs[UNDAMAGED].decisions])
     found = {}
     for key, each in outputs.items():
         scores = np.array(each.malignancy)
         curve = auc(truth.malignant[decided], scores[decided])
         referred = truth.malignant & (clean >= threshold)
         flips = proportion((scores >= threshold) != (clean >= threshold), truth.groups)
-        away = proportion(np.array(each.turned_away), truth.groups)
+        away = proportion(
+            np.array([verdict in (Decision.RETAKE, Decision.ABSTAIN) for verdict in each.decisions]), truth.groups
+        )
+        calmed = np.array([verdict is Decision.LOW_CONCERN for verdict in each.decisions])
         assert flips is not None and away is not None
         found[key] = Condition(
             auc_malignancy=curve.estimate(groups) if curve else None,
             change=paired_difference(curve, reference, groups) if curve and reference else None,
             flips=flips,
             lost=proportion(scores[referred] < threshold, truth.groups[referred]),
+            reassured=proportion(calmed[found_ill], truth.groups[found_ill]),
             turned_away=away,
         )
     return found
@@ -187,7 +191,8 @@ def _failures(found: Replay) -> set[tuple[str, str]]:
 def notes_of(faults: dict[str, Faulted]) -> list[str]:
     """What a reader must know: what the figures are of, and which mistakes go unnoticed."""
     notes = [
-        "Flips and losses compare the score with the locked threshold, the gates aside; 'turned away' says what the gates do.",
+        "Flips and losses compare the score with the locked threshold, the gates aside; 'turned away' says what the gates do, "
+        "'reassured' what gets past them.",
         "Leaving normalization out is no fault here: the graph scales raw bytes itself.",
     ]
     if all(fault.golden is None for fault in faults.values()):

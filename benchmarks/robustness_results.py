@@ -19,6 +19,7 @@ class Condition(Part):
         change: paired difference of the malignancy AUC, damaged less undamaged; None with one class only.
         flips: share of images whose score changes sides of the locked threshold, the gates aside.
         lost: share of the malignant images referred undamaged whose score falls below the threshold.
+        reassured: share of the malignant images that get `refer` undamaged and `low_concern` damaged, the gates at work.
         turned_away: share of images that the quality gate or abstention keeps from a verdict.
     """
 
@@ -26,6 +27,7 @@ class Condition(Part):
     change: Gap | None
     flips: Estimate
     lost: Estimate | None
+    reassured: Estimate | None
     turned_away: Estimate
 
 

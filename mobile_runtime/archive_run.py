@@ -12,7 +12,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from mobile_runtime.assessment import Assessment
 from mobile_runtime.errors import BundleError, CaptureError, EngineError, MissingExtraError
 from mobile_runtime.files import write_atomically
 from mobile_runtime.pipeline import TriagePipeline
+from mobile_runtime.quality import Quality
 
 PLAN_KEY = b"skintriage.plan"
 ERROR_CODES = ("unreadable", "undecodable", "fatal")
@@ -55,8 +56,7 @@ def columns(pipeline: TriagePipeline) -> Any:
             *(("image", text), ("error_code", text), ("error", text), ("decision", text)),
             *(("malignancy", single), ("cancer", single), ("outlier", single)),
             *((f"p_{spec.label}", single) for spec in pipeline.manifest.classes),
-            *(("sharpness", double), ("brightness", double), ("clipped", double), ("glare", double), ("contrast", double)),
-            ("colour", double),
+            *((field.name, double) for field in fields(Quality) if field.name not in ("region_px", "reasons")),
             *(("region_px", pa.int32()), ("reasons", pa.list_(text))),
             *(("operating_point", text), ("threshold", double), ("variant", text), ("engine", text), ("bundle", text)),
         ]

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import DataError
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 Runtime = Literal["litert", "onnx", "coreml"]
 
@@ -82,12 +82,18 @@ class OperatingPoint(_Part):
 
 
 class QualityLimits(_Part):
-    """Limits of the quality figures of `mobile_runtime.quality`; outside them an image is to be retaken."""
+    """Limits of the quality figures of `mobile_runtime.quality`; outside them an image is to be retaken.
+
+    Of `least_sharpness_min` and `evenness_min`, an image may be below one.
+    """
 
     sharpness_min: float
+    least_sharpness_min: float
+    evenness_min: float
     brightness_min: float
     brightness_max: float
     clipped_max: float
+    burnt_centre_max: float
     glare_max: float
     contrast_min: float
     colour_min: float

@@ -37,8 +37,13 @@ class Quality:
     Attributes:
         sharpness: root mean square of the 4-neighbour Laplacian of the luma's 2 x 2 means (single pixels would count the
             rounding of a blurred image as detail), over the standard deviation of the luma plus 8.
+        least_sharpness: the same of the second difference along one of four directions, the one where it is least.
+        evenness: that sharpness as a share of the direction's where it is greatest, 0..1. A hand that moves blurs along its
+            way only: both figures are then low, which few sharp pictures are.
         brightness: mean luma, 0..1.
         clipped: share of pixels whose three channels are all >= 250, 0..1.
+        burnt_centre: share of such pixels in the middle of the picture, half of it a side, 0..1. As few as leave `clipped` low
+            may hide what a spot would be referred for.
         glare: share of pixels that are near white and at least 48 levels above the mean luma, 0..1.
         contrast: standard deviation of the mean luma of 8 x 8 blocks, 0..1.
         colour: how differently the three channels vary over the picture, relative to its brightness, 0..1. It is 0 where each
@@ -49,8 +54,11 @@ class Quality:
     """
 
     sharpness: float
+    least_sharpness: float
+    evenness: float
     brightness: float
     clipped: float
+    burnt_centre: float
     glare: float
     contrast: float
     colour: float
@@ -84,6 +92,22 @@ def _block_sums(values: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int6
     return sums
 
 
+def _bends(pairs: npt.NDArray[np.int64]) -> tuple[int, tuple[int, int, int, int]]:
+    """Sums of squares: of the 4-neighbour Laplacian, and of twice the second differences along rows, columns and diagonals.
+
+    Diagonal neighbours are farther by the root of 2, hence the axes' squares count twice.
+    """
+    centre = 2 * pairs[1:-1, 1:-1]
+    across = centre - pairs[1:-1, :-2] - pairs[1:-1, 2:]
+    down = centre - pairs[:-2, 1:-1] - pairs[2:, 1:-1]
+    falling, rising = centre - pairs[:-2, :-2] - pairs[2:, 2:], centre - pairs[:-2, 2:] - pairs[2:, :-2]
+
+    def squares(values: npt.NDArray[np.int64]) -> int:
+        return int((values * values).sum())
+
+    return squares(across + down), (2 * squares(across), 2 * squares(down), squares(falling), squares(rising))
+
+
 def _colour(image: npt.NDArray[np.uint8]) -> float:
     """Root mean square over pairs of channels of what is left of their difference once both have mean 0 and the same deviation.
 
@@ -105,17 +129,20 @@ def _colour(image: npt.NDArray[np.uint8]) -> float:
 def measure(image: npt.NDArray[np.uint8]) -> Quality:
     """Quality figures of a uint8 RGB image [S, S, 3], without limits."""
     y = luma(image)
-    pairs = _block_sums(y, 2)
-    centre = pairs[1:-1, 1:-1]
-    laplacian = 4 * centre - pairs[:-2, 1:-1] - pairs[2:, 1:-1] - pairs[1:-1, :-2] - pairs[1:-1, 2:]
-    edges = float(np.sqrt(int((laplacian * laplacian).sum()) / (16 * laplacian.size)))
+    laplacian, bends = _bends(_block_sums(y, 2))
+    least, most, spread = min(bends), max(bends), _deviation(y) + _NOISE
     low, high = image.min(axis=2).astype(np.int64), image.max(axis=2).astype(np.int64)
     bright = (low >= _GLARE_FLOOR) & (high - low <= _GLARE_TINT) & (y * y.size >= int(y.sum()) + _GLARE_STEP * y.size)
-    blocks = _block_sums(y, _BLOCK)
+    blocks, cells = _block_sums(y, _BLOCK), (len(y) // 2 - 2) ** 2
+    quarter = len(y) // 4
+    middle = low[quarter : len(y) - quarter, quarter : len(y) - quarter]
     return Quality(
-        sharpness=edges / (_deviation(y) + _NOISE),
+        sharpness=float(np.sqrt(laplacian / (16 * cells))) / spread,
+        least_sharpness=float(np.sqrt(least / (32 * cells))) / spread,
+        evenness=float(np.sqrt(least / most)) if most else 1.0,
         brightness=int(y.sum()) / (255.0 * y.size),
         clipped=int((low >= _WHITE).sum()) / y.size,
+        burnt_centre=int((middle >= _WHITE).sum()) / middle.size,
         glare=int(bright.sum()) / y.size,
         contrast=_deviation(blocks) / (255.0 * _BLOCK * _BLOCK),
         colour=_colour(image),
@@ -137,8 +164,9 @@ def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | 
         "too_dark": figures.brightness < limits.brightness_min,
         "too_bright": figures.brightness > limits.brightness_max,
         "clipped": figures.clipped > limits.clipped_max,
-        "glare": figures.glare > limits.glare_max,
-        "blurred": figures.sharpness < limits.sharpness_min,
+        "glare": figures.glare > limits.glare_max or figures.burnt_centre > limits.burnt_centre_max,
+        "blurred": figures.sharpness < limits.sharpness_min
+        or (figures.least_sharpness < limits.least_sharpness_min and figures.evenness < limits.evenness_min),
         "uniform": uniform,
         "colourless": figures.colour < limits.colour_min and not uniform,  # where nothing varies, neither do colours
     }

@@ -78,9 +78,12 @@ def write_bundle(folder: Path, variants: list[Variant]) -> Path:
         default_operating_point="balanced",
         quality=QualityLimits(
             sharpness_min=0,
+            least_sharpness_min=0,
+            evenness_min=0,
             brightness_min=0,
             brightness_max=1,
             clipped_max=1,
+            burnt_centre_max=1,
             glare_max=1,
             contrast_min=0,
             colour_min=0,

@@ -162,6 +162,7 @@ def robustness(bundle: str = "b") -> dict[str, Any]:
         "change": gap(-0.01),
         "flips": estimate(0.04),
         "lost": None,
+        "reassured": None,
         "turned_away": estimate(0.1),
     }
     golden = {"caught": True, "stage": "upright", "cases": ["png"]}

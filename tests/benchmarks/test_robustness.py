@@ -88,6 +88,7 @@ def checked() -> dict[str, Faulted]:
             "change": None,
             "flips": {"value": 0, "low": 0, "high": 1, "n": 1},
             "lost": None,
+            "reassured": None,
             "turned_away": {"value": 0, "low": 0, "high": 1, "n": 1},
         }
     )

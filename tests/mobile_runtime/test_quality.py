@@ -15,9 +15,12 @@ from mobile_runtime.resample import resample
 
 LIMITS = QualityLimits(
     sharpness_min=0.1,
+    least_sharpness_min=0.08,
+    evenness_min=0.55,
     brightness_min=0.2,
     brightness_max=0.9,
     clipped_max=0.05,
+    burnt_centre_max=0.002,
     glare_max=0.03,
     contrast_min=0.03,
     colour_min=0.01,
@@ -53,6 +56,30 @@ def test_each_fault_is_named(clean: np.ndarray) -> None:
         assert reason in judge(image, LIMITS).reasons, reason
     assert judge(clean, LIMITS, region_px=47).reasons == ("too_small",)
     assert set(cases) | {"too_small"} == set(ADVICE)
+
+
+def test_a_small_reflection_on_the_spot_is_glare(clean: np.ndarray) -> None:
+    burnt = clean.copy()
+    burnt[46:50, 44:49] = 255
+    found = judge(burnt, LIMITS)
+    assert found.reasons == ("glare",)
+    # By hand: 20 pixels of 48 x 48, which leave the limits of the whole picture alone.
+    assert found.burnt_centre == 20 / 48**2 and found.clipped < LIMITS.clipped_max and found.glare < LIMITS.glare_max
+    at_the_edge = clean.copy()
+    at_the_edge[2:6, 2:7] = 255
+    assert judge(at_the_edge, LIMITS).reasons == ()
+
+
+@pytest.mark.parametrize("direction", ["across", "down", "falling", "rising"])
+def test_a_hand_that_moves_blurs_whichever_way(clean: np.ndarray, direction: str) -> None:
+    textured = np.clip(clean + np.random.default_rng(0).normal(0, 12, (96, 96, 1)), 0, 255)
+    steps = {"across": (0, 1), "down": (1, 0), "falling": (1, 1), "rising": (1, -1)}[direction]
+    moved = np.mean([np.roll(textured, (k * steps[0], k * steps[1]), (0, 1)) for k in range(15)], axis=0).astype(np.uint8)
+    still, smeared = judge(textured.astype(np.uint8), LIMITS), judge(moved, LIMITS)
+    assert "blurred" not in still.reasons and still.evenness > LIMITS.evenness_min
+    assert "blurred" in smeared.reasons
+    # The Laplacian sees the detail that is left across the way.
+    assert smeared.sharpness > LIMITS.sharpness_min and smeared.evenness < LIMITS.evenness_min
 
 
 @pytest.mark.parametrize(
@@ -108,4 +135,14 @@ def test_figures_are_finite_and_match_plain_formulas(image: np.ndarray) -> None:
     expected = min(1, np.sqrt(2 * np.sum(apart) / 3) / max(1e-9, cells.mean()))
     assert found.colour == pytest.approx(expected, abs=1e-6)
     assert 0 <= found.glare <= 1
+    # 17 pixels: pairs of the first 16, and the middle from the fifth to the thirteenth.
+    assert found.burnt_centre == pytest.approx((image[4:13, 4:13].min(2) >= 250).mean())
+    p, rows, columns = y[:16, :16].reshape(8, 2, 8, 2).mean(axis=(1, 3)), slice(1, -1), slice(1, -1)
+    ways = [((0, -1), 1), ((-1, 0), 1), ((-1, -1), 2), ((-1, 1), 2)]
+    bends = [
+        np.mean((2 * p - np.roll(p, way, (0, 1)) - np.roll(p, (-way[0], -way[1]), (0, 1)))[rows, columns] ** 2) / squared
+        for way, squared in ways
+    ]
+    assert found.least_sharpness == pytest.approx(np.sqrt(min(bends)) / (y.std() + 8), abs=1e-6)
+    assert found.evenness == pytest.approx(np.sqrt(min(bends) / max(bends)) if max(bends) else 1, abs=1e-6)
     assert np.isfinite(found.sharpness)

@@ -33,8 +33,11 @@ function allowed(limits: QualityLimits): [keyof Quality & keyof typeof texts.det
   const most = (value: number): string => fill(texts.details.at_most, { value: figure(value) });
   return [
     ["sharpness", least(limits.sharpness_min)],
+    ["least_sharpness", least(limits.least_sharpness_min)],
+    ["evenness", least(limits.evenness_min)],
     ["brightness", fill(texts.details.between, { low: figure(limits.brightness_min), high: figure(limits.brightness_max) })],
     ["clipped", most(limits.clipped_max)],
+    ["burnt_centre", most(limits.burnt_centre_max)],
     ["glare", most(limits.glare_max)],
     ["contrast", least(limits.contrast_min)],
     ["colour", least(limits.colour_min)],

@@ -12,7 +12,7 @@ from typing import Any
 from mobile_runtime import assessment, burst, decision, decoding, engines, frames, golden, manifest, quality, resample
 from mobile_runtime.bundle import MANIFEST
 from mobile_runtime.files import write_json
-from mobile_runtime.jpeg_structure import MAX_SCANS
+from mobile_runtime.jpeg_structure import MAX_PARTS, MAX_SCANS
 from mobile_runtime.structure import MAX_ZEROS, UNWRITTEN
 
 WEB_COPY = Path(__file__).parent / "kit_sources" / "web" / "src" / "constants.json"
@@ -44,6 +44,7 @@ def constants() -> dict[str, Any]:
         "glare_tint": quality._GLARE_TINT,
         "glare_step": quality._GLARE_STEP,
         "sum_tolerance": engines.SUM_TOLERANCE,
+        "max_parts": MAX_PARTS,
         "max_scans": MAX_SCANS,
         "max_zeros": MAX_ZEROS,
         "min_usable_share": burst.MIN_USABLE_SHARE,

@@ -1,12 +1,13 @@
 """Port vectors: what golden vectors leave out because it does not depend on the model, for ports in other languages.
 
-`port.json` in a kit has four lists; bytes are hex digits:
+`port.json` in a kit has six lists; bytes are hex digits:
 
 - `frames`: every camera layout, matrix, range, rotation and mirroring, with padded strides; `rgb` is null where a frame must
   be refused;
 - `captures`: upright pictures with a box (null: centre square) and a size; `prepared` is null where the box must be refused;
 - `bursts`: frames with recorded outputs or reasons, and the one verdict;
-- `outputs`: what an engine may give, and whether a verdict may rest on it.
+- `outputs`: what an engine may give, and whether a verdict may rest on it;
+- `files` and `edges`: see `kit_files`.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from export.golden import QUALITY_TOLERANCE
+from export.kit_files import edge_vectors, file_vectors
 from mobile_runtime import burst, capture
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import Bundle
@@ -45,6 +47,8 @@ def port_vectors(bundle: Bundle, variant: Variant) -> dict[str, Any]:
             for draw in _burst_draws(bundle, variant, point, generator)
         ],
         "outputs": _outputs(bundle, variant),
+        "files": file_vectors(),
+        "edges": edge_vectors(),
     }
 
 
@@ -241,7 +245,7 @@ def _assessment(
         malignancy=scores["malignancy"] if scored else None,
         cancer=scores.get("cancer") if scored else None,
         probabilities=dict(zip(labels, outputs["probabilities"], strict=True)) if scored else {},
-        quality=Quality(0, 0, 0, 0, 0, 0, reasons=tuple(reasons)),
+        quality=Quality(*[0] * 9, reasons=tuple(reasons)),
         operating_point=point,
         point=variant.operating_points[point],
         bundle_id=bundle.id,

@@ -11,6 +11,7 @@ import pytest
 
 pytest.importorskip("jinja2")
 
+from export.kit_files import edge_vectors, file_vectors
 from export.kits import write_kit
 from mobile_runtime import Bundle
 from tests.export.ports import PORTS, stages
@@ -30,10 +31,11 @@ def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = stages(done.stdout)
     assert found.keys() == {
-        "Constants", "DecisionAndPipeline", "PortBursts", "PortFramesAndCaptures", "PortOutputs", "Prepared", "Quality",
-        "Upright",
+        "Constants", "DecisionAndPipeline", "PortBursts", "PortFiles", "PortFramesAndCaptures", "PortOutputs", "Prepared",
+        "Quality", "Upright",
     }  # fmt: skip
     assert found["PortBursts"][0] == 84
+    assert found["PortFiles"][0] == len(file_vectors()) + len(edge_vectors())
     assert not sum(mismatches for _, mismatches in found.values())
 
 
@@ -42,7 +44,7 @@ def test_swift_sources_parse() -> None:
     tree_sitter = pytest.importorskip("tree_sitter")
     parser = tree_sitter.Parser(tree_sitter.Language(swift.language()))
     sources = [file for file in PORTS if file.suffix == ".swift"]
-    assert len(sources) >= 14
+    assert len(sources) >= 21
     for file in sources:
         assert not parser.parse(file.read_bytes()).root_node.has_error, file.name
     assert parser.parse(b"let x = )").root_node.has_error

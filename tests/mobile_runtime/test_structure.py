@@ -235,6 +235,13 @@ def test_a_png_that_lacks_a_pass_is_refused() -> None:
         acquire(sparse)
 
 
+def test_a_chunk_of_pixels_that_reaches_outside_the_file_is_refused() -> None:
+    data = encode(PICTURE, "PNG")
+    at = data.rindex(b"IDAT") - 4
+    with pytest.raises(CaptureError, match="a part of it is damaged"):
+        acquire(data[:at] + b"\x7f" + data[at + 1 :])
+
+
 def test_what_follows_the_end_of_a_png_does_not_count() -> None:
     assert acquire(encode(PICTURE, "PNG") + bytes(1 << 20)).shape == PICTURE.shape
 

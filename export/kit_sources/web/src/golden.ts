@@ -4,12 +4,13 @@ import { combine } from "./burst.js";
 import { constants, type Decision, type Reason } from "./constants.js";
 import { decide } from "./decision.js";
 import type { Engine, Outputs } from "./engine.js";
-import { BundleError, CaptureError } from "./errors.js";
+import { BundleError, CaptureError, type CaptureFault } from "./errors.js";
 import { toRgb, type CameraFrame } from "./frames.js";
 import { variantOf, type Manifest, type Variant } from "./manifest.js";
+import { checkFile, endsUnwritten } from "./photo.js";
 import { TriagePipeline } from "./pipeline.js";
 import { judge, type Quality } from "./quality.js";
-import { normalize, type Pixels } from "./resample.js";
+import { normalize, type Box, type Pixels } from "./resample.js";
 
 /** Reads a file of the bundle by its path. */
 export type Read = (path: string) => Promise<Uint8Array>;
@@ -63,6 +64,8 @@ interface Port {
     verdict: Record<string, unknown> & { probabilities: Record<string, number>; advice: string[] };
   }[];
   outputs: { name: string; variant: string; outputs: Recorded; accepted: boolean }[];
+  files: { name: string; data: string; accepted: boolean; code: CaptureFault | null }[];
+  edges: (Vector & { accepted: boolean })[];
 }
 
 type Recorded = Record<keyof Outputs, number[] | undefined>;
@@ -162,7 +165,7 @@ function accepted<T>(make: () => T): T | null {
   }
 }
 
-/** Camera layouts, boxes and bursts of a kit's port.json: refused where Python refuses, else the same. */
+/** Camera layouts, boxes, bursts and files of a kit's port.json: refused where Python refuses, else the same. */
 export function replayPort(text: string, manifest: Manifest): Check[] {
   const port = JSON.parse(text) as Port;
   const checks: Check[] = [];
@@ -193,7 +196,36 @@ export function replayPort(text: string, manifest: Manifest): Check[] {
     const found = acceptsOutputs(manifest, variant, outputsOf(outputs));
     checks.push(check("port", `outputs: ${name}`, found === wanted ? 0 : Infinity, 0, found ? "accepted" : "refused"));
   }
+  for (const { name, data, accepted: wanted, code } of port.files) {
+    const found = faultOf(hex(data));
+    const right = found === code && (found === null) === wanted;
+    checks.push(check("port", `file: ${name}`, right ? 0 : Infinity, 0, found ?? "accepted"));
+  }
+  for (const { width, height, rgb, accepted: wanted } of port.edges) {
+    const pixels = hex(rgb);
+    const found = !endsUnwritten(width, height, (edge) => [rgbaOf(pixels, width, edge)]);
+    checks.push(check("port", "edges of a decoded picture", found === wanted ? 0 : Infinity, 0, found ? "accepted" : "refused"));
+  }
   return checks;
+}
+
+function rgbaOf(rgb: Uint8Array, width: number, { left, top, right, bottom }: Box): number[] {
+  const found: number[] = [];
+  for (let y = top; y < bottom; y++) {
+    for (let at = 3 * (y * width + left); at < 3 * (y * width + right); at += 3) found.push(...rgb.subarray(at, at + 3), 255);
+  }
+  return found;
+}
+
+/** Why a file is refused; null where it is not. */
+function faultOf(file: Uint8Array): CaptureFault | null {
+  try {
+    checkFile(file);
+    return null;
+  } catch (error) {
+    if (error instanceof CaptureError) return error.code;
+    throw error;
+  }
 }
 
 function outputsOf({ probabilities, scores, outlier }: Recorded): Outputs {

@@ -2,8 +2,9 @@
 
 import { constants } from "./constants.js";
 import { CaptureError } from "./errors.js";
+import { heicLacksPart } from "./heic.js";
 import { centreSquare, checkBox, checkSize, type Box, type Capture, Resampler } from "./resample.js";
-import { ascii, firstScan, jpegLacksPart, lastIndexOf, pngLacksPart, webpLacksPart } from "./structure.js";
+import { ascii, bigEndian, jpegLacksPart, lastIndexOf, pngLacksPart, webpLacksPart } from "./structure.js";
 
 const BAND_PIXELS = 1 << 20;
 const HEIC_BRANDS = ["heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"];
@@ -13,9 +14,15 @@ function checkBytes(count: number): void {
   if (count > limit) throw new CaptureError("too_many_bytes", `${count} bytes, the limit is ${limit}`);
 }
 
+function isHeic(data: Uint8Array): boolean {
+  if (ascii(data, 4, 8) !== "ftyp") return false;
+  const brands = ascii(data, 8, Math.min(bigEndian(data, 0, 4), 256));
+  return (brands.match(/[^]{4}/g) ?? []).some((brand) => HEIC_BRANDS.includes(brand));
+}
+
 /**
- * Accept JPEG, PNG, WebP and HEIC whose end is there: browsers show a picture that was cut off with a grey rest. A copy that
- * was interrupted may have its full length, with zeros for the rest: that is seen of WebP, PNG and baseline JPEG.
+ * Accept JPEG, PNG, WebP and HEIC that are whole: browsers show a picture that was cut off with a grey rest. A copy that
+ * was interrupted may have its full length, with zeros for the rest: that is seen of all but progressive JPEG with an end.
  *
  * @throws CaptureError another format, truncated, empty or over 64 MiB.
  */
@@ -24,13 +31,14 @@ export function checkFile(data: Uint8Array): void {
   checkBytes(data.length);
   let complete = true;
   if (data[0] === 0xff && data[1] === 0xd8 && data[2] === 0xff) {
-    const scan = firstScan(data);
-    complete = scan >= 0 && lastIndexOf(data, 0xff, 0xd9) > scan && !jpegLacksPart(data);
+    complete = !jpegLacksPart(data);
   } else if (ascii(data, 0, 8) === "\x89PNG\r\n\x1a\n") {
     complete = lastIndexOf(data, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82) > 0 && !pngLacksPart(data);
   } else if (ascii(data, 0, 4) === "RIFF" && ascii(data, 8, 12) === "WEBP") {
     complete = data.length >= 8 + new DataView(data.buffer, data.byteOffset).getUint32(4, true) && !webpLacksPart(data);
-  } else if (ascii(data, 4, 8) !== "ftyp" || !HEIC_BRANDS.some((brand) => ascii(data, 8, 256).includes(brand))) {
+  } else if (isHeic(data)) {
+    complete = !heicLacksPart(data);
+  } else {
     throw new CaptureError("format", "not a JPEG, PNG, WebP or HEIC image");
   }
   if (!complete) throw new CaptureError("truncated", "the end of the image is missing");
@@ -40,17 +48,16 @@ export function checkFile(data: Uint8Array): void {
  * Whether an edge is the grey that JPEG decoders leave where the data end early but an end marker follows. Which edge was stored
  * last depends on the orientation; one level is for colour profiles.
  */
-function endsUnwritten(photo: ImageBitmap): boolean {
-  const { width: right, height: bottom } = photo;
+export function endsUnwritten(right: number, bottom: number, rgba: (edge: Box) => Iterable<ArrayLike<number>>): boolean {
   const edges: Box[] = [
     { left: 0, top: bottom - 1, right, bottom },
     { left: 0, top: 0, right, bottom: 1 },
     { left: 0, top: 0, right: 1, bottom },
     { left: right - 1, top: 0, right, bottom },
   ];
-  return edges.some((edge) =>
-    [...bands(photo, edge)].every(({ data }) => data.every((value, at) => at % 4 === 3 || Math.abs(value - constants.unwritten) <= 1)),
-  );
+  const isUnwritten = (data: ArrayLike<number>): boolean =>
+    Array.from(data).every((value, at) => at % 4 === 3 || Math.abs(value - constants.unwritten) <= 1);
+  return edges.some((edge) => Array.from(rgba(edge)).every(isUnwritten));
 }
 
 /** An upright photograph; `close` it when done. */
@@ -68,7 +75,8 @@ export async function openPhoto(file: Blob): Promise<ImageBitmap> {
     throw new CaptureError("unreadable", `the browser cannot decode it (${(error as Error).message})`);
   }
   checkSize(bitmap.width, bitmap.height);
-  if (jpeg && endsUnwritten(bitmap)) throw new CaptureError("truncated", "the lower part of the image is missing");
+  const rgba = (edge: Box): Uint8ClampedArray[] => [...bands(bitmap, edge)].map(({ data }) => data);
+  if (jpeg && endsUnwritten(bitmap.width, bitmap.height, rgba)) throw new CaptureError("truncated", "the lower part of the image is missing");
   return bitmap;
 }
 

@@ -1,9 +1,14 @@
 /** What browsers show of image files that lack a part: something painted in its place, without an error. */
 
 import { constants } from "./constants.js";
+import { inflatedLength } from "./inflated.js";
 
 const SEQUENTIAL = [0xc0, 0xc1, 0xc9];
 const PROGRESSIVE = [0xc2, 0xca];
+type Pass = readonly [number, number, number, number];
+/** First column, first row and steps of each pass over a PNG picture (PNG specification, 8.2). */
+const WHOLE: Pass[] = [[0, 0, 1, 1]];
+const ADAM7: Pass[] = [[0, 0, 8, 8], [4, 0, 8, 8], [0, 4, 4, 8], [2, 0, 4, 4], [0, 2, 2, 4], [1, 0, 2, 2], [0, 1, 1, 2]];
 
 export const ascii = (data: Uint8Array, from: number, to: number): string => String.fromCharCode(...data.subarray(from, to));
 
@@ -13,14 +18,18 @@ export function lastIndexOf(data: Uint8Array, ...bytes: number[]): number {
   return at;
 }
 
-/** Where a JPEG's first scan starts; -1 if none is found. A thumbnail in the EXIF segment does not count. */
-export function firstScan(data: Uint8Array): number {
-  let at = 2;
-  while (at + 4 <= data.length && data[at] === 0xff) {
-    if (data[at + 1] === 0xda) return at;
-    at += data[at + 1] === 0xff ? 1 : 2 + data[at + 2]! * 256 + data[at + 3]!;
+/** A length or offset points outside the file. */
+export class Outside extends Error {}
+
+/** An unsigned number of up to 15 bytes; one that is far outside any file stays far outside. */
+export function bigEndian(data: Uint8Array, at: number, size: number): number {
+  let value = 0;
+  for (let i = at; i < at + size; i++) {
+    const byte = data[i];
+    if (byte === undefined) throw new Outside();
+    value = Math.min(value, 2 ** 44) * 2 ** 8 + byte;
   }
-  return -1;
+  return value;
 }
 
 /** Where the next marker starts that ends a scan's data; the file's length if there is none. */
@@ -33,7 +42,7 @@ function nextMarker(data: Uint8Array, from: number): number {
 }
 
 /** Whether 23 zeros follow one another, or from 16 on, depending on where. */
-function hasZeros(data: Uint8Array, from: number, to: number): boolean {
+export function hasZeros(data: Uint8Array, from: number, to: number): boolean {
   let words = 0;
   for (let at = from; at + 8 <= to; at += 8) {
     words = data.subarray(at, at + 8).some(Boolean) ? 0 : words + 1;
@@ -48,26 +57,37 @@ function hasZeros(data: Uint8Array, from: number, to: number): boolean {
  * coefficient of every component has come to its last bit (ITU-T T.81, G.1.1).
  */
 export function jpegLacksPart(data: Uint8Array): boolean {
+  try {
+    return lacksScans(data);
+  } catch (error) {
+    if (error instanceof Outside) return true;
+    throw error;
+  }
+}
+
+function lacksScans(data: Uint8Array): boolean {
+  const byte = (at: number): number => bigEndian(data, at, 1);
   const zeroSymbols = new Map<number, number>();
   let sent = new Map<number, Set<number>>();
   let at = 0;
   let scans = 0;
   let sequential = false;
   let telling = false;
-  for (;;) {
+  for (let part = 0; part < constants.max_parts; part++) {
     const marker = nextMarker(data, at);
     if (telling && hasZeros(data, at, marker)) return true;
     telling = false;
-    const kind = data[marker + 1];
-    if (kind === undefined || kind === 0xd9) return [...sent.values()].some((coefficients) => coefficients.size < 64);
+    if (marker === data.length) return true;
+    const kind = byte(marker + 1);
+    if (kind === 0xd9) return scans === 0 || [...sent.values()].some((coefficients) => coefficients.size < 64);
     at = marker + 2;
     if (kind === 0xd8) continue;
     const begin = at + 2;
-    at += Math.max(2, (data[at] ?? 0) * 256 + (data[at + 1] ?? 0));
+    at += Math.max(2, bigEndian(data, at, 2));
     if (SEQUENTIAL.includes(kind) || PROGRESSIVE.includes(kind)) {
       sequential = SEQUENTIAL.includes(kind);
-      const components = data.subarray(begin + 6, begin + 6 + 3 * Math.min(4, data[begin + 5] ?? 0)).filter((_, index) => index % 3 === 0);
-      sent = new Map([...components].map((component) => [component, new Set()]));
+      const components = Array.from({ length: Math.min(4, byte(begin + 5)) }, (_, index) => byte(begin + 6 + 3 * index));
+      sent = new Map(components.map((component) => [component, new Set()]));
     }
     // Of each table of AC codes, what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2).
     for (let table = begin; kind === 0xc4 && table + 17 < Math.min(at, data.length); ) {
@@ -77,26 +97,52 @@ export function jpegLacksPart(data: Uint8Array): boolean {
     }
     if (kind !== 0xda) continue;
     if (++scans > constants.max_scans) return true; // no camera writes so many, and each takes its time
-    const selected = begin + 1 + 2 * (data[begin] ?? 0);
-    const [first = 0, last = 0, bits = 0] = sequential ? [0, 63, 0] : data.subarray(selected, selected + 3);
+    const selected = begin + 1 + 2 * byte(begin);
+    const [first, last, bits] = sequential ? [0, 63, 0] : [byte(selected), byte(selected + 1), byte(selected + 2)];
     for (let component = begin + 1; component < selected && (bits & 15) === 0; component += 2) {
-      for (let coefficient = first; coefficient <= last; coefficient++) sent.get(data[component] ?? -1)?.add(coefficient);
+      for (let coefficient = first; coefficient <= last; coefficient++) sent.get(byte(component))?.add(coefficient);
     }
-    telling = sequential && (zeroSymbols.get((data[begin + 2] ?? 0) & 15) ?? 0) !== 0;
+    telling = sequential && (zeroSymbols.get(byte(begin + 2) & 15) ?? 0) !== 0;
   }
+  return true;
 }
 
-/** Whether the pixels of a PNG are not what their checksums are of, or end within a chunk. */
+/** Whether the pixels of a PNG are not what their checksums are of, or end within a chunk or before the picture is whole. */
 export function pngLacksPart(data: Uint8Array): boolean {
-  const view = new DataView(data.buffer, data.byteOffset, data.length);
-  for (let at = 8; at + 8 <= data.length; ) {
-    const stop = at + 8 + view.getUint32(at);
-    const kind = ascii(data, at + 4, at + 8);
-    if (kind === "IEND") return false;
-    if (kind === "IDAT" && (stop + 4 > data.length || crc32(data, at + 4, stop) !== view.getUint32(stop))) return true;
+  const packed: Uint8Array[] = [];
+  let at = 8;
+  for (let part = 0; at + 8 <= data.length && ascii(data, at + 4, at + 8) !== "IEND"; part++) {
+    if (part === constants.max_parts) return true;
+    const stop = at + 8 + bigEndian(data, at, 4);
+    if (ascii(data, at + 4, at + 8) === "IDAT") {
+      if (stop + 4 > data.length || crc32(data, at + 4, stop) !== bigEndian(data, stop, 4)) return true;
+      packed.push(data.subarray(at + 8, stop));
+    }
     at = stop + 4;
   }
-  return false;
+  const pixels = new Uint8Array(packed.reduce((sum, { length }) => sum + length, 0));
+  let filled = 0;
+  for (const piece of packed) {
+    pixels.set(piece, filled);
+    filled += piece.length;
+  }
+  const bytes = rowBytes(data);
+  return inflatedLength(pixels, bytes) < bytes;
+}
+
+/** Bytes of all rows of a PNG, filters included; Infinity for a colour type that there is none of. */
+function rowBytes(data: Uint8Array): number {
+  if (data.length < 33) return Infinity;
+  const width = bigEndian(data, 16, 4);
+  const height = bigEndian(data, 20, 4);
+  const bits = data[24]! * ({ 0: 1, 2: 3, 3: 1, 4: 2, 6: 4 }[data[25]!] ?? Infinity);
+  let bytes = 0;
+  for (const [column, row, across, down] of data[28] ? ADAM7 : WHOLE) {
+    const columns = Math.ceil((width - column) / across);
+    const rows = Math.ceil((height - row) / down);
+    if (Math.min(columns, rows) > 0) bytes += rows * (1 + Math.ceil((columns * bits) / 8));
+  }
+  return bytes;
 }
 
 const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
@@ -119,7 +165,8 @@ export function webpLacksPart(data: Uint8Array): boolean {
   const view = new DataView(data.buffer, data.byteOffset, data.length);
   let at = 12;
   let end = Math.min(data.length, 8 + view.getUint32(4, true));
-  while (at + 8 <= end) {
+  for (let part = 0; at + 8 <= end; part++) {
+    if (part === constants.max_parts) return true;
     const kind = ascii(data, at, at + 4);
     const length = view.getUint32(at + 4, true);
     const stop = Math.min(end, at + 8 + length);

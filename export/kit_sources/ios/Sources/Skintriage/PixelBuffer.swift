@@ -63,8 +63,14 @@ extension CameraFrame {
 }
 
 extension RgbImage {
-    /// An image file, upright, in sRGB, on white.
+    /// An image file that is whole, upright, in sRGB, on white.
+    ///
+    /// - Throws: as `PhotoFile.open`.
     public init(imageFile data: Data) throws {
+        self = try PhotoFile.open([UInt8](data)) { _ in try RgbImage.decoded(data) }
+    }
+
+    private static func decoded(_ data: Data) throws -> RgbImage {
         guard let source = CGImageSourceCreateWithData(data as CFData, nil),
             let image = CGImageSourceCreateImageAtIndex(source, 0, nil),
             let space = CGColorSpace(name: CGColorSpace.sRGB)
@@ -94,7 +100,7 @@ extension RgbImage {
         let plane = Plane(data: rgba, rowStride: 4 * width, pixelStride: 4)
         let stored = try CameraFrame(layout: .rgba, planes: [plane], width: width, height: height).toRgb()
         let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]
-        self = try stored.upright(exifOrientation: properties?[kCGImagePropertyOrientation] as? Int ?? 1)
+        return try stored.upright(exifOrientation: properties?[kCGImagePropertyOrientation] as? Int ?? 1)
     }
 }
 #endif

@@ -56,6 +56,9 @@ final class ConformanceTests: XCTestCase {
                 let found = try Self.frame(frame, [UInt8](source)).toRgb()
                 check("\(fields["name"]!)", difference(found, expected) <= tolerance)
             }
+            if fields["frame"] as? Fields == nil {
+                check("\(fields["name"]!) is refused", accepts([UInt8](source)))
+            }
             #if canImport(ImageIO)
             if fields["frame"] as? Fields == nil {
                 let found = try RgbImage(imageFile: source)
@@ -174,6 +177,34 @@ final class ConformanceTests: XCTestCase {
             return false
         } catch TriageError.capture {
             return true
+        }
+    }
+
+    func testPortFiles() throws {
+        let port = try document("port.json")
+        var whole: [UInt8] = []
+        for fields in list(port["files"]) {
+            let file = bytes(fields["data"])!
+            whole = text(fields["name"]) == "a JPEG" ? file : whole
+            check(text(fields["name"]), accepts(file) == (fields["accepted"] as! Bool))
+        }
+        for fields in list(port["edges"]) {
+            let decoded = try image(fields, "rgb")
+            check("edges of a decoded picture", accepts(whole, decoded: decoded) == (fields["accepted"] as! Bool))
+        }
+    }
+
+    /// Whether a file is taken for whole; with what a decoder gives of it, or nil for what its bytes say alone.
+    private func accepts(_ file: [UInt8], decoded: RgbImage? = nil) -> Bool {
+        do {
+            if let decoded = decoded {
+                _ = try PhotoFile.open(file) { _ in decoded }
+            } else {
+                try PhotoFile.check(file)
+            }
+            return true
+        } catch {
+            return false
         }
     }
 

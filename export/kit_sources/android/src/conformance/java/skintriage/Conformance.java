@@ -12,19 +12,14 @@ import java.util.Map;
 /**
  * Replays the bundle's golden vectors and the kit's port vectors, stage by stage, each from what is recorded of the stage
  * before; `mobile_runtime/golden.py` describes them. It needs nothing but Java 8: run it on a JVM, or in an instrumented
- * test with an engine and BitmapFactory as decoder.
+ * test with an engine and ImageDecoder as decoder.
  */
 public final class Conformance {
-    /** Decodes an image file as the app does; null where this platform cannot. */
-    public interface Decoder {
-        RgbImage decode(byte[] file) throws IOException;
-    }
-
     private static final String[] STAGES =
             {"constants", "upright", "prepared", "quality", "outputs", "decision", "pipeline", "port"};
     private final Bundle bundle;
     private final Bundle.Files files;
-    private final Decoder decoder;
+    private final PhotoFile.Decoder decoder;
     private final Manifest.Variant variant;
     private final Engine engine;
     private final Map<String, int[]> counts = new LinkedHashMap<>();
@@ -34,10 +29,12 @@ public final class Conformance {
      * Prepares a replay.
      *
      * @param files the folder with golden/ and port.json
+     * @param decoder as the app decodes; it gives null where this platform cannot
      * @param variant the one that the engine runs; null without an engine
      * @param engine null takes the recorded outputs in place of inference
      */
-    public Conformance(Bundle bundle, Bundle.Files files, Decoder decoder, Manifest.Variant variant, Engine engine) {
+    public Conformance(Bundle bundle, Bundle.Files files, PhotoFile.Decoder decoder, Manifest.Variant variant,
+            Engine engine) {
         this.bundle = bundle;
         this.files = files;
         this.decoder = decoder;
@@ -98,6 +95,9 @@ public final class Conformance {
         RgbImage prepared = array(fields.get("prepared")).image();
         byte[] source = files.read((String) fields.get("source"));
         Object frame = fields.get("frame");
+        if (frame == null) {
+            check("upright", name + ": the file is refused", accepts(source, null));
+        }
         RgbImage decoded = frame == null ? decoder.decode(source) : frame(Json.object(frame), source).toRgb();
         if (decoded == null) {
             skip("upright", name + ": no decoder for this file");
@@ -239,6 +239,32 @@ public final class Conformance {
         }
         for (Object item : Json.list(port.get("outputs"))) {
             replayRefusal(Json.object(item));
+        }
+        byte[] whole = null;
+        for (Object item : Json.list(port.get("files"))) {
+            Map<String, Object> fields = Json.object(item);
+            byte[] file = hex(fields.get("data"));
+            whole = fields.get("name").equals("a JPEG") ? file : whole;
+            check("port", "file: " + fields.get("name"), fields.get("accepted").equals(accepts(file, null)));
+        }
+        for (Object item : Json.list(port.get("edges"))) {
+            Map<String, Object> fields = Json.object(item);
+            boolean accepted = accepts(whole, image(fields, "rgb"));
+            check("port", "edges of a decoded picture", fields.get("accepted").equals(accepted));
+        }
+    }
+
+    /** Whether a file is taken for whole; with what a decoder gives of it, or null for what its bytes say alone. */
+    private static boolean accepts(byte[] file, RgbImage decoded) {
+        try {
+            if (decoded == null) {
+                PhotoFile.check(file);
+            } else {
+                PhotoFile.open(file, data -> decoded);
+            }
+            return true;
+        } catch (TriageException.Capture error) {
+            return false;
         }
     }
 

@@ -1,0 +1,132 @@
+package skintriage;
+
+import java.util.HashSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.Set;
+
+/**
+ * HEIC files with a hole: `_check_heic` of mobile_runtime/structure.py. So many zeros in a row are no HEVC data: after any two
+ * zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
+ */
+final class HeicStructure {
+    /** Takes the type, begin and end of the content of a box. */
+    private interface Visitor {
+        void visit(String kind, long begin, long end);
+    }
+
+    private final byte[] data;
+    private final Set<Long> pictures = new HashSet<>();
+    private long at;
+    private long stop;
+
+    private HeicStructure(byte[] data) {
+        this.data = data;
+    }
+
+    static boolean lacksPart(byte[] data) {
+        try {
+            return new HeicStructure(data).lacksPart();
+        } catch (IllegalStateException error) {
+            return true; // no camera writes so many parts
+        } catch (ArithmeticException | IndexOutOfBoundsException error) {
+            return false; // a length points outside the file: the decoder says so
+        }
+    }
+
+    private boolean lacksPart() {
+        long[] meta = boxes(0, data.length).get("meta");
+        if (meta == null) {
+            return false;
+        }
+        Map<String, long[]> parts = boxes(meta[0] + 4, meta[1]);
+        if (!parts.containsKey("iinf") || !parts.containsKey("iloc")) {
+            return false;
+        }
+        long[] items = parts.get("iinf");
+        int head = number(items[0], 1) == 0 ? 6 : 8;
+        walk(items[0] + head, items[1], (kind, begin, end) -> {
+            long version = kind.equals("infe") ? number(begin, 1) : 0;
+            if (version == 2 || version == 3) {
+                int size = version == 2 ? 2 : 4;
+                String coding = PhotoFile.ascii(data, begin + 6 + size, begin + 10 + size);
+                if (coding.equals("hvc1") || coding.equals("hev1")) {
+                    pictures.add(number(begin + 4, size));
+                }
+            }
+        });
+        long[] places = parts.get("iloc");
+        at = places[0];
+        stop = places[1];
+        return hasHole();
+    }
+
+    /** Whether an extent of a picture reaches outside the file or has a hole (ISO/IEC 14496-12, `iloc`). */
+    private boolean hasHole() {
+        long version = next(1);
+        next(3);
+        int sizes = (int) next(2);
+        int seen = 0;
+        long items = next(version < 2 ? 2 : 4);
+        for (long i = 0; i < items; i++) {
+            long item = next(version < 2 ? 2 : 4);
+            long method = version > 0 ? next(2) & 15 : 0;
+            next(2);
+            long base = next(sizes >> 4 & 15);
+            long extents = next(2);
+            for (long j = 0; j < extents; j++) {
+                next(version > 0 ? sizes & 15 : 0);
+                long begin = base + next(sizes >> 12);
+                long length = next(sizes >> 8 & 15);
+                long end = length > 0 ? begin + length : data.length;
+                if (++seen > Constants.MAX_PARTS) {
+                    throw new IllegalStateException("over " + Constants.MAX_PARTS + " parts");
+                }
+                boolean own = method == 0 && pictures.contains(item); // others are kept elsewhere
+                if (own && (end > data.length || JpegStructure.hasZeros(data, begin, end))) {
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    private Map<String, long[]> boxes(long from, long to) {
+        Map<String, long[]> found = new LinkedHashMap<>();
+        walk(from, to, (kind, begin, end) -> found.put(kind, new long[] {begin, end}));
+        return found;
+    }
+
+    private void walk(long from, long to, Visitor visitor) {
+        long start = from;
+        for (int part = 0; start + 8 <= to; part++) {
+            if (part == Constants.MAX_PARTS) {
+                throw new IllegalStateException("over " + Constants.MAX_PARTS + " parts");
+            }
+            long size = number(start, 4);
+            String kind = PhotoFile.ascii(data, start + 4, start + 8);
+            int head = size == 1 ? 16 : 8;
+            if (size == 1) {
+                size = number(start + 8, 8);
+            }
+            long end = size == 0 ? to : start + size;
+            if (end < start + head) {
+                throw new IndexOutOfBoundsException("a box is shorter than its head");
+            }
+            visitor.visit(kind, start + head, Math.min(end, to));
+            start = end;
+        }
+    }
+
+    private long next(int size) {
+        if (at + size > stop) {
+            throw new IndexOutOfBoundsException("a number reaches outside its box");
+        }
+        at += size;
+        return number(at - size, size);
+    }
+
+    private long number(long from, int size) {
+        return PhotoFile.bigEndian(data, from, size);
+    }
+}

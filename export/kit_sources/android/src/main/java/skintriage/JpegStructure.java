@@ -1,0 +1,154 @@
+package skintriage;
+
+import java.util.BitSet;
+import java.util.LinkedHashMap;
+import java.util.Map;
+
+/** JPEG files that lack a part although they open: `check_jpeg` of mobile_runtime/jpeg_structure.py. */
+final class JpegStructure {
+    private static final int START = 0xd8;
+    private static final int END = 0xd9;
+    private static final int SCAN = 0xda;
+    private static final int TABLES = 0xc4;
+    private static final int COEFFICIENTS = 64;
+    /** More are no colours that a decoder here knows. */
+    private static final int COMPONENTS = 4;
+
+    private final byte[] data;
+    /** Number of each AC table -> what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2). */
+    private final Map<Integer, Integer> zeroSymbols = new LinkedHashMap<>();
+    /** Component -> coefficients that have come to their last bit. */
+    private final Map<Integer, BitSet> sent = new LinkedHashMap<>();
+    private boolean sequential;
+    private int scans;
+
+    private JpegStructure(byte[] data) {
+        this.data = data;
+    }
+
+    /**
+     * Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
+     * coefficients. Otherwise a scan is missing where not every coefficient of every component has come to its last bit
+     * (ITU-T T.81, G.1.1).
+     */
+    static boolean lacksPart(byte[] data) {
+        try {
+            return new JpegStructure(data).lacksPart();
+        } catch (ArrayIndexOutOfBoundsException error) {
+            return true; // a length points outside the file
+        }
+    }
+
+    private boolean lacksPart() {
+        boolean telling = false;
+        int at = 0;
+        for (int part = 0; part < Constants.MAX_PARTS; part++) {
+            int marker = nextMarker(at);
+            if (telling && hasZeros(data, at, marker)) {
+                return true;
+            }
+            telling = false;
+            if (marker == data.length) {
+                return true;
+            }
+            int kind = at(marker + 1);
+            if (kind == END) {
+                return scans == 0 || !isComplete();
+            }
+            at = marker + 2;
+            if (kind == START) {
+                continue;
+            }
+            int begin = at + 2;
+            at += Math.max(2, at(at) << 8 | at(at + 1));
+            if (kind == 0xc0 || kind == 0xc1 || kind == 0xc9 || kind == 0xc2 || kind == 0xca) {
+                sequential = kind != 0xc2 && kind != 0xca;
+                startFrame(begin);
+            } else if (kind == TABLES) {
+                readTables(begin, Math.min(at, data.length));
+            } else if (kind == SCAN) {
+                if (++scans > Constants.MAX_SCANS) {
+                    return true; // no camera writes so many, and each takes its time
+                }
+                readScan(begin);
+                // With another symbol zeros are small coefficients, one after the other, and not blocks without any.
+                Integer symbol = sequential ? zeroSymbols.get(at(begin + 2) & 15) : null;
+                telling = symbol != null && symbol != 0;
+            }
+        }
+        return true;
+    }
+
+    private void startFrame(int begin) {
+        sent.clear();
+        for (int i = 0; i < Math.min(COMPONENTS, at(begin + 5)); i++) {
+            sent.put(at(begin + 6 + 3 * i), new BitSet());
+        }
+    }
+
+    private void readTables(int begin, int end) {
+        for (int table = begin; table + 17 < end; ) {
+            int count = 0;
+            for (int i = 1; i < 17; i++) {
+                count += at(table + i);
+            }
+            if (at(table) >> 4 == 1 && count > 0) {
+                zeroSymbols.put(at(table) & 15, at(table + 17));
+            }
+            table += 17 + count;
+        }
+    }
+
+    private void readScan(int begin) {
+        int selected = begin + 1 + 2 * at(begin);
+        int first = sequential ? 0 : at(selected);
+        int last = sequential ? COEFFICIENTS - 1 : at(selected + 1);
+        int bits = sequential ? 0 : at(selected + 2) & 15;
+        for (int component = begin + 1; component < selected && bits == 0; component += 2) {
+            BitSet coefficients = sent.get(at(component));
+            if (coefficients != null && first <= last) {
+                coefficients.set(first, last + 1);
+            }
+        }
+    }
+
+    private boolean isComplete() {
+        for (BitSet coefficients : sent.values()) {
+            if (coefficients.cardinality() < COEFFICIENTS) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    /** Where the next marker starts that ends a scan's data; the file's length if there is none. */
+    private int nextMarker(int from) {
+        for (int at = from; at + 1 < data.length; at++) {
+            int kind = at(at + 1);
+            if (at(at) == 0xff && kind > 0x01 && kind < 0xff && !(kind >= 0xd0 && kind <= 0xd7)) {
+                return at;
+            }
+        }
+        return data.length;
+    }
+
+    /** Whether 23 zeros follow one another, or from 16 on, depending on where. */
+    static boolean hasZeros(byte[] data, long from, long to) {
+        int words = 0;
+        for (long at = from; at + 8 <= to; at += 8) {
+            int any = 0;
+            for (int i = 0; i < 8; i++) {
+                any |= data[(int) at + i];
+            }
+            words = any != 0 ? 0 : words + 1;
+            if (words > 1) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    private int at(int index) {
+        return data[index] & 0xff;
+    }
+}

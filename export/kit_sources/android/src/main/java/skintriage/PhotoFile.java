@@ -1,0 +1,128 @@
+package skintriage;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
+import java.util.List;
+
+/** A photograph as an encoded file. Decoders paint over what a file lacks, and a verdict would rest on half a lesion. */
+public final class PhotoFile {
+    /** A platform's decoder. */
+    public interface Decoder {
+        /** The upright sRGB picture of an image file. */
+        RgbImage decode(byte[] file) throws IOException;
+    }
+
+    private static final List<String> HEIC_BRANDS =
+            Arrays.asList("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs");
+    private static final int BRANDS_END = 256;
+
+    private PhotoFile() {}
+
+    /**
+     * The upright picture of a file that is whole.
+     *
+     * @throws TriageException.Capture as `check`, where the decoder fails, or of a JPEG whose lower part is missing
+     */
+    public static RgbImage open(byte[] file, Decoder decoder) {
+        check(file);
+        RgbImage upright;
+        try {
+            upright = decoder.decode(file);
+        } catch (IOException error) {
+            throw new TriageException.Capture("damaged or truncated (" + error.getMessage() + "); take it again");
+        }
+        if (isJpeg(file) && endsUnwritten(upright)) {
+            throw new TriageException.Capture("truncated, its lower part is missing; copy or take it again");
+        }
+        return upright;
+    }
+
+    /**
+     * Accepts JPEG, PNG, WebP and HEIC that are whole, as mobile_runtime/structure.py does. Of WebP drawings with plain areas
+     * some are refused that Python, which looks at the pixels, too, accepts.
+     *
+     * @throws TriageException.Capture another format, empty, over 64 MiB, cut, damaged, with scans, a colour or pixels missing,
+     *     with zeros in their place, or of more scans or parts than cameras write
+     */
+    public static void check(byte[] file) {
+        if (file.length == 0) {
+            throw new TriageException.Capture("the file is empty; copy or take it again");
+        }
+        if (file.length > Constants.MAX_BYTES) {
+            throw new TriageException.Capture(
+                    file.length + " bytes, the limit is " + Constants.MAX_BYTES + "; export a smaller image");
+        }
+        if (lacksPart(file)) {
+            throw new TriageException.Capture("truncated or damaged, a part of it is missing; copy or take it again");
+        }
+    }
+
+    private static boolean lacksPart(byte[] file) {
+        if (isJpeg(file)) {
+            return JpegStructure.lacksPart(file);
+        }
+        if (ascii(file, 0, 8).equals("\u0089PNG\r\n\u001a\n")) {
+            return PngStructure.lacksPart(file);
+        }
+        if (ascii(file, 0, 4).equals("RIFF") && ascii(file, 8, 12).equals("WEBP")) {
+            return WebpStructure.lacksPart(file);
+        }
+        if (isHeic(file)) {
+            return HeicStructure.lacksPart(file);
+        }
+        throw new TriageException.Capture("not a JPEG, PNG, WebP or HEIC image; convert it first");
+    }
+
+    private static boolean isJpeg(byte[] file) {
+        return ascii(file, 0, 3).equals("\u00ff\u00d8\u00ff");
+    }
+
+    private static boolean isHeic(byte[] file) {
+        boolean found = false;
+        if (ascii(file, 4, 8).equals("ftyp")) {
+            long end = Math.min(bigEndian(file, 0, 4), BRANDS_END);
+            for (int at = 8; at + 4 <= end; at += 4) {
+                found |= HEIC_BRANDS.contains(ascii(file, at, at + 4));
+            }
+        }
+        return found;
+    }
+
+    /**
+     * Whether an edge is the grey that JPEG decoders leave where the data end early but an end marker follows. Which edge was
+     * stored last depends on the orientation; one level is for colour profiles.
+     */
+    private static boolean endsUnwritten(RgbImage image) {
+        int right = image.width - 1;
+        int bottom = image.height - 1;
+        return isUnwritten(image, 0, bottom, right, bottom) || isUnwritten(image, 0, 0, right, 0)
+                || isUnwritten(image, 0, 0, 0, bottom) || isUnwritten(image, right, 0, right, bottom);
+    }
+
+    private static boolean isUnwritten(RgbImage image, int left, int top, int right, int bottom) {
+        for (int y = top; y <= bottom; y++) {
+            for (int at = 3 * (y * image.width + left); at < 3 * (y * image.width + right + 1); at++) {
+                if (Math.abs((image.rgb[at] & 0xff) - Constants.UNWRITTEN) > 1) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+
+    /** Bytes from here to there as characters; fewer where the file ends. */
+    static String ascii(byte[] data, long from, long to) {
+        int begin = (int) Math.min(from, data.length);
+        return new String(data, begin, (int) Math.min(to, data.length) - begin, StandardCharsets.ISO_8859_1);
+    }
+
+    /** An unsigned number of up to 15 bytes; one that is far outside any file stays far outside. */
+    static long bigEndian(byte[] data, long at, int size) {
+        long value = 0;
+        for (long i = at; i < at + size; i++) {
+            value = Math.min(value, 1L << 50) << 8 | data[Math.toIntExact(i)] & 0xff;
+        }
+        return value;
+    }
+}

@@ -1,0 +1,115 @@
+/// JPEG files that lack a part although they open: `check_jpeg` of mobile_runtime/jpeg_structure.py.
+struct JpegStructure {
+    private static let sequentialFrames = [0xc0, 0xc1, 0xc9]
+    private static let progressiveFrames = [0xc2, 0xca]
+    private static let start = 0xd8
+    private static let end = 0xd9
+    private static let scan = 0xda
+    private static let tables = 0xc4
+    private static let coefficients = 64
+    /// More are no colours that a decoder here knows.
+    private static let components = 4
+
+    private let file: FileBytes
+    /// Number of each AC table -> what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2).
+    private var zeroSymbols: [Int: Int] = [:]
+    /// Component -> coefficients that have come to their last bit.
+    private var sent: [Int: Set<Int>] = [:]
+    private var sequential = false
+    private var scans = 0
+
+    private init(_ file: FileBytes) {
+        self.file = file
+    }
+
+    /// Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
+    /// coefficients. Otherwise a scan is missing where not every coefficient of every component has come to its last bit
+    /// (ITU-T T.81, G.1.1).
+    static func lacksPart(_ file: FileBytes) -> Bool {
+        var structure = JpegStructure(file)
+        return (try? structure.lacksPart()) ?? true  // true: a length points outside the file
+    }
+
+    private mutating func lacksPart() throws -> Bool {
+        var telling = false
+        var at = 0
+        for _ in 0..<Constants.maxParts {
+            let marker = nextMarker(at)
+            if telling && file.hasHole(from: at, to: marker) {
+                return true
+            }
+            telling = false
+            if marker == file.count {
+                return true
+            }
+            let kind = try file.byte(marker + 1)
+            if kind == JpegStructure.end {
+                return scans == 0 || sent.values.contains { $0.count < JpegStructure.coefficients }
+            }
+            at = marker + 2
+            if kind == JpegStructure.start {
+                continue
+            }
+            let begin = at + 2
+            at += max(2, try file.bigEndian(at, 2))
+            if JpegStructure.sequentialFrames.contains(kind) || JpegStructure.progressiveFrames.contains(kind) {
+                sequential = JpegStructure.sequentialFrames.contains(kind)
+                try startFrame(begin)
+            } else if kind == JpegStructure.tables {
+                try readTables(begin, min(at, file.count))
+            } else if kind == JpegStructure.scan {
+                scans += 1
+                if scans > Constants.maxScans {
+                    return true  // no camera writes so many, and each takes its time
+                }
+                try readScan(begin)
+                // With another symbol zeros are small coefficients, one after the other, and not blocks without any.
+                telling = try sequential && zeroSymbols[file.byte(begin + 2) & 15, default: 0] != 0
+            }
+        }
+        return true
+    }
+
+    private mutating func startFrame(_ begin: Int) throws {
+        sent = [:]
+        for index in 0..<min(JpegStructure.components, try file.byte(begin + 5)) {
+            sent[try file.byte(begin + 6 + 3 * index)] = []
+        }
+    }
+
+    private mutating func readTables(_ begin: Int, _ end: Int) throws {
+        var table = begin
+        while table + 17 < end {
+            let count = file.data[(table + 1)..<(table + 17)].reduce(0) { $0 + Int($1) }
+            let head = try file.byte(table)
+            if head >> 4 == 1 && count > 0 {
+                zeroSymbols[head & 15] = try file.byte(table + 17)
+            }
+            table += 17 + count
+        }
+    }
+
+    private mutating func readScan(_ begin: Int) throws {
+        let selected = begin + 1 + 2 * (try file.byte(begin))
+        let first = sequential ? 0 : try file.byte(selected)
+        let last = sequential ? JpegStructure.coefficients - 1 : try file.byte(selected + 1)
+        let bits = sequential ? 0 : try file.byte(selected + 2) & 15
+        guard bits == 0, first <= last else { return }
+        for component in stride(from: begin + 1, to: selected, by: 2) {
+            sent[try file.byte(component)]?.formUnion(first...last)
+        }
+    }
+
+    /// Where the next marker starts that ends a scan's data; the file's length if there is none.
+    private func nextMarker(_ from: Int) -> Int {
+        var at = from
+        while at + 1 < file.count {
+            let kind = file.data[at + 1]
+            if file.data[at] == 0xff && kind > 0x01 && kind < 0xff && !(0xd0...0xd7).contains(kind) {
+                return at
+            }
+            at += 1
+        }
+        return file.count
+    }
+}

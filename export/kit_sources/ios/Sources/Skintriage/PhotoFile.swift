@@ -1,0 +1,75 @@
+/// A photograph as an encoded file. Decoders paint over what a file lacks, and a verdict would rest on half a lesion.
+public enum PhotoFile {
+    private static let heicBrands = ["heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"]
+    private static let brandsEnd = 256
+
+    /// The upright picture of a file that is whole; `decode` gives what a decoder makes of it, upright and in sRGB.
+    ///
+    /// - Throws: what `check` and `decode` throw, and `TriageError.capture` of a JPEG whose lower part is missing.
+    public static func open(_ file: [UInt8], decode: ([UInt8]) throws -> RgbImage) throws -> RgbImage {
+        try check(file)
+        let upright = try decode(file)
+        guard !isJpeg(FileBytes(data: file)) || !endsUnwritten(upright) else {
+            throw TriageError.capture("truncated, its lower part is missing; copy or take it again")
+        }
+        return upright
+    }
+
+    /// Accepts JPEG, PNG, WebP and HEIC that are whole, as mobile_runtime/structure.py does. Of WebP drawings with plain areas
+    /// some are refused that Python, which looks at the pixels, too, accepts.
+    ///
+    /// - Throws: `TriageError.capture` of another format and of files that are empty, over 64 MiB, cut, damaged, with scans, a
+    ///   colour or pixels missing, with zeros in their place, or of more scans or parts than cameras write.
+    public static func check(_ file: [UInt8]) throws {
+        guard !file.isEmpty else {
+            throw TriageError.capture("the file is empty; copy or take it again")
+        }
+        guard file.count <= Constants.maxBytes else {
+            throw TriageError.capture("\(file.count) bytes, the limit is \(Constants.maxBytes); export a smaller image")
+        }
+        guard try !lacksPart(FileBytes(data: file)) else {
+            throw TriageError.capture("truncated or damaged, a part of it is missing; copy or take it again")
+        }
+    }
+
+    private static func lacksPart(_ file: FileBytes) throws -> Bool {
+        if isJpeg(file) {
+            return JpegStructure.lacksPart(file)
+        }
+        if file.has([0x89] + Array("PNG\r\n\u{1a}\n".utf8), at: 0) {
+            return PngStructure.lacksPart(file)
+        }
+        if file.has("RIFF", at: 0) && file.has("WEBP", at: 8) {
+            return WebpStructure.lacksPart(file)
+        }
+        if isHeic(file) {
+            return HeicStructure.lacksPart(file)
+        }
+        throw TriageError.capture("not a JPEG, PNG, WebP or HEIC image; convert it first")
+    }
+
+    private static func isJpeg(_ file: FileBytes) -> Bool {
+        file.has([0xff, 0xd8, 0xff], at: 0)
+    }
+
+    private static func isHeic(_ file: FileBytes) -> Bool {
+        guard file.has("ftyp", at: 4), let size = try? file.bigEndian(0, 4) else { return false }
+        let brands = stride(from: 8, through: min(size, brandsEnd) - 4, by: 4)
+        return brands.contains { at in heicBrands.contains { file.has($0, at: at) } }
+    }
+
+    /// Whether an edge is the grey that JPEG decoders leave where the data end early but an end marker follows. Which edge was
+    /// stored last depends on the orientation; one level is for colour profiles.
+    private static func endsUnwritten(_ image: RgbImage) -> Bool {
+        let (right, bottom) = (image.width - 1, image.height - 1)
+        return isUnwritten(image, 0...right, bottom...bottom) || isUnwritten(image, 0...right, 0...0)
+            || isUnwritten(image, 0...0, 0...bottom) || isUnwritten(image, right...right, 0...bottom)
+    }
+
+    private static func isUnwritten(_ image: RgbImage, _ columns: ClosedRange<Int>, _ rows: ClosedRange<Int>) -> Bool {
+        rows.allSatisfy { y in
+            let begin = 3 * (y * image.width + columns.lowerBound)
+            return image.rgb[begin..<(begin + 3 * columns.count)].allSatisfy { abs(Int($0) - Constants.unwritten) <= 1 }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+/**
+ * HEIC files with a hole: `_check_heic` of mobile_runtime/structure.py. So many zeros in a row are no HEVC data: after any two
+ * zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
+ */
+
+import { constants } from "./constants.js";
+import { ascii, bigEndian, hasZeros, Outside } from "./structure.js";
+
+interface Box {
+  kind: string;
+  begin: number;
+  end: number;
+}
+
+class TooManyParts extends Error {}
+
+export function heicLacksPart(data: Uint8Array): boolean {
+  try {
+    const meta = lastBox(boxes(data, 0, data.length), "meta");
+    if (!meta) return false;
+    const parts = [...boxes(data, meta.begin + 4, meta.end)];
+    const items = lastBox(parts, "iinf");
+    const places = lastBox(parts, "iloc");
+    return Boolean(items && places) && hasHole(data, places!, pictures(data, items!));
+  } catch (error) {
+    if (error instanceof TooManyParts) return true; // no camera writes so many
+    if (error instanceof Outside) return false; // a length points outside the file: the decoder says so
+    throw error;
+  }
+}
+
+const lastBox = (found: Iterable<Box>, kind: string): Box | undefined => [...found].filter((box) => box.kind === kind).at(-1);
+
+/** Numbers of the items that are HEVC pictures (ISO/IEC 14496-12, `iinf`). */
+function pictures(data: Uint8Array, items: Box): Set<number> {
+  const found = new Set<number>();
+  for (const { kind, begin } of boxes(data, items.begin + (bigEndian(data, items.begin, 1) === 0 ? 6 : 8), items.end)) {
+    const version = kind === "infe" ? bigEndian(data, begin, 1) : 0;
+    if (version !== 2 && version !== 3) continue;
+    const size = version === 2 ? 2 : 4;
+    if (["hvc1", "hev1"].includes(ascii(data, begin + 6 + size, begin + 10 + size))) found.add(bigEndian(data, begin + 4, size));
+  }
+  return found;
+}
+
+/** Whether an extent of a picture reaches outside the file or has a hole (ISO/IEC 14496-12, `iloc`). */
+function hasHole(data: Uint8Array, places: Box, items: Set<number>): boolean {
+  let at = places.begin;
+  const next = (size: number): number => {
+    if (at + size > places.end) throw new Outside();
+    at += size;
+    return bigEndian(data, at - size, size);
+  };
+  const version = next(1);
+  next(3);
+  const sizes = next(2);
+  let seen = 0;
+  for (let left = next(version < 2 ? 2 : 4); left > 0; left--) {
+    const item = next(version < 2 ? 2 : 4);
+    const method = version ? next(2) & 15 : 0;
+    next(2);
+    const base = next((sizes >> 4) & 15);
+    for (let extents = next(2); extents > 0; extents--) {
+      next(version ? sizes & 15 : 0);
+      const begin = base + next(sizes >> 12);
+      const length = next((sizes >> 8) & 15);
+      const end = length ? begin + length : data.length;
+      if (++seen > constants.max_parts) throw new TooManyParts();
+      const own = method === 0 && items.has(item); // others are kept elsewhere
+      if (own && (end > data.length || hasZeros(data, begin, end))) return true;
+    }
+  }
+  return false;
+}
+
+function* boxes(data: Uint8Array, from: number, to: number): Generator<Box> {
+  let start = from;
+  for (let part = 0; start + 8 <= to; part++) {
+    if (part === constants.max_parts) throw new TooManyParts();
+    let size = bigEndian(data, start, 4);
+    const head = size === 1 ? 16 : 8;
+    if (size === 1) size = bigEndian(data, start + 8, 8);
+    const end = size ? start + size : to;
+    if (end < start + head) throw new Outside();
+    yield { kind: ascii(data, start + 4, start + 8), begin: start + head, end: Math.min(end, to) };
+    start = end;
+  }
+}

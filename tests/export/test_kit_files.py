@@ -1,0 +1,35 @@
+"""Vectors of image files: what Python says of them, and that there is something of every kind."""
+
+from __future__ import annotations
+
+import pytest
+
+from export.kit_files import edge_vectors, file_vectors
+
+FILES = {case["name"]: case for case in file_vectors()}
+
+
+def test_python_takes_whole_files_and_refuses_broken_ones() -> None:
+    assert len(FILES) == len(file_vectors())
+    for name, case in FILES.items():
+        assert case["accepted"] == (case["code"] is None), name
+    assert {case["code"] for case in FILES.values()} == {None, "truncated", "format", "unreadable"}
+    assert list(FILES.values()) == file_vectors()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "progressive JPEG", "PNG", "WebP", "HEIC"])
+def test_files_of_every_kind_are_whole_and_broken(kind: str) -> None:
+    answers = {case["accepted"] for name, case in FILES.items() if f" {kind}" in name}
+    assert answers == {False, True}
+
+
+def test_a_scan_a_colour_and_pixels_are_missing_somewhere() -> None:
+    for name in ("a progressive JPEG of 1 scans, RGB", "a JPEG with scans of 2 of 3 colours", "a PNG with a hole"):
+        assert not FILES[name]["accepted"]
+    short = [name for name in FILES if name.endswith("which runs out")]
+    assert len(short) > 20
+    assert not any(FILES[name]["accepted"] for name in short)
+
+
+def test_edges_that_were_never_written_are_refused_on_every_side() -> None:
+    assert [case["accepted"] for case in edge_vectors()] == [True] * 4 + [False] * 4 + [True] * 4

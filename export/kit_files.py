@@ -17,10 +17,9 @@ import numpy.typing as npt
 from PIL import Image
 
 from mobile_runtime.capture import acquire
-from mobile_runtime.decoding import UNWRITTEN, _ends_unwritten
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.jpeg_structure import MAX_SCANS
-from mobile_runtime.structure import _ADAM7, _CHANNELS, _WHOLE, MAX_ZEROS, check_structure
+from mobile_runtime.structure import _ADAM7, _CHANNELS, _WHOLE, MAX_ZEROS, UNWRITTEN, _ends_unwritten, check_structure
 from mobile_runtime.synthetic import lesion
 
 Pixels = npt.NDArray[np.uint8]

@@ -245,7 +245,7 @@ def _assessment(
         malignancy=scores["malignancy"] if scored else None,
         cancer=scores.get("cancer") if scored else None,
         probabilities=dict(zip(labels, outputs["probabilities"], strict=True)) if scored else {},
-        quality=Quality(*[0] * 9, reasons=tuple(reasons)),
+        quality=Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, reasons=tuple(reasons)),
         operating_point=point,
         point=variant.operating_points[point],
         bundle_id=bundle.id,

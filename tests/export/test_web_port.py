@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mobile_runtime.files import write_json
 from mobile_runtime.quality import measure
 
 WEB = Path(__file__).parents[2] / "mobile_runtime" / "web"
-FIGURES = ("sharpness", "brightness", "clipped", "glare", "contrast", "colour")
+FIGURES = tuple(field.name for field in fields(quality.Quality) if field.name not in ("region_px", "reasons"))
 
 
 def test_the_copy_of_the_constants_is_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -233,7 +233,10 @@ function outputsOf({ probabilities, scores, outlier }: Recorded): Outputs {
   return { probabilities: array(probabilities), scores: array(scores), outlier: outlier ? array(outlier) : null };
 }
 
-const figures = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, region_px: null };
+const figures = {
+  sharpness: 0, least_sharpness: 0, evenness: 0, brightness: 0, clipped: 0, burnt_centre: 0, glare: 0, contrast: 0, colour: 0,
+  region_px: null,
+};
 
 function acceptsOutputs(manifest: Manifest, variant: string, outputs: Outputs): boolean {
   try {

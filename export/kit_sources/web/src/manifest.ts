@@ -20,9 +20,12 @@ export interface OperatingPoint {
 
 export interface QualityLimits {
   sharpness_min: number;
+  least_sharpness_min: number;
+  evenness_min: number;
   brightness_min: number;
   brightness_max: number;
   clipped_max: number;
+  burnt_centre_max: number;
   glare_max: number;
   contrast_min: number;
   colour_min: number;
@@ -66,8 +69,8 @@ export interface Manifest {
 
 const INPUT = { dtype: "uint8", layout: "NHWC", colour: "RGB", resample: "pillow-bilinear-antialias" } as const;
 const LIMITS: (keyof QualityLimits)[] = [
-  "sharpness_min", "brightness_min", "brightness_max", "clipped_max", "glare_max", "contrast_min", "colour_min",
-  "region_px_min",
+  "sharpness_min", "least_sharpness_min", "evenness_min", "brightness_min", "brightness_max", "clipped_max", "burnt_centre_max",
+  "glare_max", "contrast_min", "colour_min", "region_px_min",
 ];
 
 /**

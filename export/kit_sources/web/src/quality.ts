@@ -6,8 +6,11 @@ import type { QualityLimits } from "./manifest.js";
 /** Figures of one S x S image; see mobile_runtime/quality.py for what each one is. */
 export interface Quality {
   sharpness: number;
+  least_sharpness: number;
+  evenness: number;
   brightness: number;
   clipped: number;
+  burnt_centre: number;
   glare: number;
   contrast: number;
   colour: number;
@@ -60,6 +63,29 @@ function colourOf(image: Uint8Array, size: number): number {
   return Math.min(1, Math.sqrt(6 * apart) / Math.max(1, total));
 }
 
+/**
+ * Sums of squares over the cells of 2 x 2 pixels: of the 4-neighbour Laplacian, and of twice the second differences along rows,
+ * columns and diagonals, where the axes' count twice since diagonal neighbours are farther.
+ */
+function bendsOf(luma: Int32Array, size: number): { laplacian: number; bends: number[]; cells: number } {
+  const { sums: pairs, across } = blockSums(luma, size, 2);
+  let laplacian = 0;
+  const bends = [0, 0, 0, 0];
+  for (let y = 1; y < across - 1; y++) {
+    for (let x = 1; x < across - 1; x++) {
+      const i = y * across + x;
+      const bend = (step: number): number => 2 * pairs[i]! - pairs[i - step]! - pairs[i + step]!;
+      const [row, column, falling, rising] = [bend(1), bend(across), bend(across + 1), bend(across - 1)];
+      laplacian += (row + column) ** 2;
+      bends[0]! += 2 * row ** 2;
+      bends[1]! += 2 * column ** 2;
+      bends[2]! += falling ** 2;
+      bends[3]! += rising ** 2;
+    }
+  }
+  return { laplacian, bends, cells: (across - 2) ** 2 };
+}
+
 /** Quality figures of uint8 RGB [size, size, 3], without limits. */
 export function measure(image: Uint8Array, size: number): Quality {
   const n = size * size;
@@ -71,31 +97,32 @@ export function measure(image: Uint8Array, size: number): Quality {
   }
   const total = sum(luma);
 
-  const { sums: pairs, across } = blockSums(luma, size, 2);
-  let squares = 0;
-  for (let y = 1; y < across - 1; y++) {
-    for (let x = 1; x < across - 1; x++) {
-      const i = y * across + x;
-      const laplacian = 4 * pairs[i]! - pairs[i - across]! - pairs[i + across]! - pairs[i - 1]! - pairs[i + 1]!;
-      squares += laplacian * laplacian;
-    }
-  }
-  const edges = Math.sqrt(squares / (16 * (across - 2) ** 2));
+  const { laplacian, bends, cells } = bendsOf(luma, size);
+  const [least, most, deviations] = [Math.min(...bends), Math.max(...bends), deviation(luma) + constants.noise];
 
+  const quarter = Math.floor(size / 4);
+  const inMiddle = (place: number): boolean => place >= quarter && place < size - quarter;
   let clipped = 0;
+  let burnt = 0;
   let glare = 0;
   for (let i = 0; i < n; i++) {
     const [red, green, blue] = [image[3 * i]!, image[3 * i + 1]!, image[3 * i + 2]!];
     const low = Math.min(red, green, blue);
     const tint = Math.max(red, green, blue) - low;
-    if (low >= constants.white) clipped++;
+    if (low >= constants.white) {
+      clipped++;
+      if (inMiddle(i % size) && inMiddle(Math.floor(i / size))) burnt++;
+    }
     const nearWhite = low >= constants.glare_floor && tint <= constants.glare_tint;
     if (nearWhite && luma[i]! * n >= total + constants.glare_step * n) glare++;
   }
   return {
-    sharpness: edges / (deviation(luma) + constants.noise),
+    sharpness: Math.sqrt(laplacian / (16 * cells)) / deviations,
+    least_sharpness: Math.sqrt(least / (32 * cells)) / deviations,
+    evenness: most > 0 ? Math.sqrt(least / most) : 1,
     brightness: total / (255 * n),
     clipped: clipped / n,
+    burnt_centre: burnt / (size - 2 * quarter) ** 2,
     glare: glare / n,
     contrast: deviation(blockSums(luma, size, block).sums) / (255 * block * block),
     colour: colourOf(image, size),
@@ -113,8 +140,10 @@ export function judge(image: Uint8Array, size: number, limits: QualityLimits, re
     too_dark: figures.brightness < limits.brightness_min,
     too_bright: figures.brightness > limits.brightness_max,
     clipped: figures.clipped > limits.clipped_max,
-    glare: figures.glare > limits.glare_max,
-    blurred: figures.sharpness < limits.sharpness_min,
+    glare: figures.glare > limits.glare_max || figures.burnt_centre > limits.burnt_centre_max,
+    blurred:
+      figures.sharpness < limits.sharpness_min ||
+      (figures.least_sharpness < limits.least_sharpness_min && figures.evenness < limits.evenness_min),
     uniform,
     colourless: figures.colour < limits.colour_min && !uniform,
   };

@@ -19,7 +19,10 @@ interface ExtraCase {
   prepared: string;
   box: Box | null;
   region_px: number;
-  quality: Record<"sharpness" | "brightness" | "clipped" | "glare" | "contrast" | "colour", number>;
+  quality: Record<
+    | "sharpness" | "least_sharpness" | "evenness" | "brightness" | "clipped" | "burnt_centre" | "glare" | "contrast" | "colour",
+    number
+  >;
 }
 
 function replayExtra(folder: string): Check[] {

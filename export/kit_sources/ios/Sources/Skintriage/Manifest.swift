@@ -31,14 +31,18 @@ public struct Manifest: Decodable {
 
     /// Outside these an image is to be retaken.
     public struct QualityLimits: Decodable {
-        public let sharpnessMin, brightnessMin, brightnessMax, clippedMax, glareMax, contrastMin, colourMin: Double
+        public let sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax: Double
+        public let clippedMax, burntCentreMax, glareMax, contrastMin, colourMin: Double
         public let regionPxMin: Int
 
         enum CodingKeys: String, CodingKey {
             case sharpnessMin = "sharpness_min"
+            case leastSharpnessMin = "least_sharpness_min"
+            case evennessMin = "evenness_min"
             case brightnessMin = "brightness_min"
             case brightnessMax = "brightness_max"
             case clippedMax = "clipped_max"
+            case burntCentreMax = "burnt_centre_max"
             case glareMax = "glare_max"
             case contrastMin = "contrast_min"
             case colourMin = "colour_min"

@@ -15,7 +15,7 @@ public enum Reason: String, CaseIterable {
 
 /// Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean.
 public struct Quality {
-    public let sharpness, brightness, clipped, glare, contrast, colour: Double
+    public let sharpness, leastSharpness, evenness, brightness, clipped, burntCentre, glare, contrast, colour: Double
     /// Nil if unknown.
     public let regionPx: Int?
     /// Every limit that is not kept; empty for a good image.
@@ -26,13 +26,17 @@ public struct Quality {
         let side = image.width
         let n = side * side
         var luma = [Int](repeating: 0, count: n)
-        var (total, white) = (0, 0)
+        var (total, white, burnt) = (0, 0, 0)
+        let middle = (side / 4)..<(side - side / 4)
         for i in 0..<n {
             let (red, green, blue) = (Int(image.rgb[3 * i]), Int(image.rgb[3 * i + 1]), Int(image.rgb[3 * i + 2]))
             let weighted = Constants.lumaRed * red + Constants.lumaGreen * green + Constants.lumaBlue * blue
             luma[i] = (weighted + (1 << (Constants.lumaBits - 1))) >> Constants.lumaBits
             total += luma[i]
-            white += min(red, green, blue) >= Constants.white ? 1 : 0
+            if min(red, green, blue) >= Constants.white {
+                white += 1
+                burnt += middle.contains(i % side) && middle.contains(i / side) ? 1 : 0
+            }
         }
         var bright = 0
         for i in 0..<n {
@@ -41,28 +45,35 @@ public struct Quality {
             let above = luma[i] * n >= total + Constants.glareStep * n
             bright += low >= Constants.glareFloor && high - low <= Constants.glareTint && above ? 1 : 0
         }
-        let detail = laplacian(blockSums(luma, side: side, block: 2), side: side / 2).squareRoot()
-        let sharpness = detail / (deviation(luma) + Constants.noise)
+        let (laplacian, bends) = bends(blockSums(luma, side: side, block: 2), side: side / 2)
+        let (least, most) = (bends.min()!, bends.max()!)
+        let cells = (side / 2 - 2) * (side / 2 - 2)
+        let deviations = deviation(luma) + Constants.noise
+        let sharpness = (Double(laplacian) / Double(16 * cells)).squareRoot() / deviations
+        let leastSharpness = (Double(least) / Double(32 * cells)).squareRoot() / deviations
+        let evenness = most > 0 ? (Double(least) / Double(most)).squareRoot() : 1
         let brightness = Double(total) / (255.0 * Double(n))
         let clipped = Double(white) / Double(n)
+        let burntCentre = Double(burnt) / Double(middle.count * middle.count)
         let glare = Double(bright) / Double(n)
         let blocks = blockSums(luma, side: side, block: Constants.block)
         let contrast = deviation(blocks) / (255.0 * Double(Constants.block * Constants.block))
         let colour = colour(image.rgb, side: side)
+        let smeared = leastSharpness < limits.leastSharpnessMin && evenness < limits.evennessMin
         let uniform = contrast < limits.contrastMin
         let faults: [(Reason, Bool)] = [
             (.tooSmall, regionPx.map { $0 < limits.regionPxMin } ?? false),
             (.tooDark, brightness < limits.brightnessMin),
             (.tooBright, brightness > limits.brightnessMax),
             (.clipped, clipped > limits.clippedMax),
-            (.glare, glare > limits.glareMax),
-            (.blurred, sharpness < limits.sharpnessMin),
+            (.glare, glare > limits.glareMax || burntCentre > limits.burntCentreMax),
+            (.blurred, sharpness < limits.sharpnessMin || smeared),
             (.uniform, uniform),
             (.colourless, colour < limits.colourMin && !uniform),
         ]
         return Quality(
-            sharpness: sharpness, brightness: brightness, clipped: clipped, glare: glare, contrast: contrast,
-            colour: colour, regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
+            sharpness: sharpness, leastSharpness: leastSharpness, evenness: evenness, brightness: brightness,
+            clipped: clipped, burntCentre: burntCentre, glare: glare, contrast: contrast, colour: colour, regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
         )
     }
 
@@ -106,16 +117,22 @@ public struct Quality {
         return sums
     }
 
-    /// Mean square of the 4-neighbour Laplacian of 2 x 2 means, which are given as sums.
-    private static func laplacian(_ pairs: [Int], side: Int) -> Double {
-        var squares = 0
+    /// Sums of squares over cells of 2 x 2 pixels: of the 4-neighbour Laplacian, and of twice the second differences along
+    /// rows, columns and diagonals, where the axes' count twice since diagonal neighbours are farther.
+    private static func bends(_ pairs: [Int], side: Int) -> (laplacian: Int, bends: [Int]) {
+        let steps = [1, side, side + 1, side - 1]
+        var laplacian = 0
+        var sums = [Int](repeating: 0, count: steps.count)
         for y in 1..<(side - 1) {
             for x in 1..<(side - 1) {
                 let at = y * side + x
-                let value = 4 * pairs[at] - pairs[at - side] - pairs[at + side] - pairs[at - 1] - pairs[at + 1]
-                squares += value * value
+                let bends = steps.map { 2 * pairs[at] - pairs[at - $0] - pairs[at + $0] }
+                laplacian += (bends[0] + bends[1]) * (bends[0] + bends[1])
+                for i in 0..<steps.count {
+                    sums[i] += (i < 2 ? 2 : 1) * bends[i] * bends[i]
+                }
             }
         }
-        return Double(squares) / Double(16 * (side - 2) * (side - 2))
+        return (laplacian, sums)
     }
 }

@@ -215,9 +215,7 @@ final class ConformanceTests: XCTestCase {
             let engine = Recorded(prepared: nil, outputs: [:])
             let triage = try Triage(bundle: bundle, variant: variant, engine: engine, operatingPoint: point)
             let frames: [Assessment] = try list(fields["frames"]).map { frame in
-                let quality = Quality(
-                    sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, regionPx: nil, reasons: reasons(frame)
-                )
+                let quality = unmeasured(reasons(frame))
                 return try triage.assessment(quality, outputs: quality.reasons.isEmpty ? outputs(frame) : nil)
             }
             let found = try BurstAssessment.combine(frames)
@@ -241,9 +239,7 @@ final class ConformanceTests: XCTestCase {
         for fields in list(try document("port.json")["outputs"]) {
             let variant = try bundle.manifest.variant(text(fields["variant"]))
             let triage = try Triage(bundle: bundle, variant: variant, engine: Recorded(prepared: nil, outputs: [:]))
-            let good = Quality(
-                sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, regionPx: nil, reasons: []
-            )
+            let good = unmeasured([])
             var accepted = true
             do {
                 _ = try triage.assessment(good, outputs: outputs(fields))
@@ -278,10 +274,18 @@ final class ConformanceTests: XCTestCase {
         }
     }
 
+    private func unmeasured(_ reasons: [Reason]) -> Quality {
+        Quality(
+            sharpness: 0, leastSharpness: 0, evenness: 0, brightness: 0, clipped: 0, burntCentre: 0, glare: 0, contrast: 0,
+            colour: 0, regionPx: nil, reasons: reasons
+        )
+    }
+
     private func checkQuality(_ what: String, _ quality: Quality, _ fields: Fields, _ tolerance: Double) {
         let expected = fields["quality"] as! Fields
         let found = [
-            "sharpness": quality.sharpness, "brightness": quality.brightness, "clipped": quality.clipped,
+            "sharpness": quality.sharpness, "least_sharpness": quality.leastSharpness, "evenness": quality.evenness,
+            "brightness": quality.brightness, "clipped": quality.clipped, "burnt_centre": quality.burntCentre,
             "glare": quality.glare, "contrast": quality.contrast, "colour": quality.colour,
         ]
         let near = found.allSatisfy { abs($1 - (expected[$0] as! Double)) <= tolerance }

@@ -41,9 +41,12 @@ public final class Manifest {
     /** Outside these an image is to be retaken. */
     public static final class QualityLimits {
         public final double sharpnessMin;
+        public final double leastSharpnessMin;
+        public final double evennessMin;
         public final double brightnessMin;
         public final double brightnessMax;
         public final double clippedMax;
+        public final double burntCentreMax;
         public final double glareMax;
         public final double contrastMin;
         public final double colourMin;
@@ -51,9 +54,12 @@ public final class Manifest {
 
         QualityLimits(Map<String, Object> fields) {
             sharpnessMin = Json.number(fields.get("sharpness_min"));
+            leastSharpnessMin = Json.number(fields.get("least_sharpness_min"));
+            evennessMin = Json.number(fields.get("evenness_min"));
             brightnessMin = Json.number(fields.get("brightness_min"));
             brightnessMax = Json.number(fields.get("brightness_max"));
             clippedMax = Json.number(fields.get("clipped_max"));
+            burntCentreMax = Json.number(fields.get("burnt_centre_max"));
             glareMax = Json.number(fields.get("glare_max"));
             contrastMin = Json.number(fields.get("contrast_min"));
             colourMin = Json.number(fields.get("colour_min"));

@@ -7,8 +7,11 @@ import java.util.List;
 /** Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean. */
 public final class Quality {
     public final double sharpness;
+    public final double leastSharpness;
+    public final double evenness;
     public final double brightness;
     public final double clipped;
+    public final double burntCentre;
     public final double glare;
     public final double contrast;
     public final double colour;
@@ -17,11 +20,14 @@ public final class Quality {
     /** Every limit that is not kept; empty for a good image. */
     public final List<Reason> reasons;
 
-    Quality(double sharpness, double brightness, double clipped, double glare, double contrast, double colour,
-            Integer regionPx, List<Reason> reasons) {
+    Quality(double sharpness, double leastSharpness, double evenness, double brightness, double clipped,
+            double burntCentre, double glare, double contrast, double colour, Integer regionPx, List<Reason> reasons) {
         this.sharpness = sharpness;
+        this.leastSharpness = leastSharpness;
+        this.evenness = evenness;
         this.brightness = brightness;
         this.clipped = clipped;
+        this.burntCentre = burntCentre;
         this.glare = glare;
         this.contrast = contrast;
         this.colour = colour;
@@ -36,10 +42,16 @@ public final class Quality {
         long[] luma = new long[n];
         long total = 0;
         long white = 0;
+        long burnt = 0;
+        int quarter = side / 4;
+        long middle = (long) (side - 2 * quarter) * (side - 2 * quarter);
         for (int i = 0; i < n; i++) {
             luma[i] = luma(image.rgb, 3 * i);
             total += luma[i];
-            white += low(image.rgb, 3 * i) >= Constants.WHITE ? 1 : 0;
+            if (low(image.rgb, 3 * i) >= Constants.WHITE) {
+                white++;
+                burnt += isBetween(i % side, quarter, side) && isBetween(i / side, quarter, side) ? 1 : 0;
+            }
         }
         long bright = 0;
         for (int i = 0; i < n; i++) {
@@ -48,10 +60,17 @@ public final class Quality {
             boolean above = luma[i] * n >= total + (long) Constants.GLARE_STEP * n;
             bright += low >= Constants.GLARE_FLOOR && tint <= Constants.GLARE_TINT && above ? 1 : 0;
         }
-        double detail = Math.sqrt(laplacian(blockSums(luma, side, 2), side / 2));
-        double sharpness = detail / (deviation(luma) + Constants.NOISE);
+        long[] bends = bends(blockSums(luma, side, 2), side / 2);
+        long least = Math.min(Math.min(bends[1], bends[2]), Math.min(bends[3], bends[4]));
+        long most = Math.max(Math.max(bends[1], bends[2]), Math.max(bends[3], bends[4]));
+        long cells = (long) (side / 2 - 2) * (side / 2 - 2);
+        double deviations = deviation(luma) + Constants.NOISE;
+        double sharpness = Math.sqrt((double) bends[0] / (16 * cells)) / deviations;
+        double leastSharpness = Math.sqrt((double) least / (32 * cells)) / deviations;
+        double evenness = most > 0 ? Math.sqrt((double) least / most) : 1;
         double brightness = total / (255.0 * n);
         double clipped = (double) white / n;
+        double burntCentre = (double) burnt / middle;
         double glare = (double) bright / n;
         double contrast =
                 deviation(blockSums(luma, side, Constants.BLOCK)) / (255.0 * Constants.BLOCK * Constants.BLOCK);
@@ -62,17 +81,23 @@ public final class Quality {
         add(reasons, Reason.TOO_DARK, brightness < limits.brightnessMin);
         add(reasons, Reason.TOO_BRIGHT, brightness > limits.brightnessMax);
         add(reasons, Reason.CLIPPED, clipped > limits.clippedMax);
-        add(reasons, Reason.GLARE, glare > limits.glareMax);
-        add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin);
+        add(reasons, Reason.GLARE, glare > limits.glareMax || burntCentre > limits.burntCentreMax);
+        boolean smeared = leastSharpness < limits.leastSharpnessMin && evenness < limits.evennessMin;
+        add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin || smeared);
         add(reasons, Reason.UNIFORM, uniform);
         add(reasons, Reason.COLOURLESS, colour < limits.colourMin && !uniform);
-        return new Quality(sharpness, brightness, clipped, glare, contrast, colour, regionPx, reasons);
+        return new Quality(sharpness, leastSharpness, evenness, brightness, clipped, burntCentre, glare, contrast, colour,
+                regionPx, reasons);
     }
 
     private static void add(List<Reason> reasons, Reason reason, boolean found) {
         if (found) {
             reasons.add(reason);
         }
+    }
+
+    private static boolean isBetween(int place, int quarter, int side) {
+        return place >= quarter && place < side - quarter;
     }
 
     private static int luma(byte[] rgb, int at) {
@@ -154,16 +179,26 @@ public final class Quality {
         return sums;
     }
 
-    /** Mean square of the 4-neighbour Laplacian of 2 x 2 means, which are given as sums. */
-    private static double laplacian(long[] pairs, int side) {
-        long squares = 0;
+    /**
+     * Sums of squares over cells of 2 x 2 pixels: of the 4-neighbour Laplacian, then of twice the second differences along
+     * rows, columns and diagonals, where the axes' count twice since diagonal neighbours are farther.
+     */
+    private static long[] bends(long[] pairs, int side) {
+        int[] steps = {1, side, side + 1, side - 1};
+        long[] sums = new long[1 + steps.length];
         for (int y = 1; y < side - 1; y++) {
             for (int x = 1; x < side - 1; x++) {
                 int at = y * side + x;
-                long value = 4 * pairs[at] - pairs[at - side] - pairs[at + side] - pairs[at - 1] - pairs[at + 1];
-                squares += value * value;
+                long laplacian = 0;
+                for (int i = 0; i < steps.length; i++) {
+                    long bend = 2 * pairs[at] - pairs[at - steps[i]] - pairs[at + steps[i]];
+                    boolean alongAxis = i < 2;
+                    laplacian += alongAxis ? bend : 0;
+                    sums[1 + i] += (alongAxis ? 2 : 1) * bend * bend;
+                }
+                sums[0] += laplacian * laplacian;
             }
         }
-        return (double) squares / (16L * (side - 2) * (side - 2));
+        return sums;
     }
 }

@@ -85,7 +85,7 @@ def look_through(source: Path, column: str = "path") -> Contents:
         column: of a CSV; relative paths are below the CSV's folder.
 
     Raises:
-        DataError: nothing there, an unreadable folder, table or shard, or a name that comes twice.
+        DataError: nothing there, an unreadable folder, table or shard, a row without a path, or a name that comes twice.
     """
     left_out: Counter[str] = Counter()
     if source.is_dir():
@@ -164,6 +164,10 @@ def _paths(table: Path, column: str) -> list[str]:
             reader = csv.DictReader(stream)
             if column not in (reader.fieldnames or ()):
                 raise DataError(f"{table}: no column {column!r}; there are {', '.join(reader.fieldnames or ())}")
-            return [row[column] for row in reader if row[column]]
+            rows = [(reader.line_num, row[column] or "") for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: not a readable CSV ({error})") from error
+    if empty := [line for line, path in rows if not path.strip()]:
+        where = f"{len(empty)} rows without a file in column {column!r}, first in line {empty[0]}"
+        raise DataError(f"{table}: {where}; fill them in or take them out")
+    return [path for _line, path in rows]

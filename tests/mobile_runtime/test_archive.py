@@ -149,6 +149,7 @@ def test_what_is_no_archive_is_refused(tmp_path: Path) -> None:
         (tmp_path / "empty", "no images"),
         (tmp_path / "twice.csv", r"1 images are named more than once, first 'a\.png'"),
         (tmp_path / "other.csv", "no column 'path'; there are file"),
+    (tmp_path / "holes.csv").write_text("patient,path\n1,a.png\n2,\n\n3\n4,  \n")
         (linked, r"b\.png is a link to a\.png; pack the files themselves"),
         (tmp_path / "sparse.tar", r"a\.bmp is stored with holes; pack it again"),
         (tmp_path / "pipes", r"a\.tar: not a file"),
@@ -163,3 +164,4 @@ def test_a_name_that_no_file_can_have_is_a_picture_that_cannot_be_read(tmp_path:
     (item,) = look_through(tmp_path / "list.csv").items
     with pytest.raises(CaptureError):
         item.read()
+        (tmp_path / "holes.csv", "3 rows without a file in column 'path', first in line 3; fill them in or take them out"),

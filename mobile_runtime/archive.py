@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from mobile_runtime.decoding import EXTENSIONS, MAX_BYTES, read_bytes
 from mobile_runtime.errors import CaptureError, DataError
-from mobile_runtime.files import files_below
+from mobile_runtime.files import changed_ns, files_below
 from mobile_runtime.watching import is_left_out
 
 _SYSTEM_FOLDERS = {"lost+found", "System Volume Information", "$RECYCLE.BIN"}
@@ -30,7 +30,7 @@ class Item:
         image: its name in the results: the path below the source folder, the path as the CSV has it, or SHARD/MEMBER.
         file: absolute path of the file, or of its shard.
         size_bytes: None for a file that is not there.
-        changed_ns: time of change of the file or shard.
+        changed_ns: time of change of the file or shard, see `files.changed_ns`.
         offset: where its bytes begin in the shard; None for a file of its own.
     """
 
@@ -52,7 +52,7 @@ class Item:
             raise CaptureError(f"{self.image}: {self.size_bytes} bytes, not 1 to {MAX_BYTES}; export it again")
         try:
             with open(self.file, "rb") as shard:
-                if self.changed_ns not in (None, os.fstat(shard.fileno()).st_mtime_ns):
+                if self.changed_ns not in (None, changed_ns(os.fstat(shard.fileno()))):
                     raise CaptureError(f"{self.image}: its shard has changed since it was listed; start over with --fresh")
                 shard.seek(self.offset)
                 data = shard.read(self.size_bytes)
@@ -131,14 +131,14 @@ def _stamped(name: str, file: Path) -> Item:
         stat = file.stat()
     except (OSError, ValueError):  # ValueError: a zero in the name
         return Item(name, os.path.abspath(file), None, None)
-    return Item(name, os.path.abspath(file), stat.st_size, stat.st_mtime_ns)
+    return Item(name, os.path.abspath(file), stat.st_size, changed_ns(stat))
 
 
 def _of_shard(file: Path, name: str, left_out: Counter[str]) -> Iterator[Item]:
     try:
         if file.exists() and not file.is_file():  # opening a named pipe would wait for ever
             raise DataError(f"{file}: not a file; take it out")
-        changed = file.stat().st_mtime_ns
+        changed = changed_ns(file.stat())
         with tarfile.open(file, "r:") as shard:
             for member in shard:
                 if member.isreg() and is_left_out(PurePosixPath(member.name)):

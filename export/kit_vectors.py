@@ -82,8 +82,10 @@ def _frame_sources(generator: np.random.Generator) -> list[tuple[FrameSpec, byte
             fields = {"layout": layout, "width": width, "height": height, "matrix": matrix, "value_range": value_range}
             planes = _planes(sizes)
             frame = FrameSpec.model_validate(fields | {"planes": planes, "rotation": rotation, "mirrored": mirrored})
-            data = generator.integers(0, 256, planes[-1].offset + planes[-1].length, dtype=np.uint8).tobytes()
-            sources.append((frame, data))
+            samples = generator.integers(0, 256, planes[-1].offset + planes[-1].length, dtype=np.uint8)
+            if planes[0].pixel_stride == 4:
+                samples[3::4] = samples[3]  # a frame whose fourth byte varies is refused
+            sources.append((frame, samples.tobytes()))
     good, data = next(source for source in sources if source[0].layout == "yuv_420_888")
     short = [*good.planes[:2], good.planes[2].model_copy(update={"length": good.planes[2].length - 4})]
     narrow = [good.planes[0].model_copy(update={"row_stride": width - 1}), *good.planes[1:]]

@@ -22,7 +22,6 @@ Scores = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
-CALIBRATION_BINS = 15
 Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
 
 
@@ -154,28 +153,6 @@ def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
     return mean_of(recalls)
 
 
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """Predicted against observed frequency, both 0..1, over the examples whose prediction falls into one bin."""
-
-    predicted: float
-    observed: float
-    n: int
-
-
-def reliability(truth: Bools, probabilities: Scores) -> tuple[ReliabilityBin, ...]:
-    """The non-empty bins of a reliability diagram with bins of equal width (Guo et al. 2017, section 2).
-
-    Args:
-        truth: bool [N].
-        probabilities: float [N], 0..1; the last bin holds 1.0.
-    """
-    values = np.asarray(probabilities, dtype=np.float64)
-    index = np.minimum((values * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    members = [index == number for number in np.unique(index)]
-    return tuple(ReliabilityBin(float(values[m].mean()), float(truth[m].mean()), int(m.sum())) for m in members)
-
-
 class Gap(BaseModel):
     """A paired difference, new minus reference, with its 95 % interval.
 
@@ -217,21 +194,6 @@ def paired_difference(measure: Measure, reference: Measure, groups: Integers) ->
     half = intervals.quantile(freedom) * error
     low, high = max(-1.0, value - half), min(1.0, value + half)
     return Gap(value=value, low=low, high=high, p_value=intervals.p_value(abs(value) / error, freedom))
-
-
-def expected_calibration_error(truth: Bools, probabilities: Scores) -> float | None:
-    """Mean gap between predicted and observed frequency over equal-width bins (Guo et al. 2017, section 2), 0..1.
-
-    Args:
-        truth: bool [N].
-        probabilities: float [N], 0..1; the last bin holds 1.0.
-
-    Returns:
-        None without examples.
-    """
-    if not len(truth):
-        return None
-    return sum(b.n * abs(b.predicted - b.observed) for b in reliability(truth, probabilities)) / len(truth)
 
 
 def non_inferiority(difference: Gap | None, margin: float) -> Outcome:

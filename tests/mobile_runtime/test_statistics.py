@@ -12,16 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mobile_runtime.intervals import wilson
+from mobile_runtime.reliability import ReliabilityBin, reliability
 from mobile_runtime.statistics import (
     Gap,
-    ReliabilityBin,
     auc,
     balanced_accuracy,
     mean_of,
     midranks,
     non_inferiority,
     paired_difference,
-    reliability,
 )
 
 

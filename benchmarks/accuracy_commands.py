@@ -176,6 +176,7 @@ def decisions(
         floor=floor,
         dataset=dataset_facts(pipeline.manifest, labels, prepared.labelled, prepared.unreadable),
         verdicts=count_verdicts(judged),
+        malignant_unanswered=deciding.malignant_unanswered(judged),
         outcomes=outcomes,
         decision_curve=curve,
         coverage=coverage.coverage_curves(judged),

@@ -143,6 +143,7 @@ def test_decisions_are_printed_and_stored(bundle_path: Path, dataset: Path, tmp_
     assert report.variant == "int8" and report.operating_point == "balanced" and report.threshold == 0.5
     assert (report.default_variant, report.default_operating_point) == ("int8", "balanced")
     assert sum(sum(counts.values()) for counts in report.verdicts.values()) == report.dataset.images == 42
+    assert report.malignant_unanswered is not None and report.malignant_unanswered.n == 18
     assert report.outcomes is not None and len(report.decision_curve) == 50 and set(report.coverage) == {"margin"}
     assert sorted(report.diagnoses) == ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
     assert report.subgroups["localization"].groups["unknown"].images == 42

@@ -322,3 +322,29 @@ def test_schemas_are_published(kind: str) -> None:
 def test_help_has_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0 and f"Example: python -m benchmarks {command}" in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["decisions", "--prevalence", "0.05"],
+        ["robustness"],
+        ["gates"],
+        ["drift"],
+        ["latency"],
+        ["peers", "none"],
+        ["devices", "--target", "local"],
+        ["report", "none.json"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(words: list[str], tmp_path: Path) -> None:
+    name, *more = words
+    if name in ("decisions", "robustness", "gates", "drift"):
+        more += ["--images", str(tmp_path / "none"), "--labels", str(tmp_path / "none.csv")]
+    place, said = tmp_path, "a folder; give the file to write"
+    if name == "drift":
+        place, said = tmp_path / "file", "not a folder, so nothing can be written into it; give another place"
+        place.touch()
+    result = runner.invoke(app, [name, *more, "--out", str(place)])
+    assert isinstance(result.exception, DataError) and str(result.exception) == f"{place}: {said}"

@@ -32,6 +32,7 @@ from benchmarks.options import (
     command_line,
     dataset_facts,
     exit_if_unreadable,
+    place_of_folder,
     prepare_images,
     progress,
     read_images,
@@ -64,7 +65,9 @@ def drift(
     resamples: Annotated[int, typer.Option(help="Bootstrap resamples.", min=100)] = 2000,
     seed: SeedOption = 0,
     threads: ThreadsOption = 1,
-    folder: Annotated[Path, typer.Option("--out", help="Folder for drift.json and drift.html.")] = Path("drift-report"),
+    folder: Annotated[
+        Path, typer.Option("--out", callback=place_of_folder, help="Folder for drift.json and drift.html.")
+    ] = Path("drift-report"),
     as_json: JsonOption = False,
 ) -> None:
     """Compare every variant of a bundle with its float32 TFLite variant on labelled images.
@@ -176,6 +179,7 @@ def decisions(
         floor=floor,
         dataset=dataset_facts(pipeline.manifest, labels, prepared.labelled, prepared.unreadable),
         verdicts=count_verdicts(judged),
+        malignant_unanswered=deciding.malignant_unanswered(judged),
         outcomes=outcomes,
         decision_curve=curve,
         coverage=coverage.coverage_curves(judged),

@@ -18,6 +18,7 @@ from rich.progress import track
 from benchmarks.capture_scenes import encode
 from benchmarks.environment import environment
 from benchmarks.image_files import list_images
+from benchmarks.options import place_of_file
 from mobile_runtime import Bundle, TriagePipeline
 from mobile_runtime.capture import acquire, prepare
 from mobile_runtime.console import err, guard, out
@@ -69,7 +70,7 @@ def main(
     limit: Annotated[int, typer.Option(min=1, help="How many to take.")] = 200,
     bundle: Annotated[Optional[Path], typer.Option(help="Bundle; the default one if left out.")] = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the choice and of the grain.")] = 0,
-    result: Annotated[Path, typer.Option("--out", help="JSON to write.")] = RESULT,
+    result: Annotated[Path, typer.Option("--out", callback=place_of_file, help="JSON to write.")] = RESULT,
 ) -> None:
     """Measure the drift that scaled decoding causes, and store it."""
     files = list_images(images)

@@ -24,14 +24,14 @@ from benchmarks import (
 )
 from benchmarks.environment import busy_note, environment
 from benchmarks.latency_results import ColdStart, LatencyReport, LatencyRun
-from benchmarks.options import OutOption, VariantsOption, command_line, progress, show, split_names
+from benchmarks.options import OutOption, VariantsOption, command_line, place_of_file, progress, show, split_names
 from benchmarks.peers.commands import peers
 from benchmarks.results import Part
 from benchmarks.stored import REPORTS, read_result
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import write_atomically, write_json
+from mobile_runtime.files import check_place, write_atomically, write_json
 from mobile_runtime.options import BundleOption, JsonOption
 
 app = typer.Typer(
@@ -128,15 +128,16 @@ def measure_latency(
 @app.command(epilog="Example: python -m benchmarks report drift.json decisions.json latency.json --out report.html")
 def report(
     results: Annotated[list[Path], typer.Argument(help="JSON files that the other commands wrote.")],
-    file: Annotated[Path, typer.Option("--out", help="HTML file to write; a .json goes beside it.")] = Path("report.html"),
+    file: Annotated[
+        Path, typer.Option("--out", callback=place_of_file, help="HTML file to write; a .json goes beside it.")
+    ] = Path("report.html"),
     as_json: JsonOption = False,
 ) -> None:
     """Write stored results as one page without scripts or network, and their figures as one JSON."""
-    if file.is_dir():
-        raise DataError(f"{file}: a folder; give the HTML file to write")
     beside = file.with_suffix(".json")
     if file.suffix == ".json" or beside.resolve() in {path.resolve() for path in results}:
         raise DataError(f"{file}: its figures would go to {beside}, in the place of something else; give another --out")
+    check_place(beside)
     read = [read_result(path) for path in results]
     page, figures = report_page.render(read), report_page.document(read).model_dump(mode="json")
     with write_atomically(file) as temporary:

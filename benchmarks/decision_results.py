@@ -124,6 +124,8 @@ class DecisionsReport(Part):
     Attributes:
         default_variant, default_operating_point: as in `benchmarks.drift_results.DriftReport`.
         verdicts: truth (malignant, benign, undecided) -> verdict -> images.
+        malignant_unanswered: share of the malignant images that get no verdict (retake or abstain); None without any, and in
+            results made before it was taken.
         outcomes: policy for pictures without a verdict -> outcomes. `set_aside`: retake and abstain neither reassure nor
             refer; `referred`: whoever gets no verdict is sent to a clinician.
         coverage: ordering -> points. `outlier`: the graph's outlier score, the shipped rule; `margin`: minus the distance of
@@ -143,6 +145,7 @@ class DecisionsReport(Part):
     floor: int
     dataset: DatasetFacts
     verdicts: dict[str, dict[str, int]]
+    malignant_unanswered: Estimate | None = None
     outcomes: dict[Literal["set_aside", "referred"], Outcomes] | None
     decision_curve: list[NetBenefit]
     coverage: dict[str, list[CoveragePoint]]

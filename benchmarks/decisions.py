@@ -70,6 +70,12 @@ def _outcomes(
     )
 
 
+def malignant_unanswered(judged: Judged) -> Estimate | None:
+    """Share of the malignant images that get no verdict, neither referred nor reassured; None without any."""
+    malignant = judged.truth.malignant
+    return proportion(judged.verdict(Decision.RETAKE, Decision.ABSTAIN)[malignant], judged.truth.groups[malignant])
+
+
 def diagnoses(judged: Judged) -> dict[str, Diagnosis]:
     """Verdicts by label of the data set: malignant labels first, then by name."""
     names = np.array([image.label for image in judged.labelled.images])

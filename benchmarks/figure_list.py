@@ -18,6 +18,7 @@ from benchmarks.peers.results import PeersReport
 from benchmarks.results import Part
 from benchmarks.robustness_results import Condition, RobustnessReport
 from benchmarks.stored import Result
+from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import Estimate
 
 
@@ -100,6 +101,7 @@ def _decisions(report: DecisionsReport) -> Iterator[tuple[str, Figure]]:
             yield from _some(f"{report.variant}.{policy}.{name}", getattr(outcomes, name))
         if outcomes.npv is not None:
             yield f"{report.variant}.{policy}.risk_against_chance", _against_chance(outcomes.npv, report.prevalence)
+    yield from _some(f"{report.variant}.malignant_unanswered", report.malignant_unanswered or _counted_unanswered(report))
     for label, diagnosis in report.diagnoses.items():
         yield from _some(f"{report.variant}.diagnosis.{label}.referred", diagnosis.referred)
     for column, grouping in report.subgroups.items():
@@ -116,6 +118,12 @@ def _against_chance(npv: Estimate, prevalence: float) -> Figure:
     """Risk of the reassured over that of everybody: 1 where verdicts say nothing, whatever the prevalence makes of the NPV."""
     value, low, high = ((1 - each) / prevalence for each in (npv.value, npv.high, npv.low))
     return Figure(value=value, low=low, high=high, n=npv.n)
+
+
+def _counted_unanswered(report: DecisionsReport) -> Estimate | None:
+    """Of a result from before it stated the share: that of its counts, each image taken as a lesion of its own."""
+    counts = report.verdicts.get("malignant", {})
+    return wilson(counts.get("retake", 0) + counts.get("abstain", 0), sum(counts.values()))
 
 
 def _robustness(report: RobustnessReport) -> Iterator[tuple[str, Figure]]:

@@ -225,6 +225,11 @@ def unsaid(results: Sequence[Result]) -> list[str]:
             for drift in result.variants.values()
         )
     ]
+    notes += [
+        f"malignant_unanswered of decisions.{result.dataset.name} is counted by images, not lesions: measure again"
+        for result in results
+        if isinstance(result, DecisionsReport) and result.malignant_unanswered is None and result.dataset.malignant
+    ]
     pairs = dict.fromkeys(pair for found in _measured(results).values() for pair in found)
     if pairs and not _defaults(results)[0]:
         notes.append(f"no result says which variant is the default: whether users run {_named(list(pairs))} was not judged")

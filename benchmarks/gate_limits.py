@@ -22,7 +22,7 @@ class Limit(Part):
         figure: pattern with * and ?, over the names of `figure_list`.
         bound: which end of the 95 % interval an absolute limit is on; the value itself is compared with a baseline's.
         may_fall_by, may_rise_by: largest change against the baseline, >= 0.
-        required: whether it fails where no result has such a figure.
+        required: whether it fails where no result has such a figure, nor the baseline; a figure of the baseline must be there.
     """
 
     figure: str = Field(min_length=1)

@@ -73,7 +73,7 @@ def encoded_image(path: Path | None, pipeline: TriagePipeline) -> tuple[bytes, I
     """
     if path is not None:
         data = read_bytes(path)
-        reasons = judge(pipeline.prepare(data), pipeline.manifest.quality).reasons
+        reasons = judge(pipeline.prepare(path), pipeline.manifest.quality).reasons  # errors name the file
         if reasons:
             raise DataError(
                 f"{path}: judged {', '.join(reasons)}, so assess() would stop before inference; give a good photograph"

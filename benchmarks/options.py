@@ -20,7 +20,7 @@ from benchmarks.labelled import LabelledSet, Truth, fingerprint, read_labelled
 from benchmarks.results import DatasetFacts, Part, Unreadable
 from mobile_runtime.console import err, out, print_error, print_json
 from mobile_runtime.errors import DataError, name_few
-from mobile_runtime.files import sha256
+from mobile_runtime.files import check_place, sha256
 from mobile_runtime.manifest import Manifest
 from mobile_runtime.pipeline import TriagePipeline
 
@@ -47,7 +47,23 @@ AllowMissingOption = Annotated[
 ]
 SeedOption = Annotated[int, typer.Option("--seed", help="Same seed, same result.", min=0)]
 ThreadsOption = Annotated[int, typer.Option("--threads", help="Inference threads; results do not depend on them.", min=1)]
-OutOption = Annotated[Optional[Path], typer.Option("--out", help="JSON file to write.")]
+
+
+def place_of_file(path: Optional[Path]) -> Optional[Path]:
+    """An option's file to write, refused before the work where it cannot be written."""
+    if path is not None:
+        check_place(path)
+    return path
+
+
+def place_of_folder(path: Optional[Path]) -> Optional[Path]:
+    """The same of a folder."""
+    if path is not None:
+        check_place(path, folder=True)
+    return path
+
+
+OutOption = Annotated[Optional[Path], typer.Option("--out", callback=place_of_file, help="JSON file to write.")]
 LimitOption = Annotated[int, typer.Option("--limit", min=2, help="Images at most, drawn by the seed.")]
 
 TABLE_WIDTH = 120

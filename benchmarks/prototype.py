@@ -25,6 +25,7 @@ import typer
 
 from benchmarks.device_browser import WEB, chromium_path, find_chromium, page_weight
 from benchmarks.environment import environment
+from benchmarks.options import place_of_file
 from mobile_runtime import serving
 from mobile_runtime.bundle import MANIFEST, Bundle
 from mobile_runtime.console import err, guard, out
@@ -166,7 +167,7 @@ def _lighthouse(command: str, bundle: Bundle, folder: Path) -> dict[str, Any]:
 def main(
     bundle: Annotated[Path, typer.Option(help="Bundle to make the kits of; with a Core ML variant, for iOS.")],
     lighthouse: Annotated[str, typer.Option(help="Command that runs Lighthouse 13; left out: no Lighthouse figures.")] = "",
-    result: Annotated[Path, typer.Option("--out", help="JSON to write.")] = RESULT,
+    result: Annotated[Path, typer.Option("--out", callback=place_of_file, help="JSON to write.")] = RESULT,
 ) -> None:
     """Run every port's conformance test and the page's tests, and store the counts; $SWIFT and $CHROMIUM name those tools."""
     described = environment().model_dump(mode="json")

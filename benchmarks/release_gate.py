@@ -13,7 +13,7 @@ from benchmarks.figure_list import Figure, figures_of
 from benchmarks.gate_evidence import Check, Outcome, added_variants, by_subject, figureless, refuse_incomparable, unfit, unsaid
 from benchmarks.gate_limits import Limit, Limits
 from benchmarks.results import Part
-from benchmarks.stored import Result
+from benchmarks.stored import REPORTS, Result
 from mobile_runtime.errors import DataError
 from mobile_runtime.intervals import Z95
 
@@ -59,7 +59,7 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     floors = [check for limit, found in by_limit if not limit.relative for check in found if check.outcome != "not judged"]
     notes = [] if any(_on_accuracy(check.figure) for check in floors) else ["no limit on accuracy was judged"]
     notes += unsaid(results)
-    checks = [check for _, found in by_limit for check in found]
+    checks = list(dict.fromkeys(check for _, found in by_limit for check in found))  # several limits may find one figure gone
     checks += unfit(results)
     ship = not {"failed", "too few"} & {check.outcome for check in checks}
     return GateReport(bundle=bundles[0], ship=ship, checks=checks, notes=notes)
@@ -82,10 +82,13 @@ def _judge(
     missing: Literal["failed", "not judged"] = "failed" if limit.required else "not judged"
     if limit.relative and not with_baseline:
         return [Check(figure=limit.figure, outcome="not judged", said=f"{limit.figure}: no baseline to compare with")]
-    if not names:
-        return [Check(figure=limit.figure, outcome=missing, said=f"{limit.figure}: not in any of the results")]
     # What was measured before must be measured again: a variant that was left out may be the one that became worse.
-    gone = [name for name in before if fnmatchcase(name, limit.figure) and name not in names] if limit.required else []
+    gone = [name for name in before if fnmatchcase(name, limit.figure) and name not in names]
+    if not names and not gone:
+        said = f"{limit.figure}: not in any of the results"
+        if (kind := limit.figure.split(".")[0]) in REPORTS:
+            said += f"; `python -m benchmarks {kind}` measures it"
+        return [Check(figure=limit.figure, outcome=missing, said=said)]
     checks = [Check(figure=name, outcome="failed", said=f"{name}: in the baseline, but not in the results") for name in gone]
     for name in names:
         if name in lacking:

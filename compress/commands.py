@@ -26,7 +26,7 @@ from compress.sensitivity import STATIC, calibration_spread, draw_workbench, mal
 from mobile_runtime.capture import prepare
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import sha256, write_atomically, write_json
+from mobile_runtime.files import check_place, sha256, write_atomically, write_json
 from mobile_runtime.options import JsonOption
 from train.datasets import EXTENSIONS, read_examples
 from train.options import CompileOption, DataOption, EpochsOption, FreshOption, RecipeSeedOption
@@ -106,6 +106,7 @@ def quantize(
         raise DataError(f"no quantization recipe {recipe!r}; there are {', '.join(RECIPES)}")
     if model.resolve() == target.resolve():
         raise DataError(f"{target}: the float32 model itself; give another name for the quantized one")
+    check_place(target)
     source = _model_bytes(model)
     ranges, ids = None, []
     if recipe.startswith("static"):
@@ -150,6 +151,8 @@ def show_sensitivity(
     as_json: JsonOption = False,
 ) -> None:
     """Show what quantizing each layer to int8 costs, and how far two disjoint calibration sets are apart."""
+    if target:
+        check_place(target)
     source = _model_bytes(model)
     parts = load_split(split, read_examples(data))
     bench = draw_workbench(parts, part, dataset, _input_size(source), limit, seed)

@@ -25,7 +25,7 @@ from compress.recipe import RECIPES
 from compress.sensitivity import draw_workbench
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import write_json
+from mobile_runtime.files import check_place, write_json
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.options import JsonOption
 from mobile_runtime.statistics import Gap, paired_difference
@@ -172,6 +172,9 @@ def pareto(
     """Compare networks of several sizes: work, file sizes, malignancy AUC and time, float32 beside int8."""
     if chart and chart.suffix.lower() not in FORMATS:
         raise DataError(f"{chart}: a picture is {' or '.join(FORMATS)}")
+    for place in (target, chart):
+        if place:
+            check_place(place)
     status = err.status("")
 
     def show(step: str) -> None:

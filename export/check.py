@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from export.check_decisions import wrong_capture, wrong_decisions
 from export.check_images import REFERENCES, ImageSet
 from export.comparison import Figures, Outputs, broken, compare, judge, limits_of
 from export.content import contradictions, wrong_scores
@@ -91,14 +92,14 @@ def check(
         advance: called with the name of each variant before it is run.
 
     Raises:
-        BundleError: a variant has no such operating point.
+        BundleError: a variant has no such operating point, or there is nothing wrong but no float32 variant to compare with.
     """
     try:
         Bundle.load(bundle.path)
         problem = None
     except BundleError as error:
         problem = str(error)
-    problem = problem or wrong_scores(bundle.manifest)
+    problem = problem or wrong_scores(bundle.manifest) or wrong_capture(bundle)
     point = point or bundle.manifest.default_operating_point
     for variant in bundle.variants.values():
         operating_point(variant, point)
@@ -124,7 +125,16 @@ def check(
                 failures.append(f"{ALONE if reference else NOTHING}, to compare it with")
             elif not failures and against is not None:
                 figures, failures = _compare(bundle, point, found, against, sets, margin)
+            if found.variant.name == name:
+                vectors = [images.vectors for images in sets if images.vectors is not None]
+                failures += [reason for each in vectors for reason in wrong_decisions(bundle, found.variant, each)]
             rows.append(Row(name, found.runtime, figures, tuple(failures), tuple(own_limits(found.variant))))
+    lacking = problem is None and not bundle.variants.keys() & set(REFERENCES)
+    if lacking and all(row.failures == (f"{NOTHING}, to compare it with",) for row in rows):
+        raise BundleError(
+            f"{bundle.path}: no {' or '.join(REFERENCES)} in it to compare anything with, so nothing could be checked; "
+            "give the bundle that `make bundle` writes, or replay this one by `skintriage verify --golden`"
+        )
     return Report(bundle.id, reference.variant.name if reference else None, point, problem, tuple(rows))
 
 

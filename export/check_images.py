@@ -12,7 +12,7 @@ from export.comparison import Outputs, Truth, broken
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.capture import prepare
 from mobile_runtime.errors import BundleError
-from mobile_runtime.golden import load_vectors, read_array
+from mobile_runtime.golden import GoldenVectors, load_vectors, read_array
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Columns, read_table
 from train.metrics import truths
@@ -31,12 +31,14 @@ class ImageSet:
         pixels: uint8 [N, S, S, 3].
         truth: None without labels.
         recorded: variant -> its outputs when the bundle was made.
+        vectors: the golden vectors that the images are of, if they are.
     """
 
     name: str
     pixels: npt.NDArray[np.uint8]
     truth: Truth | None = None
     recorded: dict[str, Outputs] = field(default_factory=dict)
+    vectors: GoldenVectors | None = None
 
 
 def golden_set(bundle: Bundle) -> ImageSet:
@@ -62,7 +64,7 @@ def golden_set(bundle: Bundle) -> ImageSet:
             recorded[name] = {role: read_array(bundle.path, path, listed, len(vectors.cases)) for role, path in paths.items()}
             if why := broken(bundle.manifest, bundle.variant(name), recorded[name], len(vectors.cases)):
                 raise BundleError(f"{bundle.path}: golden outputs of {name}: {why}; get the bundle again")
-    return ImageSet("golden", np.stack(prepared), recorded=recorded)
+    return ImageSet("golden", np.stack(prepared), recorded=recorded, vectors=vectors)
 
 
 def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, dataset: str) -> ImageSet:

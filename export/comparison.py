@@ -130,7 +130,7 @@ def compare(
         decisions=float(same.mean()),
         scores=float(np.abs(found[1]["scores"] - reference[1]["scores"]).max()),
         outlier=_outlier_error(found, reference),
-        kl=float((old * (logs[1] - logs[0])).sum(1).mean()),
+        kl=max(0.0, float((old * (logs[1] - logs[0])).sum(1).mean())),  # rounding can leave it below
         ece=calibration[0],
         ece_reference=calibration[1],
         auc_difference=gap,

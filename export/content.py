@@ -48,6 +48,8 @@ def contradictions(bundle: Bundle, variant: Variant) -> Iterator[str]:
             yield f"{role} are {', '.join(found)} in its file, {', '.join(wanted[role])} in the manifest; rebuild the bundle"
     if "ai8" in variant.name and not quantized:
         yield "its graph quantizes no activations, which its name promises; rebuild the bundle"
+    if quantized and "ai8" not in variant.name:
+        yield "its graph quantizes activations, of which its name says nothing; rebuild the bundle"
 
 
 Found = tuple[dict[str, list[str]], bool]

@@ -12,9 +12,31 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from mobile_runtime.errors import DataError
+
 
 def _beside(path: Path) -> str:
     return f".{path.name[:32]}."  # a name of nearly the greatest length has no room for more
+
+
+def check_place(path: Path, folder: bool = False) -> None:
+    """Refuse a place to write to before the work is done, not after.
+
+    Args:
+        path: of the file, or of the folder for files, which need not be there; folders above it are made when it is written.
+        folder: whether it is the folder.
+
+    Raises:
+        DataError: it, or what is above it, is something else or may not be written to.
+    """
+    if not folder and path.exists() and not path.is_file():
+        raise DataError(f"{path}: {'a folder' if path.is_dir() else 'no plain file'}; give the file to write")
+    above = (path, *path.parents) if folder else path.parents
+    there = next((place for place in above if os.path.lexists(place)), Path())
+    if not there.is_dir():
+        raise DataError(f"{there}: not a folder, so nothing can be written into it; give another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise DataError(f"{there}: may not be written to; give another place, or change its permissions")
 
 
 @contextmanager

@@ -194,7 +194,7 @@ class Provenance(_Part):
 
 def _parts(dataset: str, image_id: str) -> list[str]:
     """The folders of an image, if named, and what it is called in all tables."""
-    path = PurePosixPath(image_id)
+    path = PurePosixPath(image_id.replace("\\", "/"))  # as tables made on Windows have them
     if path.name.startswith("ISIC_"):  # numbers of the ISIC archive are the same in all of its data sets
         return [path.name.split(".")[0].removesuffix("_downsampled")]
     *folders, name = path.parts or (image_id,)

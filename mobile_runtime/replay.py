@@ -152,7 +152,7 @@ def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = 
                 not_run[name] = str(error)
                 continue
             checks += _replay_outputs(bundle, variant, engine, expected, port.feed(prepared), names, listed)
-        checks += _replay_decisions(bundle, variant, expected, vectors.cases, listed)
+        checks += replay_decisions(bundle, variant, expected, vectors.cases, listed)
     default = bundle.variant(bundle.manifest.default_variant)
     ran = any(check.stage == "outputs" and check.variant.startswith(f"{default.name} (") for check in checks)
     if not ran and default.runtime != "coreml" and (variants is None or default.name in variants):
@@ -218,9 +218,10 @@ def _replay_outputs(
             yield worst
 
 
-def _replay_decisions(
+def replay_decisions(
     bundle: Bundle, variant: Variant, expected: VariantVectors, cases: list[Case], listed: set[str]
 ) -> Iterator[Check]:
+    """Stage `decision` of one variant: what its limits make of what is recorded, whether or not it can run here."""
     if expected.recordings:
         paths = expected.recordings[0].outputs
         recorded = {role: read_array(bundle.path, path, listed, len(cases)) for role, path in paths.items()}

@@ -147,6 +147,7 @@ def decisions(bundle: str = "b") -> dict[str, Any]:
         "prevalence": 0.05,
         "floor": 20,
         "verdicts": {},
+        "malignant_unanswered": estimate(0.05, 20),
         "outcomes": {"set_aside": outcome, "referred": outcome},
         "decision_curve": curve,
         "coverage": {"outlier": [kept, {**kept, "coverage": 0.5}]},

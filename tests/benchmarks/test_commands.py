@@ -143,6 +143,7 @@ def test_decisions_are_printed_and_stored(bundle_path: Path, dataset: Path, tmp_
     assert report.variant == "int8" and report.operating_point == "balanced" and report.threshold == 0.5
     assert (report.default_variant, report.default_operating_point) == ("int8", "balanced")
     assert sum(sum(counts.values()) for counts in report.verdicts.values()) == report.dataset.images == 42
+    assert report.malignant_unanswered is not None and report.malignant_unanswered.n == 18
     assert report.outcomes is not None and len(report.decision_curve) == 50 and set(report.coverage) == {"margin"}
     assert sorted(report.diagnoses) == ["akiec", "bcc", "bkl", "df", "mel", "nv", "vasc"]
     assert report.subgroups["localization"].groups["unknown"].images == 42
@@ -321,3 +322,29 @@ def test_schemas_are_published(kind: str) -> None:
 def test_help_has_an_example(command: str) -> None:
     result = runner.invoke(app, [command, "--help"])
     assert result.exit_code == 0 and f"Example: python -m benchmarks {command}" in result.output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["decisions", "--prevalence", "0.05"],
+        ["robustness"],
+        ["gates"],
+        ["drift"],
+        ["latency"],
+        ["peers", "none"],
+        ["devices", "--target", "local"],
+        ["report", "none.json"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(words: list[str], tmp_path: Path) -> None:
+    name, *more = words
+    if name in ("decisions", "robustness", "gates", "drift"):
+        more += ["--images", str(tmp_path / "none"), "--labels", str(tmp_path / "none.csv")]
+    place, said = tmp_path, "a folder; give the file to write"
+    if name == "drift":
+        place, said = tmp_path / "file", "not a folder, so nothing can be written into it; give another place"
+        place.touch()
+    result = runner.invoke(app, [name, *more, "--out", str(place)])
+    assert isinstance(result.exception, DataError) and str(result.exception) == f"{place}: {said}"

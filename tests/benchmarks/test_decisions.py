@@ -34,6 +34,15 @@ def test_1000_patients_add_up() -> None:
         assert needed is not None and needed.high is not None and 1 <= needed.low < needed.value < needed.high
 
 
+def test_malignant_lesions_without_a_verdict_are_counted_apart() -> None:
+    found = decisions.malignant_unanswered(judged())
+    assert found is not None and (found.value, found.n) == (pytest.approx(2 / 10), 10)
+    assert found.low < found.value < found.high
+    alone = decisions.malignant_unanswered(judged(["mel"] * 4, [LOW, REFER, LOW, REFER]))
+    assert alone is not None and alone.value == 0, "no benign ones are needed"
+    assert decisions.malignant_unanswered(judged(["nv"] * 3, [LOW, LOW, REFER])) is None
+
+
 def test_nothing_malignant_found_leaves_the_need_to_refer_open() -> None:
     one = judged(["mel", "nv", "nv"], [LOW, REFER, LOW])
     found = decisions.outcomes(one, 0.1)

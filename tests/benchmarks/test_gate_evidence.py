@@ -32,6 +32,53 @@ def test_a_build_that_gives_no_verdict_does_not_ship() -> None:
     ]
 
 
+def test_what_no_verdict_was_measured_of_does_not_ship() -> None:
+    """Variants that all abstain agree, and rank lesions as before."""
+    drift, old = stored_results.drift(), stored_results.drift("old")
+    figures = ("set_aside.risk_against_chance", "set_aside.unanswered_per_1000", "malignant_unanswered")
+    said = [f"decisions.*.{name}: not in any of the results; `python -m benchmarks decisions` measures it" for name in figures]
+    for baseline in [], [result(old)]:
+        found = release_gate.judge([result(drift)], read_limits(), baseline)
+        assert not found.ship and failures(found) == said
+    alone = release_gate.judge([result(stored_results.gates()), result(stored_results.robustness())], read_limits())
+    assert not alone.ship and set(said) < set(failures(alone))
+
+
+def test_every_figure_of_the_baseline_that_has_a_limit_is_measured_again() -> None:
+    baseline = [result(make("old")) for make in (stored_results.decisions, stored_results.gates, stored_results.robustness)]
+    measured = [result(stored_results.drift()), result(stored_results.decisions())]
+    found = release_gate.judge(measured, read_limits(), [result(stored_results.drift("old")), *baseline])
+    gone = "in the baseline, but not in the results"
+    names = ("false_retakes", "abstained", "not_skin_not_scored")
+    assert sorted(failures(found)) == sorted(
+        [
+            f"robustness.ham10000.int8.bgr.caught_by_golden: {gone}",
+            f"robustness.ham10000.int8.blur.1.flips: {gone}",
+            *(f"gates.ham10000.int8.{name}: {gone}" for name in names),
+        ]
+    )
+    limit = {"figure": "gates.*.abstained", "at_most": 0.1, "required": False}
+    alone = judged(limit, stored_results.drift(), baseline=[stored_results.gates("old")])
+    assert failures(alone) == [f"gates.ham10000.int8.abstained: {gone}"]
+
+
+@pytest.mark.parametrize("stated", [True, False])
+def test_a_build_that_hardly_judges_a_malignant_lesion_does_not_ship(stated: bool) -> None:
+    """Of 271 malignant lesions 205 without a verdict, 64 referred: few of 1,000 patients, so that no other limit sees it."""
+    decisions = stored_results.decisions()
+    decisions["verdicts"] = {"malignant": {"abstain": 200, "retake": 5, "refer": 64, "low_concern": 2}}
+    share = {"value": 205 / 271, "low": 0.702, "high": 0.804, "n": 271}
+    decisions["malignant_unanswered"] = share if stated else None
+    found = release_gate.judge([result(stored_results.drift()), result(decisions)], read_limits())
+    assert not found.ship
+    assert [line.split(" [")[0] for line in failures(found)] == ["decisions.ham10000.int8.malignant_unanswered: 0.7565"]
+    note = "malignant_unanswered of decisions.ham10000 is counted by images, not lesions: measure again"
+    assert (note in found.notes) is not stated
+    decisions["verdicts"] = {"malignant": {"abstain": 0, "retake": 1, "refer": 260, "low_concern": 10}}
+    decisions["malignant_unanswered"] = {"value": 1 / 271, "low": 0.001, "high": 0.021, "n": 271} if stated else None
+    assert release_gate.judge([result(stored_results.drift()), result(decisions)], read_limits()).ship
+
+
 def test_a_build_that_refers_everybody_does_not_ship() -> None:
     document = stored_results.decisions()
     document["outcomes"]["set_aside"]["npv"] = None

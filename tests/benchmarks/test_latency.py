@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from benchmarks.latency import Job
 from benchmarks.latency_results import ColdStart, LatencyReport, LatencyRun, Sampling
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.decision import Decision
-from mobile_runtime.errors import DataError, EngineError
+from mobile_runtime.errors import CaptureError, DataError, EngineError
 from mobile_runtime.manifest import AbstentionLimit, Estimate
 from mobile_runtime.pipeline import Prediction, TriagePipeline
 
@@ -68,6 +69,13 @@ def test_an_image_that_would_be_retaken_is_refused(bundle_path: Path, tmp_path: 
     Image.new("RGB", (64, 64), "grey").save(tmp_path / "flat.png")
     with pytest.raises(DataError, match="judged uniform, so assess"):
         latency.encoded_image(tmp_path / "flat.png", runner)
+
+
+def test_a_file_that_is_no_image_is_named(bundle_path: Path, tmp_path: Path) -> None:
+    table = tmp_path / "ham.csv"
+    table.write_text("image_id,dx\n", encoding="utf-8")
+    with pytest.raises(CaptureError, match=f"^{re.escape(str(table))}: not a"):
+        latency.encoded_image(table, TriagePipeline(bundle_path))
 
 
 def test_stages_give_the_verdict_of_assess(bundle_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,13 +46,14 @@ def test_a_model_without_skill_does_not_ship() -> None:
         variant["auc_malignancy"] = stored_results.estimate(0.51)
         for decisions in variant["operating_points"].values():
             decisions["sensitivity"] = stored_results.estimate(0.46)
-    found = release_gate.judge([result(document)], read_limits())
+    decisions = result(stored_results.decisions())
+    found = release_gate.judge([result(document), decisions], read_limits())
     assert {check.figure for check in found.checks if check.outcome == "failed"} == {
         f"drift.ham10000.{name}.{figure}"
         for name in ("float32", "int8")
         for figure in ("auc_malignancy", "sensitivity_at_rule_out")
     }
-    assert release_gate.judge([result(stored_results.drift())], read_limits()).ship
+    assert release_gate.judge([result(stored_results.drift()), decisions], read_limits()).ship
 
 
 def test_the_floor_on_rule_out_holds_whatever_point_was_compared() -> None:
@@ -236,15 +237,15 @@ def test_the_command_says_what_fails_and_how_it_ends(tmp_path: Path) -> None:
     assert "ship b: " in result.output and "0 failed" in result.output
     assert "not judged: latency.int8.threads_1.inference_p50_ms: not in the baseline" in result.output
 
-    bad = store(tmp_path, "bad.json", stored_results.drift(difference=-0.02))
-    result = runner.invoke(app, ["gate", bad])
+    bad = [store(tmp_path, "bad.json", stored_results.drift(difference=-0.02)), str(tmp_path / "decisions.json")]
+    result = runner.invoke(app, ["gate", *bad])
     assert result.exit_code == 1 and "do not ship b" in result.output
     failed = [line for line in result.output.splitlines() if line.startswith("failed: ")]
     assert failed == [
         "failed: drift.ham10000.int8.auc_difference: -0.02 [-0.022, -0.018], n=100, low end must be at least -0.005 "
         "(no variant may be inferior to float32 by more than the margin)"
     ]
-    document = json.loads(runner.invoke(app, ["gate", bad, "--json"]).stdout)
+    document = json.loads(runner.invoke(app, ["gate", *bad, "--json"]).stdout)
     assert GateReport.model_validate(document).ship is False
 
 

@@ -227,6 +227,12 @@ def test_a_mistake_is_one_line_and_status_2(
     assert not Path("o.tflite").exists()
 
 
+def test_a_folder_is_no_place_for_a_quantized_model(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    status, _, err = call(capfd, "quantize", model, tmp_path, "--recipe", "dynamic_wi8_afp32")
+    assert status == 2
+    assert err.splitlines()[-1] == f"error: {tmp_path}: a folder; give the file to write"
+
+
 def test_a_quantized_model_is_not_quantized_again(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     half = tmp_path / "half.tflite"
     call(capfd, "quantize", model, half, "--recipe", "float16")

@@ -193,6 +193,72 @@ def test_thresholds_that_decide_otherwise_fail_on_golden_images(own: Path) -> No
     assert any("another decision on" in failure for failure in failures["float16"])
 
 
+@pytest.mark.parametrize("what", ["rule_out", "abstention"])
+def test_limits_that_are_wrong_in_all_variants_alike_fail_by_the_golden_decisions(own: Path, what: str) -> None:
+    def corrupt(document: dict[str, Any]) -> None:
+        for variant in document["variants"].values():
+            if what == "abstention":
+                variant["abstention"]["limit"] = 0.5
+            else:
+                variant["operating_points"][what]["threshold"] = 0.9999
+
+    edit(own, corrupt)
+    names = ("float32", "float16", "float32_onnx")
+    status, document, failures = report(own, *only(*names))
+    assert status == 1
+    assert document["problem"] is None
+    for name in names:
+        assert any("its limits decide otherwise than the golden decisions in" in reason for reason in failures[name]), failures
+
+
+def test_quality_limits_that_are_wrong_fail_by_the_golden_pictures(own: Path) -> None:
+    edit(
+        own,
+        lambda document: document["quality"].update(sharpness_min=0, least_sharpness_min=0, brightness_min=0, contrast_min=0),
+    )
+    status, document, failures = report(own, *only("float32"))
+    assert status == 1
+    assert document["problem"].startswith("golden vectors not met, first at stage quality, case ")
+    assert failures["float32"] == []
+
+
+def test_golden_decisions_that_cannot_be_read_fail_and_are_no_traceback(own: Path) -> None:
+    golden = json.loads((own / GOLDEN).read_text(encoding="utf-8"))
+    del golden["variants"]["float16"]["recordings"][0]["outputs"]["scores"]
+    del golden["variants"]["float32_onnx"]
+    (own / GOLDEN).write_text(json.dumps(golden), encoding="utf-8")
+    edit(own, lambda document: None)
+    status, _, failures = report(own, *only("float32", "float16", "float32_onnx"))
+    assert status == 1
+    assert failures == {
+        "float32": [],
+        "float16": ["its golden outputs: no scores; get the bundle again"],
+        "float32_onnx": ["no golden decisions of it; make them with `python -m export golden`"],
+    }
+
+
+@pytest.mark.parametrize("name", ["full", "half"])
+def test_of_a_bundle_without_float32_nothing_can_be_checked(name: str) -> None:
+    from mobile_runtime.bundle import SHIPPED_BUNDLES
+
+    found = run(SHIPPED_BUNDLES[name])
+    assert isinstance(found.exception, BundleError), found.output
+    assert "no float32 or float32_onnx in it to compare anything with, so nothing could be checked" in str(found.exception)
+
+
+def test_what_is_wrong_in_a_bundle_without_float32_still_fails(tmp_path: Path) -> None:
+    own = Path(shutil.copytree(Bundle.load().path, tmp_path / "own"))
+
+    def corrupt(document: dict[str, Any]) -> None:
+        for variant in document["variants"].values():
+            variant["operating_points"]["rule_out"]["threshold"] = 0.9
+
+    edit(own, corrupt)
+    status, _, failures = report(own)
+    assert status == 1
+    assert any("its limits decide otherwise" in reason for reasons in failures.values() for reason in reasons)
+
+
 def test_an_image_named_twice_is_refused(tiny_bundle: Path, synthetic_data: Path, tmp_path: Path) -> None:
     image = min(synthetic_data.rglob("*.jpg"))
     (tmp_path / "labels.csv").write_text(f"image_id,dx\n{image.stem},mel\n{image.name},nv\n", encoding="utf-8")
@@ -350,6 +416,24 @@ def test_a_float_graph_in_the_place_of_an_int8_one_fails(own: Path, name: str, s
     status, _, failures = report(own, *only(name))
     assert status == 1
     assert failures[name] == ["its graph quantizes no activations, which its name promises; rebuild the bundle"]
+
+
+def test_static_and_dynamic_files_that_are_swapped_fail_both(own: Path) -> None:
+    names = ("static_wi8_ai8", "dynamic_wi8_afp32")
+
+    def swap(document: dict[str, Any]) -> None:
+        variants = document["variants"]
+        places = [{key: variants[name][key] for key in ("path", "size_bytes")} for name in names]
+        for name, place in zip(names, reversed(places), strict=True):
+            variants[name] |= place
+
+    edit(own, swap)
+    status, _, failures = report(own, *only(*names))
+    assert status == 1
+    assert failures["static_wi8_ai8"] == ["its graph quantizes no activations, which its name promises; rebuild the bundle"]
+    assert failures["dynamic_wi8_afp32"] == [
+        "its graph quantizes activations, of which its name says nothing; rebuild the bundle"
+    ]
 
 
 def replacement(document: dict[str, Any], source: str) -> dict[str, Any]:

@@ -69,6 +69,12 @@ def test_figures_by_hand(manifest: Manifest, variant: Variant) -> None:
     assert found.auc_difference is None
 
 
+def test_a_divergence_is_never_below_nothing(manifest: Manifest, variant: Variant) -> None:
+    same = outputs(manifest, [0.1, 0.9])
+    rounded_up = {**same, "probabilities": same["probabilities"] * np.float32(1 + 2e-7)}
+    assert compare(manifest, "rule_out", (variant, rounded_up), (variant, same)).kl == 0
+
+
 def test_labels_that_leave_it_open_take_no_part(manifest: Manifest, variant: Variant) -> None:
     old, new = outputs(manifest, [0.1, 0.9, 0.5] * 10), outputs(manifest, [0.9, 0.1, 0.5] * 10)
     truth = Truth(np.array([0, 1, np.nan] * 10, np.float32), np.arange(30))

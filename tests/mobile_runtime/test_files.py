@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mobile_runtime.files import build_folder, is_replaceable
+from mobile_runtime.errors import DataError
+from mobile_runtime.files import build_folder, check_place, is_replaceable
 
 
 def test_a_folder_is_replaced_whole_or_left(tmp_path: Path) -> None:
@@ -62,3 +63,28 @@ def test_only_what_was_made_before_may_be_replaced(tmp_path: Path) -> None:
     link.symlink_to(empty)
     found = {path.name: is_replaceable(path, "mark") for path in (new, empty, ours, theirs, link, theirs / "photo.jpg")}
     assert found == {"new": True, "empty": True, "ours": True, "theirs": False, "link": False, "photo.jpg": False}
+
+
+def test_a_place_that_cannot_be_written_is_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for path in file, tmp_path / "new.json", tmp_path / "some" / "new" / "folder.json":
+        check_place(path)
+    for path in tmp_path, tmp_path / "new" / "folder":
+        check_place(path, folder=True)
+    monkeypatch.chdir(tmp_path)
+    check_place(Path("new.json"))
+    for path, folder, said in (
+        (tmp_path, False, f"{tmp_path}: a folder; give the file to write"),
+        (Path(), False, ".: a folder; give the file to write"),
+        (Path("/dev/null"), False, "/dev/null: no plain file; give the file to write"),
+        (file / "new.json", False, f"{file}: not a folder, so nothing can be written into it; give another place"),
+        (file, True, f"{file}: not a folder, so nothing can be written into it; give another place"),
+    ):
+        with pytest.raises(DataError) as caught:
+            check_place(path, folder)
+        assert str(caught.value) == said
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    with pytest.raises(DataError, match="may not be written to"):
+        check_place(tmp_path / "new.json")
+    assert list(tmp_path.iterdir()) == [file]

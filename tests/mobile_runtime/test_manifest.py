@@ -29,6 +29,8 @@ PROVENANCE = Provenance(
         ("ham10000", "ISIC_0000001"),
         ("ham10000", "ISIC_0000001.JPG"),
         ("isic2019", "train/ISIC_0000001_downsampled.jpg"),
+        ("ham10000", "sub\\ISIC_0000001.jpg"),
+        ("folder", "images\\benign\\1.png"),
         ("pad_ufes_20", "PAT_1"),
         ("folder", "benign/1.png"),
         ("folder", "images/benign/1.png"),

@@ -95,7 +95,7 @@ def _lossless(picture: Pixels) -> list[Route]:
         images.append((f"WebP, EXIF orientation {orientation}", image, picture))
     packings: dict[Literal["rgb", "rgba", "bgra"], list[int]] = {"rgb": [0, 1, 2], "rgba": [0, 1, 2, 3], "bgra": [2, 1, 0, 3]}
     for layout, channels in packings.items():
-        sensor = np.dstack([picture, alpha])[..., channels]
+        sensor = np.dstack([picture, np.full(picture.shape[:2], 77, np.uint8)])[..., channels]
         for rotation in (0, 90, 180, 270):
             for mirrored in (False, True):
                 turned = np.rot90(sensor[:, ::-1] if mirrored else sensor, rotation // 90)

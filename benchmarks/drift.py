@@ -17,13 +17,13 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.errors import BundleError
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.proportions import proportion
+from mobile_runtime.reliability import expected_calibration_error
 from mobile_runtime.statistics import (
     Floats,
     Gap,
     Measure,
     auc,
     balanced_accuracy,
-    expected_calibration_error,
     mean_of,
     non_inferiority,
     paired_difference,

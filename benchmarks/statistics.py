@@ -10,7 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from mobile_runtime.statistics import CALIBRATION_BINS, Bools, Floats, Gap, Integers, Scores
+from mobile_runtime.reliability import CALIBRATION_BINS
+from mobile_runtime.statistics import Bools, Floats, Gap, Integers, Scores
 
 _CHUNK = 128
 

@@ -21,7 +21,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Drift(BaseModel):
-    """Figures of one network; intervals are DeLong's, the images of a lesion or patient taken as one.
+    """Figures of one network; intervals are by DeLong's error (an AUC's on the logit scale), lesions or patients taken as one.
 
     Attributes:
         auc_float32, auc_int8: malignancy AUC.

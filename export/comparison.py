@@ -14,7 +14,8 @@ from mobile_runtime.engines import check_outputs
 from mobile_runtime.errors import EngineError
 from mobile_runtime.golden import decide_rule
 from mobile_runtime.manifest import Manifest, Variant
-from mobile_runtime.statistics import Gap, auc, expected_calibration_error, non_inferiority, paired_difference
+from mobile_runtime.reliability import expected_calibration_error
+from mobile_runtime.statistics import Gap, auc, non_inferiority, paired_difference
 
 Outputs = dict[str, npt.NDArray[np.float32]]
 SMALLEST = 1e-6

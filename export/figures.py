@@ -97,7 +97,8 @@ def measure(
 ) -> dict[str, Estimate]:
     """AUCs, balanced accuracy, and sensitivity and specificity at each locked threshold, on one data set.
 
-    Intervals: DeLong's with the images of a lesion or patient taken as one; Wilson's for proportions.
+    Intervals: of AUCs by DeLong's error on the logit scale, with the images of a lesion or patient taken as one; Wilson's for
+    proportions.
     """
     masks = np.stack([taxonomy.class_mask(example.nodes, classes) for example in examples])
     exact = masks.sum(1) == 1

@@ -94,6 +94,9 @@ def _frame_sources(generator: np.random.Generator) -> list[tuple[FrameSpec, byte
     narrow = [good.planes[0].model_copy(update={"row_stride": width - 1}), *good.planes[1:]]
     for faulty in ({"width": width - 1}, {"height": MIN_SIDE - 2}, {"planes": short}, {"planes": narrow}, {"rotation": 45}):
         sources.append((good.model_copy(update=faulty), data))
+    for layout in ("rgba", "bgra"):
+        frame, opaque = next(source for source in sources if source[0].layout == layout)
+        sources.append((frame, opaque[:3] + b"\xfe" + opaque[4:]))
     return sources
 
 

@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 from mobile_runtime.decoding import EXTENSIONS, MAX_BYTES, read_bytes
 from mobile_runtime.errors import CaptureError, DataError
-from mobile_runtime.files import files_below
+from mobile_runtime.files import changed_ns, files_below
 from mobile_runtime.watching import is_left_out
 
 _SYSTEM_FOLDERS = {"lost+found", "System Volume Information", "$RECYCLE.BIN"}
@@ -30,7 +30,7 @@ class Item:
         image: its name in the results: the path below the source folder, the path as the CSV has it, or SHARD/MEMBER.
         file: absolute path of the file, or of its shard.
         size_bytes: None for a file that is not there.
-        changed_ns: time of change of the file or shard.
+        changed_ns: time of change of the file or shard, see `files.changed_ns`.
         offset: where its bytes begin in the shard; None for a file of its own.
     """
 
@@ -52,7 +52,7 @@ class Item:
             raise CaptureError(f"{self.image}: {self.size_bytes} bytes, not 1 to {MAX_BYTES}; export it again")
         try:
             with open(self.file, "rb") as shard:
-                if self.changed_ns not in (None, os.fstat(shard.fileno()).st_mtime_ns):
+                if self.changed_ns not in (None, changed_ns(os.fstat(shard.fileno()))):
                     raise CaptureError(f"{self.image}: its shard has changed since it was listed; start over with --fresh")
                 shard.seek(self.offset)
                 data = shard.read(self.size_bytes)
@@ -85,7 +85,7 @@ def look_through(source: Path, column: str = "path") -> Contents:
         column: of a CSV; relative paths are below the CSV's folder.
 
     Raises:
-        DataError: nothing there, an unreadable folder, table or shard, or a name that comes twice.
+        DataError: nothing there, an unreadable folder, table or shard, a row without a path, or a name that comes twice.
     """
     left_out: Counter[str] = Counter()
     if source.is_dir():
@@ -131,14 +131,14 @@ def _stamped(name: str, file: Path) -> Item:
         stat = file.stat()
     except (OSError, ValueError):  # ValueError: a zero in the name
         return Item(name, os.path.abspath(file), None, None)
-    return Item(name, os.path.abspath(file), stat.st_size, stat.st_mtime_ns)
+    return Item(name, os.path.abspath(file), stat.st_size, changed_ns(stat))
 
 
 def _of_shard(file: Path, name: str, left_out: Counter[str]) -> Iterator[Item]:
     try:
         if file.exists() and not file.is_file():  # opening a named pipe would wait for ever
             raise DataError(f"{file}: not a file; take it out")
-        changed = file.stat().st_mtime_ns
+        changed = changed_ns(file.stat())
         with tarfile.open(file, "r:") as shard:
             for member in shard:
                 if member.isreg() and is_left_out(PurePosixPath(member.name)):
@@ -164,6 +164,10 @@ def _paths(table: Path, column: str) -> list[str]:
             reader = csv.DictReader(stream)
             if column not in (reader.fieldnames or ()):
                 raise DataError(f"{table}: no column {column!r}; there are {', '.join(reader.fieldnames or ())}")
-            return [row[column] for row in reader if row[column]]
+            rows = [(reader.line_num, row[column] or "") for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{table}: not a readable CSV ({error})") from error
+    if empty := [line for line, path in rows if not path.strip()]:
+        where = f"{len(empty)} rows without a file in column {column!r}, first in line {empty[0]}"
+        raise DataError(f"{table}: {where}; fill them in or take them out")
+    return [path for _line, path in rows]

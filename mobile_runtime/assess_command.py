@@ -131,7 +131,7 @@ def assess_one(
     forget(folder, stem)
     captured = normalize(image, pipeline.input_size)
     assessment = pipeline.assess_prepared(captured.image, captured.region_px)
-    show(pipeline, assessment, captured.image, title, folder, stem, quiet)
+    show(pipeline, assessment, captured.image, title, folder, stem, quiet, share=captured.share)
     return assessment
 
 

@@ -14,8 +14,9 @@ from mobile_runtime.decision import Decision
 
 MIN_USABLE_SHARE = 0.5
 MAX_DISSENT = 0.25
-ALARM = 0.5
-"""Malignancy at which a single frame that would be referred, being more likely malignant than not, forbids a reassurance."""
+ALARM = 0.2
+"""Malignancy at which a single frame that would be referred forbids a reassurance: the others may not show the lesion. Frames
+of one lesion taken alike hardly ever lie so far apart."""
 DISAGREE = "The pictures disagree with each other, so there is no score. Take them again."
 DISAGREEMENT = (
     "{agreeing} of {usable} pictures that can be used were below the threshold for referral, another picture was not. "

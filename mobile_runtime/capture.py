@@ -47,10 +47,12 @@ class Capture:
         image: uint8 RGB [S, S, 3], contiguous, owned by the caller.
         region_px: side of the square that was resampled, in pixels of the decoded source; a JPEG decoded at a reduced
             scale counts as such, and then has at least 2 S.
+        share: how much of the picture's longer side that is, 0..1.
     """
 
     image: npt.NDArray[np.uint8]
     region_px: int
+    share: float = 1.0
 
 
 def prepare(image: ImageInput, size: int, box: Box | None = None) -> npt.NDArray[np.uint8]:
@@ -70,17 +72,17 @@ def normalize(image: ImageInput, size: int, box: Box | None = None) -> Capture:
         CaptureError: the image, the size or the box is unusable.
     """
     check_target(size)
-    side = 0
+    side, longer = 0, 1
 
     def frame(width: int, height: int) -> Box:
-        nonlocal side
+        nonlocal side, longer
         chosen = centre_square(width, height) if box is None else check_box(box, width, height)
-        side = min(chosen[2] - chosen[0], chosen[3] - chosen[1])
+        side, longer = min(chosen[2] - chosen[0], chosen[3] - chosen[1]), max(width, height)
         return chosen
 
     # A box is in full-resolution pixels, so DCT-scaled decoding is only for the centre square.
     prepared = resample(_upright(image, 2 * size if box is None else None, frame), size)
-    return Capture(prepared, side)
+    return Capture(prepared, side, side / longer)
 
 
 def _upright(

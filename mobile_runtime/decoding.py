@@ -14,7 +14,7 @@ from mobile_runtime.bitmap import bitmap_size, is_bitmap, read_bitmap
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.resample import MIN_SIDE, Box
 from mobile_runtime.srgb import to_srgb
-from mobile_runtime.structure import check_pixels, check_structure
+from mobile_runtime.structure import check_pixels, check_structure, check_transfer
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
@@ -102,9 +102,9 @@ def open_upright(
     """Decode image bytes to an upright 8-bit sRGB picture, or to a part of it.
 
     Orientation is EXIF's (HEIC: the container's). Colours go through the ICC profile, relative colorimetric; without one,
-    or with one that does not parse or fit, pixels are sRGB as in browsers (PNG's gAMA, cHRM and cICP are ignored). Alpha
-    is composited on white after that. 16 bits become 8 by dropping the low byte. Of an animation or a multi-picture
-    JPEG the first picture counts.
+    or with one that does not parse or fit, pixels are sRGB as in browsers (PNG's gAMA, cHRM and cICP are ignored, but for
+    PQ and HLG, which are refused). Alpha is composited on white after that. 16 bits become 8 by dropping the low byte. Of
+    an animation or a multi-picture JPEG the first picture counts.
 
     Args:
         data: the bytes of a JPEG, PNG, WebP or 24-bit BMP file, or of a HEIC file where pillow-heif is installed.
@@ -198,6 +198,8 @@ def _open_heic(data: bytes, name: str) -> Image.Image:
     width, height = file.size
     check_size(width, height, name)
     _check_full_size(width, height, "HEIC", name)
+    if nclx := file.info.get("nclx_profile"):  # of the primary picture, where it has no ICC profile
+        check_transfer(nclx["transfer_characteristics"], name)
     # libheif turns the picture as the container says; EXIF's orientation repeats that and would turn it twice.
     image: Image.Image = file.to_pillow()
     return image

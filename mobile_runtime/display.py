@@ -37,6 +37,7 @@ def show(
     stem: str,
     quiet: bool,
     frames: str = "",
+    share: float = 1.0,
 ) -> None:
     """Write the annotated picture of a verdict, and print the verdict with its figures.
 
@@ -49,6 +50,7 @@ def show(
         stem: its name without .verdict.png.
         quiet: print nothing.
         frames: of a burst, how far its frames agree.
+        share: how much of the picture's longer side the judged square takes.
 
     Raises:
         OSError: the picture cannot be written.
@@ -59,10 +61,12 @@ def show(
         picture = annotate.draw(prepared, assessment, names, title)
         written = annotate.save(picture, annotate.picture_path(folder, stem))
     if not quiet:
-        _print_verdict(assessment, names, title, written, frames)
+        _print_verdict(assessment, names, title, written, frames, share)
 
 
-def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, written: Path | None, frames: str) -> None:
+def _print_verdict(
+    assessment: Assessment, names: dict[str, str], title: str, written: Path | None, frames: str, share: float
+) -> None:
     red, green, blue = annotate.COLOURS[assessment.decision]
     colour = f"rgb({red},{green},{blue})"
     grid = Table.grid(padding=(0, 2))
@@ -73,6 +77,8 @@ def _print_verdict(assessment: Assessment, names: dict[str, str], title: str, wr
         grid.add_row("malignancy", f"[bold]{assessment.malignancy:.3f}[/]  (refer at {point.threshold:.3f} and above)")
         top = sorted(assessment.probabilities.items(), key=lambda item: -item[1])[:3]
         grid.add_row("top classes", "\n".join(f"{value:6.1%}  {names[label]}" for label, value in top))
+    if round(share, 2) < 1:
+        grid.add_row("judged", f"the centre square, {share:.0%} of the longer side")
     if frames:
         grid.add_row("pictures", frames)
     if assessment.outlier is not None and assessment.outlier_limit is not None:

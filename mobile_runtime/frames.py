@@ -42,8 +42,8 @@ class CameraFrame:
     It refers to the buffers it was given: convert it before the camera takes them back.
 
     Attributes:
-        layout: `rgb`, `rgba` and `bgra` (one plane; the fourth byte is ignored, cameras are opaque), `yuv_420_888` (planes
-            Y, U, V), `nv21` (Y, then V and U interleaved), `nv12` (Y, then U and V interleaved).
+        layout: `rgb`, `rgba` and `bgra` (one plane; the fourth byte may be any, the same in all pixels: cameras are opaque),
+            `yuv_420_888` (planes Y, U, V), `nv21` (Y, then V and U interleaved), `nv12` (Y, then U and V interleaved).
         width: pixels of a sensor row; even for YUV.
         height: sensor rows; even for YUV.
         planes: see layout; the semi-planar ones also take a single buffer in which chroma follows height rows of luma.
@@ -181,9 +181,18 @@ class CameraFrame:
 
         Returns:
             uint8 RGB [H, W, 3], contiguous, owned by the caller.
+
+        Raises:
+            CaptureError: the fourth byte of a packed frame is not the same in all pixels, so that it is a colour.
         """
         if self.layout in _CHANNELS:
             pixels = self._packed()
+            fourth = pixels[..., 3:]
+            if fourth.size and fourth.min() != fourth.max():
+                raise CaptureError(
+                    f"{self.layout}: the fourth byte is not the same in all pixels, so it is a colour and the bytes are in "
+                    "another order; choose the layout and stride that the camera writes"
+                )
             rgb = pixels[..., 2::-1] if self.layout == "bgra" else pixels[..., :3]
         else:
             assert self.matrix is not None  # __post_init__ saw to both

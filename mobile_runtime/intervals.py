@@ -62,14 +62,24 @@ def p_value(deviations: float, freedom: int) -> float:
     return max(0.0, 1 - inside)
 
 
-def fewest_groups(kinds: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]) -> int | None:
-    """How many groups hold the kind of example that fewest hold, where these are fewer than 30; both arrays are int [N]."""
-    fewest = min(len(np.unique(groups[kinds == kind])) for kind in np.unique(kinds))
-    return fewest if fewest <= MANY else None
+def logit_bounds(share: float, half: float) -> tuple[float, float]:
+    """Limits symmetric on the logit scale around a share inside 0..1; `half` is how far they would reach on its own scale.
+
+    By the delta method, se(logit) = se / (share (1 - share)), as for AUCs in Pepe 2003 (The Statistical Evaluation of Medical
+    Tests for Classification and Prediction, section 5.2) and Qin and Hotilovac 2008 (Stat Methods Med Res 17:207).
+    """
+    logit, half = math.log(share / (1 - share)), half / (share * (1 - share))
+    low, high = ((1 + math.tanh(end / 2)) / 2 for end in (logit - half, logit + half))
+    return min(share, low), max(share, high)
+
+
+def fewest_groups(kinds: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]) -> int:
+    """How many groups hold the kind of example that fewest hold; both arrays are int [N]."""
+    return min(len(np.unique(groups[kinds == kind])) for kind in np.unique(kinds))
 
 
 def few_groups(
-    influence: npt.NDArray[np.float64], kinds: npt.NDArray[np.int64], groups: npt.NDArray[np.int64]
+    influence: npt.NDArray[np.float64], kinds: npt.NDArray[np.int64], groups: npt.NDArray[np.int64], tails: bool = False
 ) -> tuple[float, int]:
     """Standard error of a figure with its degrees of freedom.
 
@@ -82,6 +92,8 @@ def few_groups(
         influence: float64 [N], as in `statistics.Measure`.
         kinds: int [N].
         groups: int [N], lesion or patient, in any numbering.
+        tails: also count fewer degrees of freedom where the variance comes from few of the groups, by the kurtosis of their
+            influences (Shoemaker 2003, American Statistician 57:105).
 
     Returns:
         The standard error; the degrees of freedom, 0 where a kind is of one group, which tells nothing of others.
@@ -95,8 +107,12 @@ def few_groups(
             return 0.0, 0
         factor = count / (count - 1) * (images - 1) / images
         scales[members] = math.sqrt(factor)
-        parts.append(float((np.bincount(numbers[members], weights=influence[members]) ** 2).sum()) * factor)
-        left.append(count - 1)
+        squares = np.bincount(numbers[members], weights=influence[members]) ** 2
+        parts.append(float(squares.sum()) * factor)
+        left.append(float(count - 1))
+        if tails and parts[-1]:
+            kurtosis = count * float((squares**2).sum() / squares.sum() ** 2)
+            left[-1] = min(left[-1], 2 * count / (kurtosis - (count - 3) / (count - 1)))
     whole = sum(parts)
     welch = whole**2 / sum(part**2 / each for part, each in zip(parts, left, strict=True)) if whole else math.inf
     # A hair of rounding must not take a degree of freedom away.

@@ -14,7 +14,8 @@ MAX_PARTS = 65_536
 """Segments, chunks or items of a file."""
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
 _STANDALONE = {0xD8, 0xD9}
-_END, _SCAN, _TABLES = 0xD9, 0xDA, 0xC4
+_END, _SCAN, _TABLES, _PROFILE = 0xD9, 0xDA, 0xC4, 0xE2
+_ICC = b"ICC_PROFILE\0"
 _SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1, 0xC9}, {0xC2, 0xCA}
 _COEFFICIENTS = 64
 _COMPONENTS = 4
@@ -25,15 +26,17 @@ def check_jpeg(data: bytes, name: str) -> None:
     """Refuse JPEGs that lack a part, or whose scans take for ever.
 
     A picture is whole when each coefficient of each component has come to its last bit (ITU-T T.81, G.1.1): of one that lacks
-    scans libjpeg shows what it has, without an error where an end marker follows.
+    scans libjpeg shows what it has, without an error where an end marker follows. Each part of a profile has its
+    number and how many there are (ICC.1, B.4): where one is missing, decoders leave the profile aside, and colours are wrong.
 
     Raises:
-        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a hole, no end, or scans that are missing.
+        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a hole, no end, or scans or parts of the profile that are missing.
         IndexError: a length points outside the file.
     """
     scans = position = 0
     zero_symbols: dict[int, int] = {}
     sent: dict[int, set[int]] = {}
+    profile: list[tuple[int, ...]] = []
     sequential = telling = False
     for _ in range(MAX_PARTS):
         marker = _MARKER.search(data, position)
@@ -45,6 +48,8 @@ def check_jpeg(data: bytes, name: str) -> None:
         if marker is None or (kind := marker[1][0]) == _END:
             if any(len(coefficients) < _COEFFICIENTS for coefficients in sent.values()):
                 raise CaptureError(f"{name}: a part of its scans is missing; copy or take it again")
+            if sorted(profile) != [(number, len(profile)) for number in range(1, len(profile) + 1)]:
+                raise CaptureError(f"{name}: its colour profile is not whole; export it again from the original")
             return
         position = marker.end()
         if kind in _STANDALONE:
@@ -53,6 +58,8 @@ def check_jpeg(data: bytes, name: str) -> None:
         if kind in _SEQUENTIAL | _PROGRESSIVE:
             sequential = kind in _SEQUENTIAL
             sent = {component: set() for component in data[begin + 6 : begin + 6 + 3 * min(_COMPONENTS, data[begin + 5]) : 3]}
+        elif kind == _PROFILE and data[begin:position].startswith(_ICC):
+            profile.append(tuple(data[begin:position][len(_ICC) : len(_ICC) + 2]))
         elif kind == _TABLES:
             zero_symbols |= _zero_symbols(data[begin:position])
         elif kind == _SCAN:

@@ -22,7 +22,6 @@ Scores = npt.NDArray[np.floating]
 Bools = npt.NDArray[np.bool_]
 Integers = npt.NDArray[np.int64]
 
-CALIBRATION_BINS = 15
 Outcome = Literal["non-inferior", "inferior", "inconclusive", "undetermined"]
 
 
@@ -39,6 +38,7 @@ class Measure:
             shows no spread; None elsewhere.
         kinds: int [N], which examples are of one kind (malignant, benign): each kind's groups must be several, and where they
             are few, intervals are wider (see `intervals.few_groups`). None, as of recalls: normal however few the groups.
+        logit: whether the interval is symmetric on the logit scale, as an AUC's is.
     """
 
     value: float
@@ -46,6 +46,7 @@ class Measure:
     support: int
     in_mean: Floats | None = None
     kinds: Integers | None = None
+    logit: bool = False
 
     def variance(self, groups: Integers) -> float:
         """Variance with examples of one group (lesion, patient) taken as one; groups is int [N], 0..G-1."""
@@ -55,23 +56,33 @@ class Measure:
         """Standard error and degrees of freedom; 0 of these where a kind of example is of one group."""
         if self.kinds is None:
             return math.sqrt(self.variance(groups)), intervals.MANY
-        return intervals.few_groups(self.influence, self.kinds, groups)
+        return intervals.few_groups(self.influence, self.kinds, groups, tails=self.logit)
 
     def estimate(self, groups: Integers) -> Estimate:
-        """The value with its 95 % interval, clipped to 0..1: normal from 30 groups of each kind on, else Student's t.
+        """The value with its 95 % interval, symmetric or, of AUCs, symmetric on the logit scale (see `intervals.logit_bounds`).
 
-        At 0 or 1 the variance is zero and would claim certainty: Wilson's interval for `support` trials stands in, for one
-        trial a group where these are fewer than 30. With fewer than two examples or groups of a class, or scores that are all
-        alike, nothing is known about the variance and the interval is 0..1.
+        Normal where the variance rests on 30 groups of each kind or more, else Student's t: see `intervals.few_groups`.
+
+        At 0 or 1 the variance is zero and would claim certainty: Wilson's interval stands in, for one trial a group of the
+        kind that has fewest, for `support` trials without kinds. That many pairs share no group, and whatever the scores'
+        distribution all are in order with a probability of at most the true AUC to that power: 5 % or less where the AUC is
+        below the low end, from 7 groups on (12 % with 2). With fewer than two examples or groups of a class, or without any
+        spread, as of scores that are all alike, nothing is known about the variance and the interval is 0..1.
+
+        Simulated coverage of AUCs of 0.7 to 0.995 (binormal scores, single images or 1 to 3 a lesion, 8 malignant and 30 benign
+        lesions to 150 and 500): 94 to 99 %, most where lesions are few and the AUC is high; the low end is too high in at most
+        3.6 % of runs. Symmetric intervals cover 77 to 95 % of them unless a fifth of the runs or more is perfect.
         """
         error, freedom = self.error(groups)
         low, high = 0.0, 1.0
         if self.support >= 2 and freedom and self.value in (0.0, 1.0):
-            few = None if self.kinds is None else intervals.fewest_groups(self.kinds, groups)
-            low, high = intervals.wilson_bounds(self.value, self.support if few is None else few)
-        elif self.support >= 2 and freedom and self.influence.any():
+            trials = self.support if self.kinds is None else intervals.fewest_groups(self.kinds, groups)
+            low, high = intervals.wilson_bounds(self.value, trials)
+        elif self.support >= 2 and freedom and error > 1e-12:
             half = intervals.quantile(freedom) * error
             low, high = max(0.0, self.value - half), min(1.0, self.value + half)
+            if self.logit:
+                low, high = intervals.logit_bounds(self.value, half)
         return Estimate(value=self.value, low=low, high=high, n=len(self.influence))
 
 
@@ -109,7 +120,7 @@ def auc(truth: Bools, scores: Scores) -> Measure | None:
     # On the rarer kind, so that those of several one-vs-rest AUCs rest on different examples.
     fewer = truth if positives <= negatives else ~truth
     in_mean = _far_end(value, fewer) if value in (0.0, 1.0) else None
-    return Measure(value, influence, min(positives, negatives), in_mean, truth.astype(np.int64))
+    return Measure(value, influence, min(positives, negatives), in_mean, truth.astype(np.int64), logit=True)
 
 
 def _far_end(value: float, members: Bools) -> Floats:
@@ -122,7 +133,8 @@ def _far_end(value: float, members: Bools) -> Floats:
 def mean_of(measures: Sequence[Measure]) -> Measure:
     """The mean of figures over the same examples: macro AUC from one-vs-rest AUCs.
 
-    One of 0 or 1 shows no spread and would make the mean look surer than it is: the far end of Wilson's interval stands in.
+    One of 0 or 1 shows no spread and would make the mean look surer than it is: the far end of Wilson's interval stands in, and
+    the mean's interval is symmetric: so long an error near 1, on the logit scale, would say next to nothing.
     """
     kinds = [measure.kinds for measure in measures if measure.kinds is not None]
     return Measure(
@@ -130,6 +142,7 @@ def mean_of(measures: Sequence[Measure]) -> Measure:
         np.mean([measure.influence if measure.in_mean is None else measure.in_mean for measure in measures], axis=0),
         min(measure.support for measure in measures),
         kinds=np.unique(np.stack(kinds), axis=1, return_inverse=True)[1].reshape(-1) if kinds else None,
+        logit=all(measure.logit and measure.in_mean is None for measure in measures),
     )
 
 
@@ -152,28 +165,6 @@ def balanced_accuracy(truth: Integers, predicted: Integers) -> Measure | None:
             influence = _far_end(recall, members)
         recalls.append(Measure(recall, influence, count))
     return mean_of(recalls)
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """Predicted against observed frequency, both 0..1, over the examples whose prediction falls into one bin."""
-
-    predicted: float
-    observed: float
-    n: int
-
-
-def reliability(truth: Bools, probabilities: Scores) -> tuple[ReliabilityBin, ...]:
-    """The non-empty bins of a reliability diagram with bins of equal width (Guo et al. 2017, section 2).
-
-    Args:
-        truth: bool [N].
-        probabilities: float [N], 0..1; the last bin holds 1.0.
-    """
-    values = np.asarray(probabilities, dtype=np.float64)
-    index = np.minimum((values * CALIBRATION_BINS).astype(np.int64), CALIBRATION_BINS - 1)
-    members = [index == number for number in np.unique(index)]
-    return tuple(ReliabilityBin(float(values[m].mean()), float(truth[m].mean()), int(m.sum())) for m in members)
 
 
 class Gap(BaseModel):
@@ -217,21 +208,6 @@ def paired_difference(measure: Measure, reference: Measure, groups: Integers) ->
     half = intervals.quantile(freedom) * error
     low, high = max(-1.0, value - half), min(1.0, value + half)
     return Gap(value=value, low=low, high=high, p_value=intervals.p_value(abs(value) / error, freedom))
-
-
-def expected_calibration_error(truth: Bools, probabilities: Scores) -> float | None:
-    """Mean gap between predicted and observed frequency over equal-width bins (Guo et al. 2017, section 2), 0..1.
-
-    Args:
-        truth: bool [N].
-        probabilities: float [N], 0..1; the last bin holds 1.0.
-
-    Returns:
-        None without examples.
-    """
-    if not len(truth):
-        return None
-    return sum(b.n * abs(b.predicted - b.observed) for b in reliability(truth, probabilities)) / len(truth)
 
 
 def non_inferiority(difference: Gap | None, margin: float) -> Outcome:

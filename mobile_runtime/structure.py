@@ -37,6 +37,8 @@ _WHOLE = [(0, 0, 1, 1)]
 _ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 """First column, first row and steps of each pass over a PNG picture (PNG specification, 8.2)."""
 _PIECE = 1 << 14
+_HDR_TRANSFERS = (16, 18)
+"""PQ and HLG (ITU-T H.273, table 3)."""
 
 
 def check_structure(data: bytes, name: str) -> None:
@@ -44,7 +46,8 @@ def check_structure(data: bytes, name: str) -> None:
 
     Raises:
         CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a JPEG or HEIC file with a hole, a JPEG without an end or with scans
-            missing, or a PNG picture that is not what its checksums are of.
+            missing, a JPEG of which a part of the profile is missing, a PNG picture that is not what its checksums are of, or
+            one in high dynamic range.
     """
     try:
         if data.startswith(b"\xff\xd8"):
@@ -58,15 +61,28 @@ def check_structure(data: bytes, name: str) -> None:
 
 
 def _check_png(data: bytes, name: str) -> None:
-    """Pillow leaves the checksums of pixels alone, and zlib's own is behind the last byte that it asks for."""
+    """Pillow leaves the checksums of pixels alone, and zlib's own is behind the last byte that it asks for. It leaves
+    cICP alone, too, which may say that the picture is no sRGB at all."""
     view = memoryview(data)
     for kind, begin, stop in _chunks(data, 8, len(data), name, png=True):
         if kind == b"IEND":
             return  # what follows is no part of the picture
+        if kind == b"cICP" and stop > begin + 1:
+            check_transfer(data[begin + 1], name)
         # Of a chunk that reaches outside the file Pillow takes what is there, and the checksum is lost.
         checksum = data[stop : stop + 4]
         if kind == b"IDAT" and zlib.crc32(view[begin - 4 : stop]).to_bytes(4, "big") != checksum:
             raise CaptureError(f"{name}: a part of it is damaged; copy or take it again")
+
+
+def check_transfer(transfer: int, name: str) -> None:
+    """Refuse a picture in high dynamic range: read as sRGB it is flat, and what is referred otherwise is often reassured.
+
+    Raises:
+        CaptureError: these transfer characteristics are PQ or HLG.
+    """
+    if transfer in _HDR_TRANSFERS:
+        raise CaptureError(f"{name}: a high dynamic range picture; export it as JPEG or take it again without HDR")
 
 
 def check_pixels(image: Image.Image, data: bytes, name: str) -> None:

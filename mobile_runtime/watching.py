@@ -1,7 +1,7 @@
 """A folder that is watched: each new photograph gets one verdict, once, whatever is restarted in between.
 
 What has been done is what lies in the output folder: the JSON of a photograph is written last, by renaming, and names the size
-and time of the file it is about. A photograph that is replaced by another of the same name is new.
+and time of change of the file it is about. A photograph that is replaced by another of its name is new, whatever its date.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path, PurePath
 
 from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import CaptureError
+from mobile_runtime.files import changed_ns
 
 RETRY_S = 30.0
 NEVER_MEANT = (".json", ".tmp", ".temp", ".part", ".partial", ".crdownload", ".download")
@@ -31,7 +32,7 @@ def is_left_out(path: PurePath) -> bool:
 
 @dataclass(frozen=True)
 class Stamp:
-    """What tells one content of a file from the next: size in bytes, time of change in nanoseconds."""
+    """What tells one content of a file from the next: size in bytes, time of change as `files.changed_ns` has it."""
 
     size_bytes: int
     changed_ns: int
@@ -42,7 +43,7 @@ def _stamp(path: Path) -> Stamp | None:
         stat = path.stat()
     except OSError:
         return None
-    return Stamp(stat.st_size, max(0, stat.st_mtime_ns))
+    return Stamp(stat.st_size, changed_ns(stat))
 
 
 def verdict_path(photo: Path, out: Path) -> Path:

@@ -16,7 +16,8 @@ from sklearn.metrics import roc_curve
 from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.proportions import proportion
-from mobile_runtime.statistics import Measure, auc, balanced_accuracy, expected_calibration_error, reliability
+from mobile_runtime.reliability import expected_calibration_error, reliability
+from mobile_runtime.statistics import Measure, auc, balanced_accuracy
 from mobile_runtime.taxonomy import Taxonomy, descendant_sum
 from train.datasets import Example
 from train.evaluation_results import Bin, Calibration, Evaluation, Level, Point, Readers, Subgroup, Task

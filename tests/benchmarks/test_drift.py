@@ -20,7 +20,7 @@ from mobile_runtime.errors import BundleError
 from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import AbstentionLimit
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.statistics import expected_calibration_error
+from mobile_runtime.reliability import expected_calibration_error
 from mobile_runtime.synthetic import LABELS
 from mobile_runtime.taxonomy import default_taxonomy
 from tests.benchmarks import fakes

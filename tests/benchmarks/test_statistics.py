@@ -16,6 +16,7 @@ from sklearn.metrics import balanced_accuracy_score, roc_auc_score
 from benchmarks.statistics import bootstrap_auc, bootstrap_calibration, mcnemar, percentile_interval
 from mobile_runtime import intervals, statistics
 from mobile_runtime.intervals import wilson
+from mobile_runtime.reliability import expected_calibration_error
 from mobile_runtime.statistics import Gap
 
 LABELLED = st.lists(st.tuples(st.booleans(), st.integers(0, 6)), min_size=2, max_size=40)
@@ -235,11 +236,11 @@ def test_calibration_error_matches_its_definition(rows: list[tuple[bool, float]]
     truth, scores = np.array([r[0] for r in rows]), np.array([r[1] for r in rows])
     bins = np.minimum((scores * 15).astype(int), 14)
     expected = sum((bins == b).mean() * abs(scores[bins == b].mean() - truth[bins == b].mean()) for b in set(bins.tolist()))
-    assert statistics.expected_calibration_error(truth, scores) == pytest.approx(expected, abs=1e-12)
+    assert expected_calibration_error(truth, scores) == pytest.approx(expected, abs=1e-12)
 
 
 def test_calibration_error_of_nothing_is_undefined() -> None:
-    assert statistics.expected_calibration_error(np.array([], bool), np.array([])) is None
+    assert expected_calibration_error(np.array([], bool), np.array([])) is None
 
 
 @pytest.mark.parametrize(
@@ -268,12 +269,12 @@ def test_calibration_limits_are_those_of_resampled_groups() -> None:
     drawing = np.random.default_rng(3)
     drawn = np.concatenate([drawing.multinomial(40, np.full(40, 1 / 40), size) for size in (128, 72)])
     for vector, limits in zip(scores, found, strict=True):
-        value = statistics.expected_calibration_error(truth, vector)
+        value = expected_calibration_error(truth, vector)
         assert value is not None and limits is not None
         errors = []
         for weights in drawn:
             chosen = np.repeat(np.arange(120), weights[groups])
-            errors.append(statistics.expected_calibration_error(truth[chosen], vector[chosen]))
+            errors.append(expected_calibration_error(truth[chosen], vector[chosen]))
         below, above = np.percentile(np.array(errors, dtype=float), [2.5, 97.5])
         assert limits[0] == pytest.approx(min(value, max(0.0, 2 * value - above)), abs=1e-12)
         assert limits[1] == pytest.approx(max(value, 2 * value - below), abs=1e-12)

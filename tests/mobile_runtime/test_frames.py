@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.capture_scenes import camera_frames, scene, to_yuv
+from benchmarks.capture_scenes import camera_frames, padded, scene, to_yuv
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.frames import COEFFICIENTS, CameraFrame, Layout, Matrix, Range
 from mobile_runtime.planes import Plane
@@ -114,6 +114,26 @@ def test_packed_frames_own_their_result(layout: Any, make: Any) -> None:
     np.testing.assert_array_equal(rgb, pixels)
     rgb[:] = 0
     np.testing.assert_array_equal(CameraFrame.packed(layout, make(data), WIDTH, HEIGHT).to_rgb(), pixels)
+
+
+@pytest.mark.parametrize("layout", ["rgba", "bgra"])
+@pytest.mark.parametrize("order", [[3, 0, 1, 2], [3, 2, 1, 0]], ids=["argb", "abgr"])
+def test_an_order_of_bytes_that_is_taken_for_another_is_refused(layout: Any, order: list[int]) -> None:
+    stride = 4 * WIDTH + 12
+    pixels = np.concatenate([picture(), np.full((HEIGHT, WIDTH, 1), 255, np.uint8)], -1)[..., order].reshape(HEIGHT, -1)
+    frame = CameraFrame.packed(layout, padded(pixels, stride), WIDTH, HEIGHT, stride)
+    with pytest.raises(CaptureError, match=f"{layout}: the fourth byte is not the same in all pixels"):
+        frame.to_rgb()
+
+
+@pytest.mark.parametrize("at", [(0, 0), (HEIGHT // 2, 5), (HEIGHT - 1, WIDTH - 1)])
+def test_one_pixel_of_another_fourth_byte_is_enough_and_padding_does_not_count(at: tuple[int, int]) -> None:
+    pixels = np.concatenate([picture(), np.full((HEIGHT, WIDTH, 1), 9, np.uint8)], -1)
+    data = padded(pixels.reshape(HEIGHT, -1), 4 * WIDTH + 8)
+    np.testing.assert_array_equal(CameraFrame.packed("rgba", data, WIDTH, HEIGHT, 4 * WIDTH + 8).to_rgb(), picture())
+    pixels[(*at, 3)] = 8
+    with pytest.raises(CaptureError, match="choose the layout"):
+        CameraFrame.packed("rgba", pixels.tobytes(), WIDTH, HEIGHT).to_rgb()
 
 
 def yuv(**changes: Any) -> CameraFrame:

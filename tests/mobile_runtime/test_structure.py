@@ -14,6 +14,7 @@ from PIL import Image
 from benchmarks.capture_scenes import encode, exif
 from benchmarks.fuzz_mutations import busy_work
 from mobile_runtime.capture import acquire
+from mobile_runtime.colour_profiles import DISPLAY_P3, rgb_profile
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.jpeg_structure import MAX_SCANS
 from mobile_runtime.structure import check_structure
@@ -244,6 +245,77 @@ def test_a_chunk_of_pixels_that_reaches_outside_the_file_is_refused() -> None:
 
 def test_what_follows_the_end_of_a_png_does_not_count() -> None:
     assert acquire(encode(PICTURE, "PNG") + bytes(1 << 20)).shape == PICTURE.shape
+
+
+def in_bt2020(transfer: int, **options: object) -> bytes:
+    pillow_heif = pytest.importorskip("pillow_heif", reason="the heic extra is not installed")
+    deep = PICTURE.astype(np.uint16) << 8
+    stream = io.BytesIO()
+    pillow_heif.from_bytes("RGB;16", PICTURE.shape[1::-1], deep.tobytes()).save(
+        stream,
+        save_nclx_profile=True,
+        color_primaries=9,
+        transfer_characteristics=transfer,
+        matrix_coefficients=9,
+        full_range_flag=1,
+        **options,
+    )
+    return stream.getvalue()
+
+
+def with_cicp(transfer: int) -> bytes:
+    data, chunk = encode(PICTURE, "PNG"), b"cICP" + bytes((9, transfer, 0, 1))
+    return data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
+
+
+@pytest.mark.parametrize("transfer", [16, 18])
+def test_high_dynamic_range_is_refused(transfer: int) -> None:
+    for data in (with_cicp(transfer), in_bt2020(transfer)):
+        with pytest.raises(CaptureError, match="a high dynamic range picture; export it as JPEG or take it again without HDR"):
+            acquire(data)
+
+
+@pytest.mark.parametrize("transfer", [1, 2, 6, 13, 14])
+def test_other_transfers_are_read(transfer: int) -> None:
+    assert acquire(with_cicp(transfer)).shape == acquire(in_bt2020(transfer)).shape == PICTURE.shape
+
+
+def test_a_heic_without_transfer_or_with_a_profile_is_read() -> None:
+    data = in_bt2020(16)
+    assert acquire(data.replace(b"colrnclx", b"freenclx")).shape == PICTURE.shape
+    assert acquire(in_bt2020(16, icc_profile=rgb_profile(DISPLAY_P3))).shape == PICTURE.shape
+
+
+def profiled(parts: list[tuple[int, int]]) -> bytes:
+    """A JPEG with segments of a profile, given as number and count; each has a third of it."""
+    profile, data = rgb_profile(DISPLAY_P3), encode(PICTURE, "JPEG", quality=95)
+    third = -(-len(profile) // 3)
+    segments = b""
+    for number, count in parts:
+        part = b"ICC_PROFILE\0" + bytes((number, count)) + profile[(number - 1) * third : number * third]
+        segments += b"\xff\xe2" + struct.pack(">H", len(part) + 2) + part
+    return data[:2] + segments + data[2:]
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [[(1, 3), (2, 3)], [(1, 3), (3, 3)], [(1, 3), (2, 3), (2, 3)], [(1, 3), (2, 3), (3, 2)], [(1, 1), (1, 1)], [(0, 1)]],
+    ids=str,
+)
+def test_a_jpeg_that_lacks_a_part_of_its_profile_is_refused(parts: list[tuple[int, int]]) -> None:
+    with pytest.raises(CaptureError, match="its colour profile is not whole"):
+        acquire(profiled(parts))
+
+
+def test_a_profile_in_several_parts_is_one_in_whatever_order() -> None:
+    whole = acquire(encode(PICTURE, "JPEG", quality=95, icc_profile=rgb_profile(DISPLAY_P3)))
+    for parts in ([(1, 3), (2, 3), (3, 3)], [(3, 3), (1, 3), (2, 3)]):
+        np.testing.assert_array_equal(acquire(profiled(parts)), whole)
+    assert not np.array_equal(acquire(profiled([])), whole)
+    shared = encode(PICTURE, "JPEG", quality=95, icc_profile=rgb_profile(DISPLAY_P3))  # another picture behind it is its own
+    np.testing.assert_array_equal(acquire(shared + profiled([(1, 3)])), whole)
+    thumbnail = b"Exif\0\0" + profiled([(1, 3)])
+    assert acquire(encode(PICTURE, "JPEG", exif=thumbnail)).shape == PICTURE.shape
 
 
 def test_segments_of_absurd_frames_are_passed_over_at_once() -> None:

@@ -19,7 +19,7 @@ from PIL import Image, ImageFile
 
 from mobile_runtime import TriagePipeline, assess_command, capture, decoding, synthetic
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.files import write_json
+from mobile_runtime.files import changed_ns, write_json
 from mobile_runtime.watching import Stamp, arrivals, verdict_path
 from tests.conftest import REPOSITORY
 
@@ -256,10 +256,42 @@ def test_a_verdict_that_cannot_be_written_now_is_tried_again(
     assert "a.png: " in shown.err and "tried again later" in shown.err
 
 
-def test_a_photograph_from_before_1970_has_a_stamp_that_fits_the_schema(tmp_path: Path) -> None:
-    (tmp_path / "a.jpg").write_bytes(b"x")
-    os.utime(tmp_path / "a.jpg", ns=(-(10**18), -(10**18)))
-    assert next(watch(tmp_path, tmp_path / "out", Time()))[1].changed_ns == 0
+def test_a_photograph_from_before_1970_has_a_stamp_that_fits_the_schema(
+    tmp_path: Path,
+) -> None:
+    photo = tmp_path / "a.jpg"
+    photo.write_bytes(b"x")
+    os.utime(photo, ns=(-(10**18), -(10**18)))
+    assert next(watch(tmp_path, tmp_path / "out", Time()))[1].changed_ns > 0
+    assert changed_ns(Mock(st_ctime_ns=0, st_mtime_ns=-1)) == 0  # where only that time is known
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+@pytest.mark.parametrize("seconds", [315532800, 2**32], ids=["a card without a clock", "a clock that is ahead"])
+def test_another_picture_of_the_same_name_size_and_time_is_new(seconds: int, restarted: bool, tmp_path: Path) -> None:
+    photo, other, out = tmp_path / "a.bmp", tmp_path / "other", tmp_path / "out"
+    for file in (photo, other):
+        file.write_bytes(file.name[:1].encode())
+        os.utime(file, (seconds, seconds))
+    ticks = Time({10: lambda: other.replace(photo)})
+    found = watch(tmp_path, out, ticks)
+    first = next(found)
+    done(first, out)
+    assert photo.read_bytes() == b"a"
+    if restarted:
+        other.replace(photo)
+        found = watch(tmp_path, out, Time())
+    again = next(found)
+    assert (again[0], photo.read_bytes()) == (photo, b"o")
+    assert again[1] != first[1]
+
+
+def test_a_verdict_that_an_earlier_version_wrote_is_made_anew(tmp_path: Path) -> None:
+    photo, out = tmp_path / "a.bmp", tmp_path / "out"
+    photo.write_bytes(b"x")
+    os.utime(photo, (315532800, 315532800))
+    write_json(verdict_path(photo, out), {"file": {"size_bytes": 1, "changed_ns": photo.stat().st_mtime_ns}})
+    assert next(watch(tmp_path, out, Time()))[0] == photo
 
 
 def test_a_folder_that_goes_away_for_a_moment_is_waited_for(tmp_path: Path) -> None:

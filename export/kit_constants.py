@@ -20,11 +20,15 @@ WEB_COPY = Path(__file__).parent / "kit_sources" / "web" / "src" / "constants.js
 
 def constants() -> dict[str, Any]:
     """Names as templates use them; everything that depends on the model comes from the manifest instead."""
+    size = manifest.InputSpec.model_json_schema()["properties"]["size"]
     return {
         "schema_version": manifest.SCHEMA_VERSION,
         "manifest": MANIFEST,
         "golden": golden.GOLDEN,
         "disclaimer": assessment.DISCLAIMER,
+        "input": {name: field.default for name, field in manifest.InputSpec.model_fields.items() if name != "size"},
+        "min_input": size["minimum"],
+        "max_input": size["maximum"],
         "min_side": resample.MIN_SIDE,
         "max_target": resample.MAX_TARGET,
         "max_bytes": decoding.MAX_BYTES,

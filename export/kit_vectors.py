@@ -1,12 +1,13 @@
 """Port vectors: what golden vectors leave out because it does not depend on the model, for ports in other languages.
 
-`port.json` in a kit has six lists; bytes are hex digits:
+`port.json` in a kit has seven lists; bytes are hex digits:
 
 - `frames`: every camera layout, matrix, range, rotation and mirroring, with padded strides; `rgb` is null where a frame must
   be refused;
 - `captures`: upright pictures with a box (null: centre square) and a size; `prepared` is null where the box must be refused;
 - `bursts`: frames with recorded outputs or reasons, and the one verdict;
-- `outputs`: what an engine may give, and whether a verdict may rest on it;
+- `outputs`: what an engine may give, and whether a verdict may rest on it; what JSON has no number for is a string ("NaN");
+- `manifests`: see `kit_manifests`;
 - `files` and `edges`: see `kit_files`.
 """
 
@@ -19,6 +20,7 @@ import numpy.typing as npt
 
 from export.golden import QUALITY_TOLERANCE
 from export.kit_files import edge_vectors, file_vectors
+from export.kit_manifests import manifest_vectors
 from mobile_runtime import burst, capture
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import Bundle
@@ -47,6 +49,7 @@ def port_vectors(bundle: Bundle, variant: Variant) -> dict[str, Any]:
             for draw in _burst_draws(bundle, variant, point, generator)
         ],
         "outputs": _outputs(bundle, variant),
+        "manifests": manifest_vectors(bundle),
         "files": file_vectors(),
         "edges": edge_vectors(),
     }
@@ -82,15 +85,18 @@ def _frame_sources(generator: np.random.Generator) -> list[tuple[FrameSpec, byte
             fields = {"layout": layout, "width": width, "height": height, "matrix": matrix, "value_range": value_range}
             planes = _planes(sizes)
             frame = FrameSpec.model_validate(fields | {"planes": planes, "rotation": rotation, "mirrored": mirrored})
-            samples = generator.integers(0, 256, planes[-1].offset + planes[-1].length, dtype=np.uint8)
-            if planes[0].pixel_stride == 4:
-                samples[3::4] = samples[3]  # a frame whose fourth byte varies is refused
-            sources.append((frame, samples.tobytes()))
+            noise = generator.integers(0, 256, planes[-1].offset + planes[-1].length, dtype=np.uint8)
+            if layout in ("rgba", "bgra"):  # cameras are opaque; what pads a row may be anything
+                noise.reshape(height, -1)[:, 3 : 4 * width : 4] = 255
+            sources.append((frame, noise.tobytes()))
     good, data = next(source for source in sources if source[0].layout == "yuv_420_888")
     short = [*good.planes[:2], good.planes[2].model_copy(update={"length": good.planes[2].length - 4})]
     narrow = [good.planes[0].model_copy(update={"row_stride": width - 1}), *good.planes[1:]]
     for faulty in ({"width": width - 1}, {"height": MIN_SIDE - 2}, {"planes": short}, {"planes": narrow}, {"rotation": 45}):
         sources.append((good.model_copy(update=faulty), data))
+    for layout in ("rgba", "bgra"):
+        frame, opaque = next(source for source in sources if source[0].layout == layout)
+        sources.append((frame, opaque[:3] + b"\xfe" + opaque[4:]))
     return sources
 
 
@@ -153,7 +159,7 @@ def _capture(bundle: Bundle, image: Pixels, size: int, box: Box | None) -> dict[
 
 def _burst_draws(bundle: Bundle, variant: Variant, point: str, generator: np.random.Generator) -> list[list[dict[str, Any]]]:
     """Bursts of 1 to 6 frames, each above or below the threshold, poor or an outlier with some chance; then bursts of four good
-    low frames and one on a limit or just below it."""
+    low frames and one on a limit or just below it; then a frame with a class a little over 1 and another a little below 0."""
     threshold = variant.operating_points[point].threshold
     limit = variant.abstention.limit if variant.abstention else None
 
@@ -180,6 +186,12 @@ def _burst_draws(bundle: Bundle, variant: Variant, point: str, generator: np.ran
     limits += [np.nextafter(edge, np.float32(0)) for edge in limits]
     draws = [[any_frame() for _ in range(number % 6 + 1)] for number in range(24)]
     draws += [[frame(score, True, True) for score in [threshold / 2] * 4 + [float(edge)]] for edge in limits]
+    for over, under in ((ill, ~ill), (~ill, ill)):
+        rounded = frame(0.5, True, True)
+        probabilities = 1.004 * np.eye(len(ill))[over.argmax()] - 0.004 * np.eye(len(ill))[under.argmax()]
+        rounded["outputs"]["probabilities"] = np.float32(probabilities).tolist()
+        rounded["outputs"]["scores"] = [float(np.float32(own @ probabilities)) for own in weights.values()]
+        draws.append([rounded])
     return draws
 
 
@@ -205,7 +217,9 @@ def _outputs(bundle: Bundle, variant: Variant) -> list[dict[str, Any]]:
     weights = np.array([spec.weights for spec in bundle.manifest.scores])
     count = weights.shape[1]
     even = np.full(count, 1 / count)
-    beyond = even + np.eye(count)[0] - np.eye(count)[-1]
+    first, last = np.eye(count)[0], np.eye(count)[-1]
+    beyond = even + first - last
+    rounded = 1.004 * first - 0.004 * last
     one_less = np.eye(len(weights))[0]
     draws = {
         "right": (even, weights @ even),
@@ -214,22 +228,31 @@ def _outputs(bundle: Bundle, variant: Variant) -> list[dict[str, Any]]:
         "short of 1": (even * (1 - 2 * SUM_TOLERANCE), weights @ even * (1 - 2 * SUM_TOLERANCE)),
         "over 1": (even * (1 + 2 * SUM_TOLERANCE), weights @ even * (1 + 2 * SUM_TOLERANCE)),
         "below 0": (beyond, weights @ beyond),
+        "a little over 1 and below 0": (rounded, weights @ rounded),
         "one score a little off": (even, weights @ even - one_less * SUM_TOLERANCE / 2),
         "one score off": (even, weights @ even - one_less * 2 * SUM_TOLERANCE),
         "a class fewer": (even[1:] * count / (count - 1), weights @ even),
         "a score fewer": (even, (weights @ even)[1:]),
     }
-    cases = []
-    for name, (probabilities, scores) in draws.items():
-        outputs = {"probabilities": np.array([probabilities], np.float32), "scores": np.array([scores], np.float32)}
-        try:
-            check_outputs(bundle.manifest, variant, outputs, 1)
-            accepted = True
-        except EngineError:
-            accepted = False
-        row = {role: values[0].tolist() for role, values in outputs.items()}
-        cases.append({"name": name, "variant": variant.name, "outputs": row, "accepted": accepted})
-    return cases
+    usual = {"outlier": [0.0]} if "outlier" in variant.outputs else {}
+    cases = [(name, {"probabilities": row, "scores": scores} | usual) for name, (row, scores) in draws.items()]
+    if usual:
+        right = {"probabilities": even, "scores": weights @ even}
+        outliers = {"two": [0.0, 0.0], "none": [], "NaN": [np.nan], "infinity": [np.inf], "negative infinity": [-np.inf]}
+        cases += [(f"outlier: {name}", right | {"outlier": values}) for name, values in outliers.items()]
+    return [_outputs_case(bundle, variant, name, outputs) for name, outputs in cases]
+
+
+def _outputs_case(bundle: Bundle, variant: Variant, name: str, outputs: dict[str, Any]) -> dict[str, Any]:
+    batch = {role: np.array([values], np.float32) for role, values in outputs.items()}
+    try:
+        check_outputs(bundle.manifest, variant, batch, 1)
+        accepted = True
+    except EngineError:
+        accepted = False
+    words = {"nan": "NaN", "inf": "Infinity", "-inf": "-Infinity"}
+    row = {role: [words.get(str(value), value) for value in values[0].tolist()] for role, values in batch.items()}
+    return {"name": name, "variant": variant.name, "outputs": row, "accepted": accepted}
 
 
 def _assessment(
@@ -237,7 +260,7 @@ def _assessment(
 ) -> Assessment:
     """As `TriagePipeline` makes it of these reasons and outputs."""
     names = [spec.name for spec in bundle.manifest.scores]
-    scores = dict(zip(names, outputs["scores"], strict=True))
+    scores = dict(zip(names, map(_share, outputs["scores"]), strict=True))
     labels = [spec.label for spec in bundle.manifest.classes]
     outlier = outputs["outlier"][0] if "outlier" in outputs else None
     verdict = decide_rule(variant, point, reasons, scores["malignancy"], outlier)
@@ -246,7 +269,7 @@ def _assessment(
         decision=verdict,
         malignancy=scores["malignancy"] if scored else None,
         cancer=scores.get("cancer") if scored else None,
-        probabilities=dict(zip(labels, outputs["probabilities"], strict=True)) if scored else {},
+        probabilities=dict(zip(labels, map(_share, outputs["probabilities"]), strict=True)) if scored else {},
         quality=Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, reasons=tuple(reasons)),
         operating_point=point,
         point=variant.operating_points[point],
@@ -256,3 +279,7 @@ def _assessment(
         threads=1,
         outlier=outlier if scored else None,
     )
+
+
+def _share(value: float) -> float:
+    return min(1.0, max(0.0, value))

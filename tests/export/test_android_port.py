@@ -19,6 +19,7 @@ from mobile_runtime import Bundle
 from tests.export.ports import PORTS, stages
 
 STUBS = Path(__file__).parent / "litert_stubs"
+PROBES = Path(__file__).parent / "jvm_probes"
 jvm = pytest.mark.skipif(not (shutil.which("javac") and shutil.which("java")), reason="the Android port needs javac and java")
 
 
@@ -111,6 +112,10 @@ ALTERATIONS: dict[str, tuple[str, Callable[[Path], None]]] = {
         lambda kit: alter_json(kit, "port.json", lambda port: port["bursts"][0]["verdict"].update(usable=9)),
     ),
     "broken file": ("port", lambda kit: alter_json(kit, "port.json", whole_for_broken)),
+    "manifest": (
+        "port",
+        lambda kit: alter_json(kit, "port.json", lambda port: port["manifests"][0].update(find="NHWC", replace="NCHW")),
+    ),
     "edge": ("port", lambda kit: alter_json(kit, "port.json", lambda port: port["edges"][0].update(accepted=False))),
 }
 
@@ -138,6 +143,21 @@ def test_java_refuses_an_altered_manifest_or_model(android_kit: Path, classes: P
     assert "schema version 5" in done.stderr
     file.write_text(text.replace('"schema_version": 4', '"schema_version": 4, "schema_version": 4'), encoding="utf-8")
     assert "is there twice" in conformance(classes, own).stderr
+
+
+@jvm
+def test_java_refuses_what_no_vector_holds(android_kit: Path, tmp_path: Path) -> None:
+    files = [file for file in (android_kit / "src/main").rglob("*.java") if file.name != "LiteRtEngine.java"]
+    compile_java(tmp_path, [*files, *PROBES.rglob("*.java")])
+    words = ["java", "-cp", str(tmp_path), "skintriage.RefusalProbe", str(android_kit / PLATFORMS["android"].assets)]
+    done = subprocess.run(words, capture_output=True, text=True)
+    assert done.stdout.splitlines() == [
+        "ARGB: Capture",
+        "opaque RGBA: taken",
+        "opaque BGRA: taken",
+        "outputs: taken",
+        "null for an outlier: Inference",
+    ], done.stderr
 
 
 @jvm

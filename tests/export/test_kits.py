@@ -49,9 +49,18 @@ def test_kit_holds_the_bundle_unchanged(android_kit: Path) -> None:
 def test_port_vectors_hold_outputs_to_refuse(android_kit: Path) -> None:
     port = json.loads((android_kit / PLATFORMS["android"].vectors / "port.json").read_text(encoding="utf-8"))
     accepted = {case["name"]: case["accepted"] for case in port["outputs"]}
-    right = {"right", "a little short of 1", "one score a little off"}
+    right = {"right", "a little short of 1", "a little over 1 and below 0", "one score a little off"}
     assert {name for name, fine in accepted.items() if fine} == right
+    assert {f"outlier: {name}" for name in ("two", "none", "NaN", "infinity", "negative infinity")} <= accepted.keys()
     assert {"all zero", "short of 1", "below 0", "one score off", "a class fewer"} <= accepted.keys()
+
+
+def test_port_vectors_hold_manifests_to_refuse(android_kit: Path) -> None:
+    port = json.loads((android_kit / PLATFORMS["android"].vectors / "port.json").read_text(encoding="utf-8"))
+    accepted = {case["name"]: case["accepted"] for case in port["manifests"]}
+    right = {"unchanged", "large counts", "a large smallest region", "a threshold of 1"}
+    assert {name for name, fine in accepted.items() if fine} == right
+    assert len(accepted) == 28
 
 
 def generated(folder: Path, platform: str) -> str:

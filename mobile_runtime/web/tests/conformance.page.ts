@@ -6,13 +6,14 @@ import { Engine, openPhoto, parseManifest, readPixels, variantOf } from "../../.
 const read = async (path: string): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await (await fetch(`/bundle/${path}`)).arrayBuffer());
 
 async function conform(variantName: string | undefined, runtime: string): Promise<{ lines: string[]; checks: Check[]; timesMs: number[] }> {
-  const manifest = parseManifest(new TextDecoder().decode(await read("manifest.json")));
+  const text = new TextDecoder().decode(await read("manifest.json"));
+  const manifest = parseManifest(text);
   const variant = variantOf(manifest, variantName);
   const engine = await Engine.open(manifest, variant, await read(variant.path), runtime);
   const port = await fetch("/bundle/port.json");
   const checks = [
     ...(await replayExact(read, manifest)),
-    ...(port.ok ? replayPort(await port.text(), manifest) : []),
+    ...(port.ok ? replayPort(await port.text(), text) : []),
     ...(await replayOutputs(read, variant.name, (image) => engine.run(image))),
   ];
   const decoding = await replayDecoding(read, async (file) => {

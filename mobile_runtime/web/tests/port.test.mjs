@@ -40,7 +40,8 @@ let port;
 
 before(async () => {
   folder = mkdtempSync(join(tmpdir(), "skintriage-port-"));
-  const contents = 'export * from "./pipeline.js"; export * from "./photo.js";';
+  const modules = ["pipeline", "photo", "burst", "frames", "manifest", "resample"];
+  const contents = modules.map((name) => `export * from "./${name}.js";`).join("");
   const outfile = join(folder, "port.mjs");
   const stdin = { contents, resolveDir: SOURCES, loader: "ts" };
   await build({ stdin, bundle: true, format: "esm", outfile, logLevel: "warning" });
@@ -57,17 +58,86 @@ function outputsOf(malignancy) {
   return { probabilities: Float32Array.from(probabilities), scores: Float32Array.from(scores), outlier: Float32Array.of(1) };
 }
 
+const good = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, region_px: null, reasons: [] };
+
+function pipelineOf() {
+  const variant = manifest.variants[manifest.default_variant];
+  return new port.TriagePipeline(manifest, { variant, run: () => Promise.reject(new Error("nothing is run")) });
+}
+
+test("names that every object has are no variants and no operating points", () => {
+  for (const name of ["toString", "constructor", "__proto__"]) {
+    assert.throws(() => port.variantOf(manifest, name), { name: "BundleError", code: "missing" }, name);
+    assert.throws(() => pipelineOf().assessment(good, outputsOf(0.4), name), { name: "BundleError", code: "missing" }, name);
+    const text = JSON.stringify({ ...manifest, default_operating_point: name });
+    assert.throws(() => port.parseManifest(text), { name: "BundleError", code: "malformed" }, name);
+  }
+});
+
+test("a variant that has an outlier score gives it", () => {
+  assert.throws(() => pipelineOf().assessment(good, { ...outputsOf(0.4), outlier: null }), { name: "BundleError", code: "refused" });
+});
+
+test("a burst may have very many frames", () => {
+  const frame = pipelineOf().assessment(good, outputsOf(0.001));
+  const { assessment, usable } = port.combine(Array(300_000).fill(frame));
+  assert.deepEqual([assessment.decision, usable], ["low_concern", 300_000]);
+});
+
+test("a buffer of another length, sizes that are no whole numbers and sizes out of bounds are refused", () => {
+  const picture = { width: 40, height: 30, channels: 3, data: new Uint8Array(40 * 30 * 3) };
+  assert.equal(port.normalize(picture, 32).image.length, 32 * 32 * 3);
+  const faults = [
+    { data: picture.data.subarray(1) }, { data: new Uint8Array(40 * 30 * 4) }, { channels: 4 }, { channels: 1 }, { width: 40.5 },
+    { height: NaN }, { width: "40" }, { width: 60, height: 20.5 }, { width: 32, height: 32 },
+  ];
+  for (const fault of faults) {
+    assert.throws(() => port.normalize({ ...picture, ...fault }, 32), { name: "CaptureError", code: "frame" }, Object.keys(fault).join());
+  }
+  for (const size of [0, -1, 1.5, NaN, Infinity, 5000, "32"]) {
+    assert.throws(() => port.normalize(picture, size), { name: "CaptureError", code: "frame" }, `${size}`);
+  }
+  const resampler = new port.Resampler(20, 20, 16);
+  for (const [left, top, count] of [[21, 0, 20], [0, 11, 20], [-1, 0, 20], [0, -1, 20], [0.5, 0, 20], [0, 0, 21], [0, 0, 1.5]]) {
+    assert.throws(() => resampler.push(picture, left, top, count), { name: "CaptureError", code: "frame" }, `${left},${top},${count}`);
+  }
+  resampler.push(picture, 20, 10, 20);
+  assert.equal(resampler.finish().length, 16 * 16 * 3);
+});
+
+test("a camera frame that could only be read wrongly is refused", () => {
+  const noise = Uint8Array.from({ length: 64 * 64 }, (_, index) => (index * index * 7) % 251);
+  const plane = (fields) => ({ data: noise, rowStride: 64, pixelStride: 1, ...fields });
+  const frame = {
+    layout: "nv12", width: 32, height: 32, planes: [plane()], matrix: "bt601", valueRange: "full", rotation: 0, mirrored: false,
+  };
+  assert.equal(port.toRgb(frame).data.length, 32 * 32 * 3);
+  const packed = { ...frame, layout: "rgba", width: 16, height: 16, matrix: null, valueRange: null, planes: [plane({ pixelStride: 4 })] };
+  const faults = [
+    { ...frame, layout: "nv24" }, { ...frame, layout: "toString" }, { ...frame, width: "32" }, { ...frame, height: 31.5 },
+    { ...frame, planes: [] }, { ...frame, planes: [plane(), plane({ pixelStride: 2 }), plane()] },
+    { ...frame, layout: "yuv_420_888" }, { ...frame, planes: [plane({ rowStride: 64.5 })] },
+    { ...frame, planes: [plane({ pixelStride: 1.5 })] }, { ...frame, planes: [plane({ rowStride: NaN })] },
+    { ...packed, layout: "rgb", planes: [plane({ pixelStride: 3 }), plane()] }, packed, { ...packed, layout: "bgra" },
+  ];
+  for (const [index, fault] of faults.entries()) {
+    assert.throws(() => port.toRgb(fault), { name: "CaptureError", code: "frame" }, `${index}: ${fault.layout}`);
+  }
+  // What pads a row may be anything.
+  const opaque = plane({ pixelStride: 4, rowStride: 72, data: noise.map((value, at) => (at % 72 < 64 && at % 4 === 3 ? 255 : value)) });
+  for (const layout of ["rgba", "bgra"]) assert.equal(port.toRgb({ ...packed, layout, planes: [opaque] }).data.length, 16 * 16 * 3);
+});
+
 test("a verdict is by the limits of the variant that the engine runs", () => {
   const usual = manifest.variants[manifest.default_variant];
   const pointOf = (threshold) => ({ ...usual.operating_points[manifest.default_operating_point], threshold });
   const variantOf = (name, threshold, limit) =>
     ({ ...usual, name, abstention: { limit }, operating_points: { [manifest.default_operating_point]: pointOf(threshold) } });
-  const quality = { sharpness: 0, brightness: 0, clipped: 0, glare: 0, contrast: 0, colour: 0, region_px: null, reasons: [] };
   const [high, low, strict] = [variantOf("high", 0.6, 2), variantOf("low", 0.2, 2), variantOf("strict", 0.6, 0.5)];
   const both = { ...manifest, default_variant: "high", variants: { high, low, strict } };
   const found = [high, low, strict].map((variant) => {
     const pipeline = new port.TriagePipeline(both, { variant, run: () => Promise.reject(new Error("nothing is run")) });
-    return pipeline.assessment(quality, outputsOf(0.4)).decision;
+    return pipeline.assessment(good, outputsOf(0.4)).decision;
   });
   assert.deepEqual(found, ["low_concern", "refer", "abstain"]);
 });

@@ -50,7 +50,7 @@ export function combine(frames: Assessment[]): BurstAssessment {
   const middle = (lower.malignancy! + upper.malignancy!) / 2;
   const agreeing = values.filter((value) => value >= threshold === middle >= threshold).length;
   const agreement = agreeing / values.length;
-  const loudest = Math.max(...known(frames.map(({ malignancy }) => malignancy)));
+  const loudest = known(frames.map(({ malignancy }) => malignancy)).reduce((a, b) => Math.max(a, b));
   const agrees = 1 - agreement <= constants.max_dissent && loudest < Math.max(threshold, constants.alarm);
   const decision: Decision = middle >= threshold ? "refer" : agrees ? "low_concern" : "retake";
   const retake = decision === "retake";

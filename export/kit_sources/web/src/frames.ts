@@ -21,13 +21,19 @@ export interface CameraFrame {
   mirrored: boolean;
 }
 
+const CHANNELS: Partial<Record<CameraFrame["layout"], number>> = { rgb: 3, rgba: 4, bgra: 4 };
+const PLANES: Record<CameraFrame["layout"], number[]> = {
+  rgb: [1], rgba: [1], bgra: [1], yuv_420_888: [3], nv21: [1, 2], nv12: [1, 2],
+};
+
 type Samples = (x: number, y: number, channel?: number) => number;
 
-function samples(plane: Plane | undefined, rows: number, columns: number, channels: number): Samples {
-  const rowBytes = plane ? (columns - 1) * plane.pixelStride + channels : Infinity;
-  const fits = plane && plane.pixelStride >= channels && plane.rowStride >= rowBytes;
+function samples(plane: Plane, rows: number, columns: number, channels: number): Samples {
+  const rowBytes = (columns - 1) * plane.pixelStride + channels;
+  const whole = Number.isInteger(plane.pixelStride) && Number.isInteger(plane.rowStride);
+  const fits = whole && plane.pixelStride >= channels && plane.rowStride >= rowBytes;
   if (!fits || plane.data.length < (rows - 1) * plane.rowStride + rowBytes) {
-    throw new CaptureError("frame", `a plane is missing, or too short for ${columns}x${rows} and its strides`);
+    throw new CaptureError("frame", `a plane is too short for ${columns}x${rows} and its strides`);
   }
   const { data, rowStride, pixelStride } = plane;
   return (x, y, channel = 0) => data[y * rowStride + x * pixelStride + channel]!;
@@ -36,7 +42,7 @@ function samples(plane: Plane | undefined, rows: number, columns: number, channe
 function chroma(frame: CameraFrame): { u: Samples; v: Samples } {
   const [columns, rows] = [frame.width / 2, frame.height / 2];
   if (frame.layout === "yuv_420_888") {
-    return { u: samples(frame.planes[1], rows, columns, 1), v: samples(frame.planes[2], rows, columns, 1) };
+    return { u: samples(frame.planes[1]!, rows, columns, 1), v: samples(frame.planes[2]!, rows, columns, 1) };
   }
   const luma = frame.planes[0]!;
   const rest = { data: luma.data.subarray(luma.rowStride * frame.height), rowStride: luma.rowStride, pixelStride: 2 };
@@ -48,11 +54,25 @@ function chroma(frame: CameraFrame): { u: Samples; v: Samples } {
 
 const clip = (value: number): number => (value < 0 ? 0 : value > 255 ? 255 : value);
 
+/** Cameras are opaque: where the fourth byte is not the same in all pixels, it is a colour. */
+function checkOpaque({ layout, width, height }: CameraFrame, pixel: Samples): void {
+  const first = pixel(0, 0, 3);
+  for (let y = 0; y < height; y++) {
+    for (let x = 0; x < width; x++) {
+      if (pixel(x, y, 3) !== first) {
+        throw new CaptureError("frame", `the fourth byte of ${layout} differs from pixel to pixel: is it ARGB?`);
+      }
+    }
+  }
+}
+
 /** Reads one sensor pixel into `target` at `at`. */
 function reader(frame: CameraFrame): (x: number, y: number, target: Uint8Array, at: number) => void {
   const { layout, width, height } = frame;
-  if (layout === "rgb" || layout === "rgba" || layout === "bgra") {
-    const pixel = samples(frame.planes[0], height, width, layout === "rgb" ? 3 : 4);
+  const channels = CHANNELS[layout];
+  if (channels) {
+    const pixel = samples(frame.planes[0]!, height, width, channels);
+    if (channels === 4) checkOpaque(frame, pixel);
     const [red, blue] = layout === "bgra" ? [2, 0] : [0, 2];
     return (x, y, target, at) => {
       target[at] = pixel(x, y, red);
@@ -64,7 +84,7 @@ function reader(frame: CameraFrame): (x: number, y: number, target: Uint8Array, 
   if (!coefficients || width % 2 || height % 2) throw new CaptureError("frame", `${layout} needs even sides, a matrix and a range`);
   const [offset, gain, vRed, uGreen, vGreen, uBlue] = coefficients as [number, number, number, number, number, number];
   const { chroma_zero: zero, fraction_bits: bits } = constants;
-  const luma = samples(frame.planes[0], height, width, 1);
+  const luma = samples(frame.planes[0]!, height, width, 1);
   const { u, v } = chroma(frame);
   return (x, y, target, at) => {
     const bright = (luma(x, y) - offset) * gain + (1 << (bits - 1));
@@ -75,9 +95,17 @@ function reader(frame: CameraFrame): (x: number, y: number, target: Uint8Array, 
   };
 }
 
-/** The upright picture: colours, then the clockwise rotation, then the mirroring from left to right. */
+/**
+ * The upright picture: colours, then the clockwise rotation, then the mirroring from left to right.
+ *
+ * @throws CaptureError a field is unknown, a size is odd or no whole number, or a plane is too short for its strides.
+ */
 export function toRgb(frame: CameraFrame): Pixels {
   checkSize(frame.width, frame.height);
+  if (!Object.hasOwn(PLANES, frame.layout)) throw new CaptureError("frame", `layout ${frame.layout} is none that is known`);
+  if (!PLANES[frame.layout].includes(frame.planes.length)) {
+    throw new CaptureError("frame", `${frame.layout} does not have ${frame.planes.length} plane(s)`);
+  }
   if (![0, 90, 180, 270].includes(frame.rotation)) throw new CaptureError("frame", `rotation ${frame.rotation} is not 0, 90, 180 or 270`);
   const read = reader(frame);
   const turned = frame.rotation % 180 !== 0;

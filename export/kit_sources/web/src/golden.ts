@@ -6,7 +6,7 @@ import { decide } from "./decision.js";
 import type { Engine, Outputs } from "./engine.js";
 import { BundleError, CaptureError, type CaptureFault } from "./errors.js";
 import { toRgb, type CameraFrame } from "./frames.js";
-import { variantOf, type Manifest, type Variant } from "./manifest.js";
+import { parseManifest, variantOf, type Manifest, type Variant } from "./manifest.js";
 import { checkFile, endsUnwritten } from "./photo.js";
 import { TriagePipeline } from "./pipeline.js";
 import { judge, type Quality } from "./quality.js";
@@ -64,11 +64,13 @@ interface Port {
     verdict: Record<string, unknown> & { probabilities: Record<string, number>; advice: string[] };
   }[];
   outputs: { name: string; variant: string; outputs: Recorded; accepted: boolean }[];
+  manifests: { name: string; find: string; replace: string; accepted: boolean }[];
   files: { name: string; data: string; accepted: boolean; code: CaptureFault | null }[];
   edges: (Vector & { accepted: boolean })[];
 }
 
-type Recorded = Record<keyof Outputs, number[] | undefined>;
+/** What JSON has no number for is a string, as "NaN". */
+type Recorded = Record<keyof Outputs, (number | string)[] | undefined>;
 
 interface VariantVectors {
   recordings: { kernels: string; outputs: Record<string, string> }[];
@@ -165,9 +167,15 @@ function accepted<T>(make: () => T): T | null {
   }
 }
 
-/** Camera layouts, boxes, bursts and files of a kit's port.json: refused where Python refuses, else the same. */
-export function replayPort(text: string, manifest: Manifest): Check[] {
+/**
+ * Camera layouts, boxes, bursts, manifests and files of a kit's port.json: refused where Python refuses, else the same.
+ *
+ * @param text of port.json.
+ * @param manifestText of the manifest.json beside it.
+ */
+export function replayPort(text: string, manifestText: string): Check[] {
   const port = JSON.parse(text) as Port;
+  const manifest = parseManifest(manifestText);
   const checks: Check[] = [];
   const same = (name: string, found: ArrayLike<number> | null, wanted: string | null): void => {
     const refused = found === null || wanted === null;
@@ -195,6 +203,10 @@ export function replayPort(text: string, manifest: Manifest): Check[] {
   for (const { name, variant, outputs, accepted: wanted } of port.outputs) {
     const found = acceptsOutputs(manifest, variant, outputsOf(outputs));
     checks.push(check("port", `outputs: ${name}`, found === wanted ? 0 : Infinity, 0, found ? "accepted" : "refused"));
+  }
+  for (const { name, find, replace, accepted: wanted } of port.manifests) {
+    const found = readsManifest(manifestText.replace(find, () => replace));
+    checks.push(check("port", `manifest: ${name}`, found === wanted ? 0 : Infinity, 0, found ? "accepted" : "refused"));
   }
   for (const { name, data, accepted: wanted, code } of port.files) {
     const found = faultOf(hex(data));
@@ -228,8 +240,18 @@ function faultOf(file: Uint8Array): CaptureFault | null {
   }
 }
 
+function readsManifest(text: string): boolean {
+  try {
+    parseManifest(text);
+    return true;
+  } catch (error) {
+    if (error instanceof BundleError) return false;
+    throw error;
+  }
+}
+
 function outputsOf({ probabilities, scores, outlier }: Recorded): Outputs {
-  const array = (values: number[] | undefined): Float32Array => Float32Array.from(values ?? []);
+  const array = (values: (number | string)[] | undefined): Float32Array => Float32Array.from(values ?? [], Number);
   return { probabilities: array(probabilities), scores: array(scores), outlier: outlier ? array(outlier) : null };
 }
 

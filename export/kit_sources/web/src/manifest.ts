@@ -67,7 +67,6 @@ export interface Manifest {
   files: FileEntry[];
 }
 
-const INPUT = { dtype: "uint8", layout: "NHWC", colour: "RGB", resample: "pillow-bilinear-antialias" } as const;
 const LIMITS: (keyof QualityLimits)[] = [
   "sharpness_min", "least_sharpness_min", "evenness_min", "brightness_min", "brightness_max", "clipped_max", "burnt_centre_max",
   "glare_max", "contrast_min", "colour_min", "region_px_min",
@@ -79,7 +78,7 @@ const LIMITS: (keyof QualityLimits)[] = [
  * A limit that is missing would compare as false and wave every picture through, so each number that a verdict rests on is
  * looked at here.
  *
- * @throws BundleError no JSON, another schema version, another kind of input, or a field is missing.
+ * @throws BundleError no JSON, another schema version, another kind of input, a field is missing, or a value is out of bounds.
  */
 export function parseManifest(text: string): Manifest {
   let manifest: Manifest;
@@ -91,29 +90,45 @@ export function parseManifest(text: string): Manifest {
   if (manifest?.schema_version !== constants.schema_version) {
     throw new BundleError("schema", `schema version ${manifest?.schema_version}, this port reads ${constants.schema_version}`);
   }
-  const number = (where: string, value: unknown): void => {
+  const number = (where: string, value: unknown, low = -Infinity, high = Infinity): void => {
     if (typeof value !== "number" || !Number.isFinite(value)) throw new Error(`${where} is no number`);
+    if (value < low || value > high) throw new Error(`${where} is not from ${low} to ${high}`);
+  };
+  const once = (what: string, names: string[]): void => {
+    if (new Set(names).size !== names.length) throw new Error(`a ${what} is there twice`);
   };
   try {
-    number("input.size", manifest.input.size);
-    for (const [name, value] of Object.entries(INPUT)) {
-      if (manifest.input[name as keyof typeof INPUT] !== value) throw new Error(`input.${name} is not ${value}`);
+    number("input.size", manifest.input.size, constants.min_input, constants.max_input);
+    if (!Number.isInteger(manifest.input.size)) throw new Error("input.size is no whole number");
+    for (const [name, value] of Object.entries(constants.input)) {
+      if (manifest.input[name as keyof typeof constants.input] !== value) throw new Error(`input.${name} is not ${value}`);
     }
     for (const name of LIMITS) number(`quality.${name}`, manifest.quality[name]);
-    for (const variant of Object.values(manifest.variants)) {
+    for (const [key, variant] of Object.entries(manifest.variants)) {
+      if (key !== variant.name) throw new Error(`variant ${key} calls itself ${variant.name}`);
+      for (const role of ["probabilities", "scores", ...(variant.abstention ? ["outlier"] : [])]) {
+        const output: unknown = Object.hasOwn(variant.outputs, role) && variant.outputs[role as keyof Variant["outputs"]];
+        if (typeof output !== "string") throw new Error(`${key} has no output ${role}`);
+      }
       for (const [name, point] of Object.entries(variant.operating_points)) {
-        number(`${variant.name}.${name}.threshold`, point.threshold);
+        number(`${variant.name}.${name}.threshold`, point.threshold, 0, 1);
         for (const estimate of [point.sensitivity, point.specificity]) {
           for (const field of ["value", "low", "high"] as const) number(`${variant.name}.${name}.${field}`, estimate[field]);
         }
       }
-      if (!(manifest.default_operating_point in variant.operating_points)) throw new Error(`${variant.name} lacks the default point`);
+      if (!Object.hasOwn(variant.operating_points, manifest.default_operating_point)) {
+        throw new Error(`${variant.name} lacks the default point`);
+      }
       if (variant.abstention) number(`${variant.name}.abstention.limit`, variant.abstention.limit);
     }
-    if (!manifest.variants[manifest.default_variant]) throw new Error("default_variant is not among the variants");
+    if (!Object.hasOwn(manifest.variants, manifest.default_variant)) throw new Error("default_variant is not among the variants");
     if (!manifest.scores.some((score) => score.name === "malignancy")) throw new Error("scores has no malignancy");
+    once("class label", manifest.classes.map(({ label }) => label));
+    once("class", manifest.classes.map(({ node }) => node));
+    once("score", manifest.scores.map(({ name }) => name));
     for (const { name, weights } of manifest.scores) {
-      for (const index of manifest.classes.keys()) number(`scores.${name}.weights[${index}]`, weights[index]);
+      const fits = weights.length === manifest.classes.length && weights.every((weight) => weight === 0 || weight === 1);
+      if (!fits) throw new Error(`the weights of ${name} are not 0 or 1 for each class`);
     }
     if (!manifest.classes.length || !manifest.files.length) throw new Error("classes or files is empty");
   } catch (error) {
@@ -124,7 +139,7 @@ export function parseManifest(text: string): Manifest {
 
 /** The variant of a name, or the default one. */
 export function variantOf(manifest: Manifest, name = manifest.default_variant): Variant {
-  const variant = manifest.variants[name];
+  const variant = Object.hasOwn(manifest.variants, name) ? manifest.variants[name] : undefined;
   if (!variant) throw new BundleError("missing", `no variant ${name}; there are ${Object.keys(manifest.variants).join(", ")}`);
   return variant;
 }

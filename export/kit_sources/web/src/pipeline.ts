@@ -5,7 +5,7 @@ import { constants, type Decision } from "./constants.js";
 import { decide } from "./decision.js";
 import type { Engine, Outputs } from "./engine.js";
 import { BundleError, CaptureError } from "./errors.js";
-import type { Manifest, OperatingPoint } from "./manifest.js";
+import type { Manifest, OperatingPoint, Variant } from "./manifest.js";
 import { judge, type Quality } from "./quality.js";
 import type { Capture } from "./resample.js";
 
@@ -22,14 +22,21 @@ export interface Assessment {
   point: OperatingPoint;
 }
 
+/** From 0 to 1: a sum of float probabilities may be above 1 by its rounding. */
+const share = (value: number): number => Math.min(1, Math.max(0, value));
+
 /** As `check_outputs` of mobile_runtime/engines.py: of outputs that are all zero, a verdict would reassure. */
-function faultOf({ classes, scores }: Manifest, found: Outputs): string | null {
+function faultOf({ classes, scores }: Manifest, variant: Variant, found: Outputs): string | null {
   // False, too, where one is not a number.
   const near = (value: number, expected: number): boolean => Math.abs(value - expected) <= constants.sum_tolerance;
   const probabilities = [...found.probabilities];
   if (probabilities.length !== classes.length) return "not a probability for each class";
   if (found.scores.length !== scores.length) return "not the scores of the manifest";
-  if (!probabilities.every((value) => near(value, Math.min(1, Math.max(0, value))))) {
+  const outlier = found.outlier ?? [];
+  if ((variant.outputs.outlier !== undefined || found.outlier) && (outlier.length !== 1 || !Number.isFinite(outlier[0]))) {
+    return "not one finite outlier score";
+  }
+  if (!probabilities.every((value) => near(value, share(value)))) {
     return "probabilities that are not from 0 to 1";
   }
   for (const [column, { name, weights }] of scores.entries()) {
@@ -77,22 +84,25 @@ export class TriagePipeline {
   /** The verdict that follows from quality and outputs; outputs are null where the picture is to be retaken. */
   assessment(quality: Quality, outputs: Outputs | null, operatingPoint = this.manifest.default_operating_point): Assessment {
     const { variant } = this.engine;
-    const point = variant.operating_points[operatingPoint];
+    const point = Object.hasOwn(variant.operating_points, operatingPoint) ? variant.operating_points[operatingPoint] : undefined;
     if (!point) throw new BundleError("missing", `no operating point ${operatingPoint}`);
     const basis = { quality, operatingPoint, point };
     if (!outputs) return { ...basis, decision: "retake", malignancy: null, cancer: null, probabilities: {}, outlier: null };
     const { classes, scores } = this.manifest;
-    const fault = faultOf(this.manifest, outputs);
+    const fault = faultOf(this.manifest, variant, outputs);
     if (fault) throw new BundleError("refused", `variant ${variant.name} gave ${fault}`);
-    const score = (name: string): number | undefined => outputs.scores[scores.findIndex((spec) => spec.name === name)];
+    const score = (name: string): number | null => {
+      const column = scores.findIndex((spec) => spec.name === name);
+      return column < 0 ? null : share(outputs.scores[column]!);
+    };
     const malignancy = score("malignancy") ?? Number.NaN;
     const outlier = outputs.outlier ? outputs.outlier[0]! : null;
     return {
       ...basis,
       decision: decide(quality.reasons, malignancy, point.threshold, outlier, variant.abstention?.limit ?? null),
       malignancy,
-      cancer: score("cancer") ?? null,
-      probabilities: Object.fromEntries(classes.map(({ label }, index) => [label, outputs.probabilities[index]!])),
+      cancer: score("cancer"),
+      probabilities: Object.fromEntries(classes.map(({ label }, index) => [label, share(outputs.probabilities[index]!)])),
       outlier,
     };
   }

@@ -27,8 +27,11 @@ export function centreSquare(width: number, height: number): Box {
   return { left, top, right: left + side, bottom: top + side };
 }
 
-/** Accept neither less than `min_side` pixels a side nor more than `max_pixels`. */
+const isCount = (value: number): boolean => Number.isInteger(value) && value > 0;
+
+/** Accept whole numbers, neither less than `min_side` pixels a side nor more than `max_pixels`. */
 export function checkSize(width: number, height: number): void {
+  if (![width, height].every(Number.isInteger)) throw new CaptureError("frame", `${width}x${height} are no whole numbers of pixels`);
   const { min_side: least, max_pixels: most } = constants;
   if (Math.min(width, height) < least) {
     throw new CaptureError("too_few_pixels", `${width}x${height} is under ${least} pixels a side`);
@@ -45,6 +48,12 @@ export function checkBox(box: Box, width: number, height: number): Box {
     throw new CaptureError("box", `box ${left},${top},${right},${bottom} does not fit the ${width}x${height} image`);
   }
   return box;
+}
+
+/** Accept a buffer that has every pixel: of those that it lacks a verdict would rest on black. */
+function checkPixels({ width, height, channels, data }: Pixels): void {
+  const fits = isCount(width) && isCount(height) && (channels === 3 || channels === 4) && data.length === width * height * channels;
+  if (!fits) throw new CaptureError("frame", `${data.length} bytes are no picture of ${width}x${height} with ${channels} channels`);
 }
 
 interface Weights {
@@ -98,14 +107,28 @@ export class Resampler {
   private readonly rows: Uint8Array;
   private filled = 0;
 
-  /** For a region of `width` x `height` pixels that becomes `size` x `size`. */
-  constructor(width: number, private readonly height: number, private readonly size: number) {
+  /**
+   * For a region of `width` x `height` pixels that becomes `size` x `size`.
+   *
+   * @throws CaptureError one of them is no whole number, or the size is not from 1 to `max_target`.
+   */
+  constructor(private readonly width: number, private readonly height: number, private readonly size: number) {
+    const fits = isCount(width) && isCount(height) && isCount(size) && size <= constants.max_target;
+    if (!fits) throw new CaptureError("frame", `${width}x${height} to ${size}: give whole numbers, to 1 up to ${constants.max_target}`);
     this.across = triangle(width, size);
     this.rows = new Uint8Array(size * height * 3);
   }
 
-  /** Take the region's next rows from a picture in which the region's first pixel is at (`left`, `top`). */
+  /**
+   * Take the region's next rows from a picture in which the region's first pixel is at (`left`, `top`).
+   *
+   * @throws CaptureError the buffer is not of its size, or does not have those rows.
+   */
   push(band: Pixels, left = 0, top = 0, count = band.height - top): void {
+    checkPixels(band);
+    const inside = [left, top].every((start) => Number.isInteger(start) && start >= 0) && isCount(count)
+      && left + this.width <= band.width && top + count <= band.height && this.filled + count <= this.height;
+    if (!inside) throw new CaptureError("frame", `${count} rows at ${left},${top} are not in a band of ${band.width}x${band.height}`);
     const { first, count: taps, values, stride } = this.across;
     const { data, channels } = band;
     for (let y = 0; y < count; y++) {

@@ -51,10 +51,11 @@ if (!bundle) {
   console.error("usage: npm test -- BUNDLE [CASES]");
   exit(2);
 }
-const manifest = parseManifest(readFileSync(join(bundle, "manifest.json"), "utf8"));
+const text = readFileSync(join(bundle, "manifest.json"), "utf8");
+const manifest = parseManifest(text);
 const checks = await replayExact(async (path) => readFileSync(join(bundle, path)), manifest);
 const port = join(bundle, "port.json");
-if (existsSync(port)) checks.push(...replayPort(readFileSync(port, "utf8"), manifest));
+if (existsSync(port)) checks.push(...replayPort(readFileSync(port, "utf8"), text));
 console.log(`golden vectors of ${manifest.name}-${manifest.version}`);
 summarize(checks).forEach((line) => console.log(`  ${line}`));
 if (extra) {

@@ -13,6 +13,12 @@ public struct Plane {
         guard pixelStride >= channels else {
             throw TriageError.capture("plane \(name): pixel stride \(pixelStride) is under \(channels) bytes; read it off the camera")
         }
+        // Bounded first: a product that overflows would end the app.
+        guard pixelStride <= data.count, rowStride <= data.count else {
+            throw TriageError.capture(
+                "plane \(name): strides of \(rowStride) and \(pixelStride) bytes in a buffer of \(data.count); pass the whole buffer"
+            )
+        }
         let rowBytes = (columns - 1) * pixelStride + channels
         guard rowStride >= rowBytes else {
             throw TriageError.capture(
@@ -55,7 +61,7 @@ public struct CameraFrame {
     private let mirrored: Bool
 
     /// - Parameters:
-    ///   - planes: see `Layout`; of packed layouts the pixel stride is 3 or 4, and a fourth byte is ignored.
+    ///   - planes: see `Layout`; of packed layouts the pixel stride is 3 or 4, and a fourth byte is the same in all pixels.
     ///   - matrix: for YUV.
     ///   - range: for YUV.
     ///   - rotation: clockwise degrees that make it upright: 0, 90, 180 or 270.
@@ -78,6 +84,11 @@ public struct CameraFrame {
             try planes[0].check(layout.rawValue, rows: height, columns: width, channels: channels)
             self.planes = planes
             coefficients = []
+            guard channels < 4 || isOpaque() else {
+                throw TriageError.capture(
+                    "the fourth byte of \(layout.rawValue) differs from pixel to pixel: is it ARGB? give the camera's layout"
+                )
+            }
             return
         }
         guard let matrix = matrix, let range = range,
@@ -92,8 +103,9 @@ public struct CameraFrame {
         }
         var split = planes
         if layout != .yuv420888, planes.count == 1 {
+            try planes[0].check("Y", rows: height, columns: width, channels: 1)
             let stride = planes[0].rowStride
-            let rest = Array(planes[0].data.dropFirst(max(0, stride * height)))
+            let rest = Array(planes[0].data.dropFirst(stride * height))
             split.append(Plane(data: rest, rowStride: stride, pixelStride: 2))
         }
         guard split.count == (layout == .yuv420888 ? 3 : 2) else {
@@ -118,6 +130,16 @@ public struct CameraFrame {
         case .rgb: return 3
         case .rgba, .bgra: return 4
         default: return 0
+        }
+    }
+
+    /// Cameras are opaque: where the fourth byte is not the same in all pixels, it is a colour.
+    private func isOpaque() -> Bool {
+        let plane = planes[0]
+        return plane.data.withUnsafeBufferPointer { data in
+            (0..<height).allSatisfy { y in
+                (0..<width).allSatisfy { x in data[y * plane.rowStride + x * plane.pixelStride + 3] == data[3] }
+            }
         }
     }
 

@@ -57,7 +57,7 @@ public struct Capture {
         guard min(width, height) >= Constants.minSide else {
             throw TriageError.capture("\(width)x\(height) is under \(Constants.minSide) pixels a side; take a larger photo")
         }
-        guard width * height <= Constants.maxPixels else {
+        guard width <= Constants.maxPixels / height else {  // a product might overflow
             throw TriageError.capture("\(width)x\(height) is over \(Constants.maxPixels) pixels; decode a smaller image")
         }
     }

@@ -5,11 +5,13 @@ public struct Manifest: Decodable {
     public struct Input: Decodable {
         /// S: the model takes S x S RGB.
         public let size: Int
+        let dtype, layout, colour, resample: String
     }
 
     public struct LesionClass: Decodable {
         public let label: String
         public let name: String
+        let node: String
     }
 
     public struct Score: Decodable {
@@ -47,6 +49,13 @@ public struct Manifest: Decodable {
             case contrastMin = "contrast_min"
             case colourMin = "colour_min"
             case regionPxMin = "region_px_min"
+        }
+
+        var isFinite: Bool {
+            [
+                sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax, clippedMax, burntCentreMax, glareMax,
+                contrastMin, colourMin,
+            ].allSatisfy { $0.isFinite }
         }
     }
 
@@ -111,6 +120,60 @@ public struct Manifest: Decodable {
         case intendedUse = "intended_use"
         case defaultVariant = "default_variant"
         case defaultOperatingPoint = "default_operating_point"
+    }
+
+    /// Reads manifest.json; what it says of the model must be what this kit can do.
+    static func parse(_ data: Data) throws -> Manifest {
+        let manifest: Manifest
+        do {
+            manifest = try JSONDecoder().decode(Manifest.self, from: data)
+        } catch {
+            throw TriageError.bundle("malformed manifest (\(error)); make the kit again")
+        }
+        guard manifest.schemaVersion == Constants.schemaVersion else {
+            throw TriageError.bundle(
+                "manifest of schema version \(manifest.schemaVersion), this kit reads \(Constants.schemaVersion); make the kit again"
+            )
+        }
+        if let fault = manifest.fault() {
+            throw TriageError.bundle("malformed manifest: \(fault); make the kit again")
+        }
+        return manifest
+    }
+
+    private func fault() -> String? {
+        let described = ["dtype": input.dtype, "layout": input.layout, "colour": input.colour, "resample": input.resample]
+        guard described == Constants.input, (Constants.minInput...Constants.maxInput).contains(input.size) else {
+            return "another kind of input"
+        }
+        for (what, names) in [
+            ("class label", classes.map { $0.label }), ("class", classes.map { $0.node }), ("score", scores.map { $0.name }),
+        ] where Set(names).count != names.count {
+            return "a \(what) is there twice"
+        }
+        guard scores.contains(where: { $0.name == "malignancy" }) else { return "no score is malignancy" }
+        for score in scores {
+            guard score.weights.count == classes.count, score.weights.allSatisfy({ $0 == 0 || $0 == 1 }) else {
+                return "the weights of \(score.name) are not 0 or 1 for each class"
+            }
+        }
+        guard quality.isFinite else { return "a limit of quality is no number" }
+        guard variants[defaultVariant] != nil else { return "there is no default variant \(defaultVariant)" }
+        for (name, variant) in variants {
+            guard name == variant.name else { return "variant \(name) calls itself \(variant.name)" }
+            let needed = ["probabilities", "scores"] + (variant.abstention == nil ? [] : ["outlier"])
+            guard needed.allSatisfy({ variant.outputs[$0] != nil }) else {
+                return "variant \(name) lacks an output that its verdicts need"
+            }
+            guard variant.operatingPoints[defaultOperatingPoint] != nil else {
+                return "variant \(name) lacks operating point \(defaultOperatingPoint)"
+            }
+            guard variant.operatingPoints.values.allSatisfy({ (0...1).contains($0.threshold) }) else {
+                return "a threshold of variant \(name) is not from 0 to 1"
+            }
+            guard variant.abstention?.limit.isFinite ?? true else { return "the outlier limit of variant \(name) is no number" }
+        }
+        return nil
     }
 
     /// The variant of that name.

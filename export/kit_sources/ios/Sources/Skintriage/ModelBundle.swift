@@ -12,16 +12,7 @@ public struct ModelBundle {
     public init(folder: URL? = nil) throws {
         let chosen = folder ?? Foundation.Bundle.module.resourceURL!.appendingPathComponent("Model")
         let data = try ModelBundle.contents(chosen.appendingPathComponent(Constants.manifest))
-        do {
-            manifest = try JSONDecoder().decode(Manifest.self, from: data)
-        } catch {
-            throw TriageError.bundle("malformed manifest (\(error)); make the kit again")
-        }
-        guard manifest.schemaVersion == Constants.schemaVersion else {
-            throw TriageError.bundle(
-                "manifest of schema version \(manifest.schemaVersion), this kit reads \(Constants.schemaVersion); make the kit again"
-            )
-        }
+        manifest = try Manifest.parse(data)
         self.folder = chosen
         id = "\(manifest.name)-\(manifest.version)+\(ModelBundle.sha256(data).prefix(12))"
     }

@@ -97,8 +97,14 @@ extension RgbImage {
             return true
         }
         guard drawn else { throw TriageError.capture("no memory for a picture of \(width)x\(height)") }
-        let plane = Plane(data: rgba, rowStride: 4 * width, pixelStride: 4)
-        let stored = try CameraFrame(layout: .rgba, planes: [plane], width: width, height: height).toRgb()
+        // Not as a CameraFrame, which refuses a fourth byte that differs: what Core Graphics leaves there is not said.
+        var rgb = [UInt8](repeating: 0, count: 3 * width * height)
+        for pixel in 0..<(width * height) {
+            rgb[3 * pixel] = rgba[4 * pixel]
+            rgb[3 * pixel + 1] = rgba[4 * pixel + 1]
+            rgb[3 * pixel + 2] = rgba[4 * pixel + 2]
+        }
+        let stored = try RgbImage(width: width, height: height, rgb: rgb)
         let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]
         return try stored.upright(exifOrientation: properties?[kCGImagePropertyOrientation] as? Int ?? 1)
     }

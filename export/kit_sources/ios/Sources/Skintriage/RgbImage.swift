@@ -5,7 +5,9 @@ public struct RgbImage: Equatable {
     public let rgb: [UInt8]
 
     public init(width: Int, height: Int, rgb: [UInt8]) throws {
-        guard width > 0, height > 0, rgb.count == 3 * width * height else {
+        // Bounded first: a product that overflows would end the app.
+        let bounded = width > 0 && height > 0 && width <= rgb.count && height <= rgb.count / width
+        guard bounded, rgb.count == 3 * width * height else {
             throw TriageError.capture("\(rgb.count) bytes are no RGB picture of \(width)x\(height)")
         }
         self.width = width

@@ -58,16 +58,19 @@ public final class Triage {
         guard let column = manifest.scores.firstIndex(where: { $0.name == "malignancy" }) else {
             throw TriageError.bundle("the manifest has no score malignancy; make the kit again")
         }
-        if let fault = fault(probabilities: values.map { Double($0) }, scores: scores.map { Double($0) }) {
+        let unlike = outputs["outlier"] ?? (variant.outputs["outlier"] == nil ? nil : [])
+        if let fault = fault(probabilities: values.map { Double($0) }, scores: scores.map { Double($0) }, outlier: unlike) {
             throw TriageError.inference("variant \(variant.name) gave \(fault); make the kit again")
         }
-        let malignancy = Double(scores[column])
-        let cancer = manifest.scores.firstIndex(where: { $0.name == "cancer" }).map { Double(scores[$0]) }
-        let outlier = outputs["outlier"]?.first.map { Double($0) }
+        let malignancy = share(scores[column])
+        let cancer = manifest.scores.firstIndex(where: { $0.name == "cancer" }).map { share(scores[$0]) }
+        let outlier = unlike.map { Double($0[0]) }
         let decision = Decision.decide(
             reasons: quality.reasons, malignancy: malignancy, threshold: point.threshold, outlier: outlier, limit: limit
         )
-        let probabilities = Dictionary(uniqueKeysWithValues: zip(manifest.classes.map { $0.label }, values.map { Double($0) }))
+        // The manifest has no label twice.
+        let labelled = zip(manifest.classes.map { $0.label }, values.map { share($0) })
+        let probabilities = Dictionary(labelled, uniquingKeysWith: { first, _ in first })
         return Assessment(
             decision: decision, malignancy: malignancy, cancer: cancer, probabilities: probabilities, quality: quality,
             operatingPoint: operatingPoint, point: point, bundleID: bundle.id, variant: variant.name, engine: engine.name,
@@ -75,13 +78,21 @@ public final class Triage {
         )
     }
 
+    /// From 0 to 1: a sum of float probabilities may be above 1 by its rounding.
+    private func share(_ value: Float) -> Double {
+        Swift.min(1, Swift.max(0, Double(value)))
+    }
+
     /// As `check_outputs` of mobile_runtime/engines.py: of outputs that are all zero, a verdict would reassure.
-    private func fault(probabilities: [Double], scores: [Double]) -> String? {
+    private func fault(probabilities: [Double], scores: [Double], outlier: [Float]?) -> String? {
         let manifest = bundle.manifest
         // False, too, where one is not a number.
         let near = { (found: Double, expected: Double) in abs(found - expected) <= Constants.sumTolerance }
         guard probabilities.count == manifest.classes.count else { return "not a probability for each class" }
         guard scores.count == manifest.scores.count else { return "not the scores of the manifest" }
+        if let outlier = outlier {
+            guard outlier.count == 1, outlier[0].isFinite else { return "not one finite outlier score" }
+        }
         guard probabilities.allSatisfy({ near($0, Swift.min(1, Swift.max(0, $0))) }) else {
             return "probabilities that are not from 0 to 1"
         }

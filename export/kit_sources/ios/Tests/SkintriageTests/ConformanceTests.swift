@@ -250,8 +250,56 @@ final class ConformanceTests: XCTestCase {
         }
     }
 
+    func testPortManifests() throws {
+        let manifest = String(decoding: try Data(contentsOf: bundle.folder.appendingPathComponent(Constants.manifest)), as: UTF8.self)
+        for fields in list(try document("port.json")["manifests"]) {
+            var changed = manifest
+            if let place = manifest.range(of: text(fields["find"])) {
+                changed.replaceSubrange(place, with: text(fields["replace"]))
+            }
+            var accepted = true
+            do {
+                _ = try Manifest.parse(Data(changed.utf8))
+            } catch TriageError.bundle {
+                accepted = false
+            }
+            check(text(fields["name"]), accepted == (fields["accepted"] as! Bool))
+        }
+    }
+
+    func testRefusals() throws {
+        let noise = (0..<4096).map { UInt8(truncatingIfNeeded: $0 &* $0 >> 3) }
+        let padded = (0..<4096).map { $0 % 4 == 3 && $0 % 72 < 64 ? 255 : noise[$0] }
+        check("opaque", isTaken(.bgra, padded, 16, 16, rowStride: 72, pixelStride: 4))
+        check("ARGB", !isTaken(.rgba, noise, 16, 16, rowStride: 72, pixelStride: 4))
+        for layout in [CameraFrame.Layout.rgb, .nv12] {
+            check("a vast row stride", !isTaken(layout, noise, 16, 16, rowStride: .max, pixelStride: 3))
+            check("a vast pixel stride", !isTaken(layout, noise, 16, 16, rowStride: 48, pixelStride: .max))
+            check("a vast width", !isTaken(layout, noise, Int.max - 1, 16, rowStride: 48, pixelStride: 3))
+            check("vast sides", !isTaken(layout, noise, Int.max - 1, Int.max - 1, rowStride: 48, pixelStride: 3))
+        }
+        for (width, height) in [(Int.max, 16), (16, Int.max), (Int.max, Int.max), (Int.max / 2 + 1, 4)] {
+            let image = try? RgbImage(width: width, height: height, rgb: noise)
+            check("a picture of \(width)x\(height)", image == nil)
+        }
+    }
+
+    /// Whether a camera frame of one plane is taken.
+    private func isTaken(
+        _ layout: CameraFrame.Layout, _ data: [UInt8], _ width: Int, _ height: Int, rowStride: Int, pixelStride: Int
+    ) -> Bool {
+        let plane = Plane(data: data, rowStride: rowStride, pixelStride: pixelStride)
+        let frame = try? CameraFrame(
+            layout: layout, planes: [plane], width: width, height: height, matrix: .bt601, range: .full
+        )
+        return frame != nil
+    }
+
     private func outputs(_ fields: Fields) -> [String: [Float]] {
-        (fields["outputs"] as! [String: [Double]]).mapValues { $0.map { Float($0) } }
+        // What JSON has no number for is a string, as "NaN".
+        (fields["outputs"] as! [String: [Any]]).mapValues { row in
+            row.map { ($0 as? String).map { Float($0)! } ?? Float($0 as! Double) }
+        }
     }
 
     /// Gives recorded outputs, and fails on any image but the recorded one.

@@ -244,6 +244,9 @@ public final class Conformance {
         for (Object item : Json.list(port.get("outputs"))) {
             replayRefusal(Json.object(item));
         }
+        for (Object item : Json.list(port.get("manifests"))) {
+            replayManifest(Json.object(item));
+        }
         byte[] whole = null;
         for (Object item : Json.list(port.get("files"))) {
             Map<String, Object> fields = Json.object(item);
@@ -284,13 +287,28 @@ public final class Conformance {
         check("port", "outputs: " + fields.get("name"), fields.get("accepted").equals(accepted));
     }
 
+    private void replayManifest(Map<String, Object> fields) {
+        String find = (String) fields.get("find");
+        int at = bundle.text.indexOf(find);
+        String text = bundle.text.substring(0, at) + fields.get("replace") + bundle.text.substring(at + find.length());
+        boolean accepted = true;
+        try {
+            Manifest.parse(text);
+        } catch (TriageException.Bundle error) {
+            accepted = false;
+        }
+        check("port", "manifest: " + fields.get("name"), fields.get("accepted").equals(accepted));
+    }
+
     private static Map<String, float[]> outputs(Map<String, Object> fields) {
         Map<String, float[]> outputs = new LinkedHashMap<>();
         for (Map.Entry<String, Object> role : Json.object(fields.get("outputs")).entrySet()) {
             List<Object> values = Json.list(role.getValue());
             float[] row = new float[values.size()];
             for (int i = 0; i < row.length; i++) {
-                row[i] = (float) Json.number(values.get(i));
+                // What JSON has no number for is a string, as "NaN".
+                Object value = values.get(i);
+                row[i] = value instanceof String ? Float.parseFloat((String) value) : (float) Json.number(value);
             }
             outputs.put(role.getKey(), row);
         }

@@ -15,13 +15,16 @@ public final class Bundle {
     public final Manifest manifest;
     /** Name, version and the first 12 hex digits of the manifest's SHA-256: the id that Python gives the bundle. */
     public final String id;
+    /** The manifest as it was read. */
+    final String text;
     private final Files files;
 
     /** Reads the manifest. */
     public Bundle(Files files) {
         this.files = files;
         byte[] data = read(files, Constants.MANIFEST);
-        manifest = Manifest.parse(new String(data, StandardCharsets.UTF_8));
+        text = new String(data, StandardCharsets.UTF_8);
+        manifest = Manifest.parse(text);
         id = manifest.name + "-" + manifest.version + "+" + sha256(data).substring(0, 12);
     }
 

@@ -35,6 +35,9 @@ public final class CameraFrame {
         Capture.checkSize(width, height);
         if (channels() > 0) {
             planes[0].check(layout.name(), height, width, channels());
+            if (channels() == 4) {
+                checkOpaque();
+            }
             coefficients = null;
             return;
         }
@@ -52,7 +55,7 @@ public final class CameraFrame {
         }
     }
 
-    /** RGB, RGBA or BGRA; the fourth byte is ignored, cameras are opaque. The plane's pixel stride is 3 or 4. */
+    /** RGB, RGBA or BGRA; cameras are opaque: a fourth byte must be the same in all pixels. The plane's pixel stride is 3 or 4. */
     public static CameraFrame packed(Layout layout, Plane plane, int width, int height, int rotation, boolean mirrored) {
         if (layout != Layout.RGB && layout != Layout.RGBA && layout != Layout.BGRA) {
             throw new TriageException.Capture(layout + " is not packed; use yuv420888 or semiPlanar");
@@ -96,6 +99,19 @@ public final class CameraFrame {
 
     private int channels() {
         return layout == Layout.RGB ? 3 : layout == Layout.RGBA || layout == Layout.BGRA ? 4 : 0;
+    }
+
+    /** Cameras are opaque: where the fourth byte is not the same in all pixels, it is a colour. */
+    private void checkOpaque() {
+        Plane plane = planes[0];
+        for (int y = 0; y < height; y++) {
+            for (int x = 0; x < width; x++) {
+                if (plane.data[y * plane.rowStride + x * plane.pixelStride + 3] != plane.data[3]) {
+                    throw new TriageException.Capture("the fourth byte of " + layout
+                            + " differs from pixel to pixel: is it ARGB? give the camera's layout");
+                }
+            }
+        }
     }
 
     private void unpack(byte[] rgb) {

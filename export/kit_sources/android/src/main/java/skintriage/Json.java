@@ -8,6 +8,8 @@ import java.util.Map;
 /** A strict JSON reader: Map, List, String, Double, Boolean and null. A key that is there twice is refused. */
 final class Json {
     private static final int MAX_DEPTH = 64;
+    /** Up to here a double holds every whole number. */
+    private static final double MAX_WHOLE = 1L << 53;
     private final String text;
     private int at;
 
@@ -41,11 +43,19 @@ final class Json {
     }
 
     static int integer(Object value) {
-        double number = number(value);
-        if (number != Math.rint(number) || Math.abs(number) > Integer.MAX_VALUE) {
-            throw new TriageException.Bundle(number + " is not a whole number");
+        long number = whole(value);
+        if (Math.abs(number) > Integer.MAX_VALUE) {
+            throw new TriageException.Bundle(number + " is too large");
         }
         return (int) number;
+    }
+
+    static long whole(Object value) {
+        double number = number(value);
+        if (number != Math.rint(number) || Math.abs(number) > MAX_WHOLE) {
+            throw new TriageException.Bundle(number + " is not a whole number");
+        }
+        return (long) number;
     }
 
     static List<String> strings(Object value) {
@@ -86,7 +96,11 @@ final class Json {
                 if (!word.matches("-?(0|[1-9][0-9]*)(\\.[0-9]+)?([eE][-+]?[0-9]+)?")) {
                     throw error("'" + word + "' is not a value");
                 }
-                return Double.valueOf(word);
+                Double number = Double.valueOf(word);
+                if (number.isInfinite()) {
+                    throw error("'" + word + "' is too large");
+                }
+                return number;
         }
     }
 
@@ -151,11 +165,12 @@ final class Json {
         if (place >= 0) {
             return "\"\\/\b\f\n\r\t".charAt(place);
         }
-        if (kind != 'u' || at + 4 > text.length()) {
+        String digits = text.substring(at, Math.min(at + 4, text.length()));
+        if (kind != 'u' || !digits.matches("[0-9A-Fa-f]{4}")) {
             throw error("unknown escape");
         }
         at += 4;
-        return (char) Integer.parseInt(text.substring(at - 4, at), 16);
+        return (char) Integer.parseInt(digits, 16);
     }
 
     private void space() {

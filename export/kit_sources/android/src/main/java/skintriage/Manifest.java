@@ -2,6 +2,7 @@ package skintriage;
 
 import java.util.ArrayList;
 import java.util.Collections;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -34,7 +35,7 @@ public final class Manifest {
 
         FileEntry(Map<String, Object> fields) {
             sha256 = (String) fields.get("sha256");
-            sizeBytes = (long) Json.number(fields.get("size_bytes"));
+            sizeBytes = Json.whole(fields.get("size_bytes"));
         }
     }
 
@@ -50,7 +51,7 @@ public final class Manifest {
         public final double glareMax;
         public final double contrastMin;
         public final double colourMin;
-        public final int regionPxMin;
+        public final long regionPxMin;
 
         QualityLimits(Map<String, Object> fields) {
             sharpnessMin = Json.number(fields.get("sharpness_min"));
@@ -63,7 +64,7 @@ public final class Manifest {
             glareMax = Json.number(fields.get("glare_max"));
             contrastMin = Json.number(fields.get("contrast_min"));
             colourMin = Json.number(fields.get("colour_min"));
-            regionPxMin = Json.integer(fields.get("region_px_min"));
+            regionPxMin = Json.whole(fields.get("region_px_min"));
         }
     }
 
@@ -72,13 +73,13 @@ public final class Manifest {
         public final double value;
         public final double low;
         public final double high;
-        public final int n;
+        public final long n;
 
         Estimate(Map<String, Object> fields) {
             value = Json.number(fields.get("value"));
             low = Json.number(fields.get("low"));
             high = Json.number(fields.get("high"));
-            n = Json.integer(fields.get("n"));
+            n = Json.whole(fields.get("n"));
         }
     }
 
@@ -95,6 +96,7 @@ public final class Manifest {
         OperatingPoint(String name, Map<String, Object> fields) {
             this.name = name;
             threshold = Json.number(fields.get("threshold"));
+            require(threshold >= 0 && threshold <= 1, "threshold " + threshold + " is not from 0 to 1");
             aim = (String) fields.get("aim");
             sensitivity = new Estimate(Json.object(fields.get("sensitivity")));
             specificity = new Estimate(Json.object(fields.get("specificity")));
@@ -131,6 +133,9 @@ public final class Manifest {
             operatingPoints = Collections.unmodifiableMap(points);
             Object abstention = fields.get("abstention");
             outlierLimit = abstention == null ? null : (Double) Json.number(Json.object(abstention).get("limit"));
+            boolean complete = outputs.get("probabilities") != null && outputs.get("scores") != null;
+            require(complete && (outlierLimit == null || outputs.get("outlier") != null),
+                    "variant " + name + " lacks an output that its verdicts need");
         }
 
         /** The locked operating point of that name. */
@@ -150,19 +155,32 @@ public final class Manifest {
         licence = (String) fields.get("licence");
         intendedUse = (String) fields.get("intended_use");
         limitations = Collections.unmodifiableList(Json.strings(fields.get("limitations")));
-        inputSize = Json.integer(Json.object(fields.get("input")).get("size"));
-        classLabels = column(fields.get("classes"), "label");
+        Map<String, Object> input = Json.object(fields.get("input"));
+        inputSize = Json.integer(input.get("size"));
+        require(inputSize >= Constants.MIN_INPUT && inputSize <= Constants.MAX_INPUT, "an input of " + inputSize + " pixels");
+        for (Map.Entry<String, String> entry : Constants.INPUT.entrySet()) {
+            Object found = input.get(entry.getKey());
+            require(entry.getValue().equals(found), "the input's " + entry.getKey() + " is " + found);
+        }
+        classLabels = unique("class label", column(fields.get("classes"), "label"));
         classNames = column(fields.get("classes"), "name");
-        scores = column(fields.get("scores"), "name");
+        unique("class", column(fields.get("classes"), "node"));
+        scores = unique("score", column(fields.get("scores"), "name"));
+        require(scores.contains("malignancy"), "no score is malignancy");
         scoreWeights = weights(fields.get("scores"), classLabels.size());
         defaultVariant = (String) fields.get("default_variant");
         defaultOperatingPoint = (String) fields.get("default_operating_point");
         quality = new QualityLimits(Json.object(fields.get("quality")));
         Map<String, Variant> forms = new LinkedHashMap<>();
         for (Map.Entry<String, Object> entry : Json.object(fields.get("variants")).entrySet()) {
-            forms.put(entry.getKey(), new Variant(Json.object(entry.getValue())));
+            Variant form = new Variant(Json.object(entry.getValue()));
+            require(entry.getKey().equals(form.name), "variant " + entry.getKey() + " calls itself " + form.name);
+            require(form.operatingPoints.containsKey(defaultOperatingPoint),
+                    "variant " + form.name + " lacks operating point " + defaultOperatingPoint);
+            forms.put(form.name, form);
         }
         variants = Collections.unmodifiableMap(forms);
+        require(variants.containsKey(defaultVariant), "there is no default variant " + defaultVariant);
         Map<String, FileEntry> listed = new LinkedHashMap<>();
         for (Object entry : Json.list(fields.get("files"))) {
             listed.put((String) Json.object(entry).get("path"), new FileEntry(Json.object(entry)));
@@ -198,17 +216,26 @@ public final class Manifest {
         List<double[]> found = new ArrayList<>();
         for (Object row : Json.list(rows)) {
             List<Object> values = Json.list(Json.object(row).get("weights"));
-            if (values.size() != classes) {
-                throw new TriageException.Bundle("a score's weights are " + values.size() + ", the classes " + classes
-                        + "; make the kit again");
-            }
+            require(values.size() == classes, "a score's weights are " + values.size() + ", the classes " + classes);
             double[] weights = new double[classes];
             for (int i = 0; i < classes; i++) {
                 weights[i] = Json.number(values.get(i));
+                require(weights[i] == 0 || weights[i] == 1, "a score's weight is " + weights[i]);
             }
             found.add(weights);
         }
         return Collections.unmodifiableList(found);
+    }
+
+    private static void require(boolean right, String fault) {
+        if (!right) {
+            throw new TriageException.Bundle("malformed manifest: " + fault + "; make the kit again");
+        }
+    }
+
+    private static List<String> unique(String what, List<String> names) {
+        require(new HashSet<>(names).size() == names.size(), "a " + what + " is there twice: " + names);
+        return names;
     }
 
     private static List<String> column(Object rows, String field) {

@@ -16,8 +16,8 @@ public final class RgbImage {
     }
 
     /**
-     * What `Bitmap.getPixels` gives (0xAARRGGBB, alpha not multiplied in), composited on white. Decode with
-     * `BitmapFactory.Options.inPremultiplied = false` and `inPreferredColorSpace` sRGB.
+     * What `Bitmap.getPixels` gives (0xAARRGGBB, alpha not multiplied in), composited on white. Decode with `ImageDecoder`
+     * (`setUnpremultipliedRequired(true)`, target colour space sRGB) inside `PhotoFile.open`, as the kit's README shows.
      */
     public static RgbImage fromArgb(int[] argb, int width, int height) {
         byte[] rgb = new byte[3 * argb.length];

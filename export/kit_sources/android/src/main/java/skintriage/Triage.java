@@ -66,9 +66,12 @@ public final class Triage implements AutoCloseable {
                     bundle.id, variant.name, engine.name(), null, variant.outlierLimit);
         }
         check(outputs.get("probabilities"), outputs.get("scores"));
+        if (variant.outputs.containsKey("outlier") || outputs.containsKey("outlier")) {
+            check(outputs.get("outlier"));
+        }
         Map<String, Double> probabilities = new LinkedHashMap<>();
         for (int i = 0; i < manifest.classLabels.size(); i++) {
-            probabilities.put(manifest.classLabels.get(i), (double) outputs.get("probabilities")[i]);
+            probabilities.put(manifest.classLabels.get(i), share(outputs.get("probabilities")[i]));
         }
         double malignancy = score(outputs, "malignancy");
         Double outlier = outputs.containsKey("outlier") ? (Double) (double) outputs.get("outlier")[0] : null;
@@ -88,7 +91,7 @@ public final class Triage implements AutoCloseable {
         }
         double total = 0;
         for (float value : probabilities) {
-            if (!near(value, Math.min(1, Math.max(0, value)))) {
+            if (!near(value, share(value))) {
                 throw refused("probabilities that are not from 0 to 1");
             }
             total += value;
@@ -107,6 +110,17 @@ public final class Triage implements AutoCloseable {
         }
     }
 
+    private void check(float[] outlier) {
+        if (outlier == null || outlier.length != 1 || Float.isNaN(outlier[0]) || Float.isInfinite(outlier[0])) {
+            throw refused("not one finite outlier score");
+        }
+    }
+
+    /** From 0 to 1: a sum of float probabilities may be above 1 by its rounding. */
+    private static double share(double value) {
+        return Math.min(1, Math.max(0, value));
+    }
+
     /** False, too, where one is not a number. */
     private static boolean near(double found, double expected) {
         return Math.abs(found - expected) <= Constants.SUM_TOLERANCE;
@@ -118,6 +132,6 @@ public final class Triage implements AutoCloseable {
 
     private Double score(Map<String, float[]> outputs, String name) {
         int column = manifest.scores.indexOf(name);
-        return column < 0 ? null : (Double) (double) outputs.get("scores")[column];
+        return column < 0 ? null : (Double) share(outputs.get("scores")[column]);
     }
 }

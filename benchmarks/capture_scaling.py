@@ -13,7 +13,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import typer
-from rich.progress import track
 
 from benchmarks.capture_scenes import encode
 from benchmarks.environment import environment
@@ -21,7 +20,7 @@ from benchmarks.image_files import list_images
 from benchmarks.options import place_of_file
 from mobile_runtime import Bundle, TriagePipeline
 from mobile_runtime.capture import acquire, prepare
-from mobile_runtime.console import err, guard, out
+from mobile_runtime.console import guard, out, track
 from mobile_runtime.files import write_json
 from mobile_runtime.resample import centre_square
 
@@ -47,7 +46,7 @@ def measure(pipeline: TriagePipeline, files: list[Path], seed: int) -> dict[str,
     size = pipeline.bundle.manifest.input.size
     rng = np.random.default_rng(seed)
     pairs = []
-    for path in track(files, "decode twice", console=err, transient=True):
+    for path in track(files, "decode twice"):
         data = enlarged(acquire(path), rng)
         scaled, full = prepare(data, size), prepare(data, size, centre_square(WIDTH, HEIGHT))
         scores = pipeline.predict(np.stack([scaled, full])).malignancy

@@ -22,11 +22,11 @@ from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
-from rich.progress import track
 
 from benchmarks.cold_start import peak_memory_bytes
 from benchmarks.environment import environment
 from benchmarks.fuzz_mutations import bombs, corpus, mutate
+from mobile_runtime.console import track
 from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.files import sha256_bytes, write_json
 from mobile_runtime.pipeline import TriagePipeline
@@ -201,7 +201,7 @@ def main(
     """Fuzz, write the JSON; exit status 1 if any file did what it must not."""
     described = environment().model_dump()
     outcomes = fuzz(bundle, count, seed, bombs())
-    found = list(track(outcomes, total=count, console=Console(stderr=True), transient=True))
+    found = list(track(outcomes, "fuzz", count))
     document = summarize(found, seed)
     document["corpus_sha256"] = sha256_bytes(b"".join(data for _, data in sorted(corpus().items())))
     document["environment"] = described

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from rich.progress import track
 from rich.table import Table
 
 from compress.calibration_set import MIN_IMAGES
@@ -24,14 +23,15 @@ from compress.recipe import StudentRecipe
 from compress.rounding import round_weights
 from compress.sensitivity import STATIC, calibration_spread, draw_workbench, malignancy_auc, mixed, sensitivity
 from mobile_runtime.capture import prepare
-from mobile_runtime.console import err, out, print_json
+from mobile_runtime.console import err, out, print_json, track
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import check_place, sha256, write_atomically, write_json
+from mobile_runtime.files import check_place, refuse_own_source, sha256, write_atomically, write_json
 from mobile_runtime.options import JsonOption
-from train.datasets import EXTENSIONS, read_examples
+from train.datasets import read_examples
+from train.image_files import list_images
 from train.options import CompileOption, DataOption, EpochsOption, FreshOption, RecipeSeedOption
 from train.recipe import overridden, read_recipe
-from train.splits import load_split
+from train.splits import RUN_FILE, load_split
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Make networks smaller.")
 app.command(
@@ -65,11 +65,15 @@ def distill(
 ) -> None:
     """Teach a small network what one or several larger ones say of the same views; a control without teacher runs beside it."""
     plan = overridden(read_recipe(recipe, StudentRecipe, STUDENT_RECIPES), seed, epochs)
+    target = folder or Path("runs") / plan.name
+    for source, what in ((student, "student"), *((path, "teacher") for path in teacher)):
+        if source:
+            refuse_own_source(target / RUN_FILE, source, what)
     examples = read_examples(data)
     made = distil(
         plan,
         examples,
-        folder or Path("runs") / plan.name,
+        target,
         teacher,
         student=student,
         init=init,
@@ -104,19 +108,18 @@ def quantize(
     """Quantize a float32 graph after training; the ids of the calibration images are written beside the result."""
     if recipe not in RECIPES:
         raise DataError(f"no quantization recipe {recipe!r}; there are {', '.join(RECIPES)}")
-    if model.resolve() == target.resolve():
-        raise DataError(f"{target}: the float32 model itself; give another name for the quantized one")
+    refuse_own_source(target, model, "float32 model")
     check_place(target)
     source = _model_bytes(model)
     ranges, ids = None, []
     if recipe.startswith("static"):
-        files = sorted(p for p in images.rglob("*") if p.suffix.lower() in EXTENSIONS) if images else []
+        files = list_images(images) if images else []
         if len(files) < MIN_IMAGES:
             raise DataError(f"{recipe} needs --images with at least {MIN_IMAGES} training images, found {len(files)}")
         chosen = [files[i] for i in sorted(np.random.default_rng(seed).permutation(len(files))[:limit])]
         ids = [path.stem for path in chosen]
         size = _input_size(source)
-        shown = track(chosen, "calibrate", console=err, transient=True)
+        shown = track(chosen, "calibrate")
         ranges = collect_ranges(source, (prepare(path, size) for path in shown))
     quantized = quantize_model(source, recipe, ranges)
     note = target.with_suffix(".calibration.json")
@@ -152,6 +155,8 @@ def show_sensitivity(
 ) -> None:
     """Show what quantizing each layer to int8 costs, and how far two disjoint calibration sets are apart."""
     if target:
+        refuse_own_source(target, model, "float32 model")
+        refuse_own_source(target, split, "split")
         check_place(target)
     source = _model_bytes(model)
     parts = load_split(split, read_examples(data))
@@ -160,7 +165,7 @@ def show_sensitivity(
     if rounding:
         with err.status("round weights"):
             source = round_weights(source, list(bench.calibration), seed)
-    shown = partial(track, description="layers", console=err, transient=True)
+    shown = partial(track, what="layers")
     ranges = collect_ranges(source, bench.calibration)
     costs = sensitivity(source, ranges, bench.images, bench.malignant, shown)
     full, int8 = (

@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pickle
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -92,20 +95,45 @@ def quiet() -> Iterator[None]:
             os.close(saved[1])
 
 
+_CHILD = "import sys; sys.path[:] = sys.argv[1:]; from compress.conversion import convert_here; convert_here()"
+_REPORTED = 3
+"""Exit status of a child that says what the converter raised."""
+
+
 def convert(module: nn.Module, size: int) -> bytes:
     """Convert to a float32 TFLite flatbuffer: input `args_0` uint8 [1, S, S, 3], outputs by name.
 
-    Raises:
-        GraphError: an operation that litert-torch cannot convert; the message has its report.
-    """
-    with quiet():  # importing it logs, too
-        import litert_torch
+    In a process of its own: where the converter cannot write, to a full temporary folder say, it ends its process.
 
+    Raises:
+        GraphError: an operation that litert-torch cannot convert, and the message has its report; or it ended.
+    """
+    with tempfile.TemporaryDirectory() as folder:  # here, since a child that is ended leaves it
+        path = Path(folder) / "model.tflite"
+        asked = pickle.dumps((module.eval(), size, path))
+        done = subprocess.run([sys.executable, "-c", _CHILD, *sys.path], input=asked, capture_output=True, check=False)
+        if not done.returncode:
+            return path.read_bytes()
+    if done.returncode == _REPORTED:
+        said = done.stdout.decode(errors="replace")
+    else:
+        lines = done.stderr.decode(errors="replace").splitlines()
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+        said = f"it ended with status {done.returncode}: {last}"
+    raise GraphError(f"litert-torch cannot convert the network: {said}")
+
+
+def convert_here() -> None:
+    """The child of `convert`: a pickled network, its size and the file to write on standard input."""
+    report = os.dup(1)
+    os.dup2(2, 1)  # the converter writes to its standard streams
+    module, size, path = pickle.load(sys.stdin.buffer)  # noqa: S301 - the parent's own
     sample = (torch.zeros((1, size, size, 3), dtype=torch.uint8),)
     try:
-        with quiet(), tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "model.tflite"
-            litert_torch.convert(module.eval(), sample).export(str(path))
-            return path.read_bytes()
+        import litert_torch
+
+        litert_torch.convert(module, sample).export(str(path))
     except Exception as error:  # the converter raises whatever its stages raise
-        raise GraphError(f"litert-torch cannot convert the network: {type(error).__name__}: {error}") from error
+        with os.fdopen(report, "wb") as stream:
+            stream.write(f"{type(error).__name__}: {error}".encode(errors="replace"))
+        sys.exit(_REPORTED)

@@ -25,7 +25,7 @@ from compress.recipe import RECIPES
 from compress.sensitivity import draw_workbench
 from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import check_place, write_json
+from mobile_runtime.files import check_place, refuse_own_source, write_json
 from mobile_runtime.manifest import Estimate
 from mobile_runtime.options import JsonOption
 from mobile_runtime.statistics import Gap, paired_difference
@@ -35,7 +35,7 @@ from train.datasets import Example, read_examples
 from train.loading import prepared_images
 from train.options import DataOption, EpochsOption, FreshOption, RecipeSeedOption
 from train.recipe import Recipe, overridden, read_recipe
-from train.splits import Split, carry_split, load_split, split_beside, split_examples
+from train.splits import RUN_FILE, Split, carry_split, load_split, split_beside, split_examples
 
 PartOption = Annotated[str, typer.Option(help="Images to measure: val, or test once per release.")]
 SplitOption = Annotated[Optional[Path], typer.Option(help="A splits.csv; that beside the network, else its recipe cuts one.")]
@@ -64,6 +64,7 @@ def prune(
     With `--input-size`, the network looks at smaller pictures, which saves work too, and loses fewer channels. The split that
     the network was trained by goes along: half.splits.csv beside half.safetensors.
     """
+    refuse_own_source(target, checkpoint, "checkpoint")
     network, theirs = load_checkpoint(checkpoint)
     recipe = theirs.model_copy(update={"input_size": input_size or theirs.input_size})
     before, resized = (cost(network, one.input_size) for one in (theirs, recipe))
@@ -122,11 +123,13 @@ def qat(
     ordinary float checkpoint for `python -m export bundle`.
     """
     plan = overridden(read_recipe(recipe, QatRecipe, RECIPES), seed, epochs)
+    target = folder or Path("runs") / plan.name
+    for source in (checkpoint, *(teacher or ())):
+        refuse_own_source(target / RUN_FILE, source, "checkpoint")
     examples = read_examples(data)
     before, theirs = load_checkpoint(checkpoint)
     parts = _parts(checkpoint, split, examples, theirs)
     bench = draw_workbench(parts, part, dataset, theirs.input_size, limit, plan.seed)  # errors of it before hours of work
-    target = folder or Path("runs") / plan.name
     made = finetune(
         plan, examples, target, checkpoint, teacher or [], split=parts, workers=workers, resume=not fresh
     )  # fmt: skip

@@ -71,7 +71,11 @@ def prune(
         return cost(_without(network, input_size, chunks[:count]), input_size).multiply_adds > budget
 
     if dear(len(chunks)):
-        raise DataError(f"a share of {share:g} of the multiply-adds cannot be reached by pruning blocks; ask for more")
+        least = cost(_without(network, input_size, chunks), input_size).multiply_adds / budget * share
+        raise DataError(
+            f"with {CHUNK} channels in every block, {least:.1%} of the multiply-adds at {input_size} pixels are left, more "
+            f"than {share:.1%}; give a greater share"
+        )
     fewest = bisect.bisect_left(range(len(chunks) + 1), True, key=lambda count: not dear(count))
     small = _without(network, input_size, chunks[:fewest])
     if views is not None:
@@ -106,19 +110,24 @@ def _importance(
 def _chunks(
     network: LesionNetwork, input_size: int, share: float, views: torch.Tensor | None, seed: int
 ) -> list[tuple[str, list[int]]]:
-    """(layer, channels) in the order in which they may go; of each layer, the share squared stays: a quarter at a half."""
+    """(layer, channels) in the order in which they may go.
+
+    Of each layer, the share squared stays, a quarter at a half, until all the others have given what they can: narrow layers
+    have no chunk to give otherwise. One chunk always stays.
+    """
     layers = _hidden_layers(network)
     whole = cost(network, input_size).multiply_adds
     ranked = []
     for (name, layer), values in zip(layers, _importance(network, input_size, layers, views, seed), strict=True):
         order = values.argsort().tolist()
-        starts = range(0, layer.in_channels - int(layer.in_channels * share**2) - CHUNK + 1, CHUNK)
+        spared = layer.in_channels - int(layer.in_channels * share**2)
+        starts = range(0, layer.in_channels - 2 * CHUNK + 1, CHUNK)
         if views is not None and starts:
             values = values / (whole - cost(_without(network, input_size, [(name, order[:CHUNK])]), input_size).multiply_adds)
         for start in starts:
             channels = order[start : start + CHUNK]
-            ranked.append((float(values[channels].mean()), name, channels))
-    return [(name, channels) for _, name, channels in sorted(ranked)]
+            ranked.append((start + CHUNK > spared, float(values[channels].mean()), name, channels))
+    return [(name, channels) for *_, name, channels in sorted(ranked)]
 
 
 def _without(network: LesionNetwork, input_size: int, chunks: list[tuple[str, list[int]]]) -> LesionNetwork:

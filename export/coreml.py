@@ -239,11 +239,14 @@ def save(model: Any, path: Path, name: str, temperature: float, metadata: Metada
 
 
 def _settle(package: Path) -> None:
-    """Give the same program the same bytes: coremltools draws identifiers at random and leaves the order of maps to chance."""
+    """Give the same program the same bytes: coremltools notes the day, draws identifiers at random and leaves the order of maps
+    to chance."""
     from coremltools.proto import Model_pb2
 
     program = package / "Data" / "com.apple.CoreML" / "model.mlmodel"
-    program.write_bytes(Model_pb2.Model.FromString(program.read_bytes()).SerializeToString(deterministic=True))
+    model = Model_pb2.Model.FromString(program.read_bytes())
+    model.description.metadata.userDefined.pop("com.github.apple.coremltools.conversion_date", None)
+    program.write_bytes(model.SerializeToString(deterministic=True))
     listing = package / "Manifest.json"
     document = json.loads(listing.read_text(encoding="utf-8"))
     items = sorted(document["itemInfoEntries"].items(), key=lambda item: item[1]["path"])

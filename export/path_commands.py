@@ -23,7 +23,7 @@ from mobile_runtime.console import err, out, print_json
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_json
 from mobile_runtime.options import JsonOption
-from train.datasets import EXTENSIONS
+from train.image_files import list_images
 
 BundleArgument = Annotated[Path, typer.Argument(metavar="BUNDLE", help="The bundle.")]
 ImagesOption = Annotated[Optional[Path], typer.Option(help="Folder of JPEG, PNG, WebP or BMP photographs; sub-folders count.")]
@@ -102,7 +102,7 @@ def _progress() -> Progress:
 
 
 def _photographs(folder: Path, size: int, limit: int, seed: int) -> npt.NDArray[np.uint8]:
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in EXTENSIONS)
+    files = list_images(folder)
     if len(files) < 2:
         raise DataError(f"{folder}: {len(files)} images; give a folder with two or more JPEG, PNG, WebP or BMP files")
     drawn = np.random.default_rng(seed).permutation(len(files))[:limit]

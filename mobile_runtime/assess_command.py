@@ -12,12 +12,11 @@ from typing import Annotated, Any, Optional
 import typer
 from PIL import ImageFile
 from rich.markup import escape
-from rich.progress import track
 
 from mobile_runtime.annotate import check_stem, forget, picture_path
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.capture import ImageInput, normalize
-from mobile_runtime.console import err, print_error, print_json
+from mobile_runtime.console import err, print_error, print_json, track
 from mobile_runtime.display import agreement, show
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import sha256, write_json
@@ -72,7 +71,7 @@ def assess(
         refuse_to_overwrite(images, folder, [image.name for image in images])
     documents: list[dict[str, Any]] = []
     failed = 0
-    shown = images if as_json or len(images) < 20 else track(images, "assess", console=err, transient=True)
+    shown = images if as_json or len(images) < 20 else track(images, "assess")
     for image in shown:
         try:
             assessment = assess_one(pipeline, image, str(image), folder, image.name, quiet=as_json)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import importlib
 import io
 import json
+import math
 import sys
+import time
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sized
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -52,6 +54,35 @@ def print_error(message: object) -> None:
     """Write one line `error: ...` to standard error."""
     line = str(message).splitlines()[0] if str(message) else type(message).__name__
     err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+
+
+Item = TypeVar("Item")
+
+
+def track(items: Iterable[Item], what: str, total: int | None = None) -> Iterator[Item]:
+    """The items, with a bar on standard error while they are gone through; none where that is no terminal.
+
+    Unlike rich's own, it starts no thread: whoever goes through the items draws it, and there is no lock to wait for.
+
+    Args:
+        items: what is gone through.
+        what: stands before the bar.
+        total: how many there are; None asks `items`.
+    """
+    if not err.is_terminal:
+        yield from items
+        return
+    if total is None and isinstance(items, Sized):
+        total = len(items)
+    with Progress(console=err, transient=True, auto_refresh=False) as bar:
+        task = bar.add_task(escape(what), total=total)
+        drawn = -math.inf
+        for item in items:
+            if (now := time.monotonic()) - drawn >= 0.1:
+                bar.refresh()
+                drawn = now
+            yield item
+            bar.advance(task)
 
 
 @contextmanager

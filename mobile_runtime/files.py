@@ -72,16 +72,16 @@ def build_folder(path: Path) -> Iterator[Path]:
 
 
 def _replace(path: Path, new: Path) -> None:
-    # Aside first, so that being killed between the two leaves one of them.
+    # Aside first, so that being killed between the two leaves one of them; what can be caught, a signal too, puts it back.
     old = Path(tempfile.mkdtemp(prefix=_beside(path), dir=path.parent))
     kept = old / path.name
     try:
         path.rename(kept)
         new.rename(path)
-    except OSError:
-        if kept.exists():
+    except BaseException:
+        if kept.exists() and not path.exists():
             kept.rename(path)
-        old.rmdir()
+        shutil.rmtree(old, ignore_errors=True)
         raise
     shutil.rmtree(old, ignore_errors=True)
 
@@ -91,6 +91,21 @@ def is_replaceable(path: Path, mark: str) -> bool:
     if path.is_symlink():
         return False
     return not path.exists() or (path.is_dir() and ((path / mark).is_file() or not any(path.iterdir())))
+
+
+def refuse_own_source(target: Path, source: Path, what: str) -> None:
+    """Refuse to write over the file that is read, whatever way it is named.
+
+    Args:
+        target: what is to be written.
+        source: what is read.
+        what: the name of `source` in the message, as in `float32 model`.
+
+    Raises:
+        DataError: they are one file.
+    """
+    if target.exists() and source.exists() and target.samefile(source):
+        raise DataError(f"{target}: the {what} itself; give another name for the result")
 
 
 def cache_root() -> Path:

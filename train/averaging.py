@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import write_atomically
+from mobile_runtime.files import refuse_own_source, write_atomically
 from train.checkpoint import load_checkpoint, save_checkpoint
 from train.splits import RUN_FILE, SPLIT_FILE
 
@@ -28,10 +28,12 @@ def average(runs: Sequence[Path], out: Path) -> Path:
         The checkpoint.
 
     Raises:
-        DataError: fewer than two, one that is no run, or runs that do not fit together.
+        DataError: fewer than two, one that is no run, runs that do not fit together, or `out` is one of them.
     """
     if len(runs) < 2:
         raise DataError("an average needs two runs or more")
+    for run in runs:
+        refuse_own_source(out / RUN_FILE, run / RUN_FILE, "network of one of the runs")
     loaded = [load_checkpoint(run / RUN_FILE) for run in runs]
     network, recipe = loaded[-1]
     for run, (_, theirs) in zip(runs, loaded, strict=True):

@@ -18,10 +18,9 @@ import numpy as np
 import numpy.typing as npt
 from filelock import FileLock, Timeout
 from PIL import Image
-from rich.progress import track
 
 from mobile_runtime.capture import acquire
-from mobile_runtime.console import err
+from mobile_runtime.console import err, track
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import build_folder, cache_root
 from train.datasets import Example
@@ -151,7 +150,7 @@ def _build(examples: Sequence[Example], folder: Path) -> None:
                     yield from pool.map(_shrunk, [example.path for example in examples[start : start + _CHUNK]])
 
             pairs = zip(examples, decoded(), strict=True)
-            for example, pixels in track(pairs, "decode", total=len(examples), transient=True, console=err):
+            for example, pixels in track(pairs, "decode", len(examples)):
                 index[example.key] = (offset, *pixels.shape[:2])
                 offset += stream.write(pixels.tobytes())
         (temporary / "index.json").write_text(json.dumps(index), encoding="utf-8")

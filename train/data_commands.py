@@ -9,12 +9,11 @@ from typing import Annotated, Any, Optional
 
 import numpy as np
 import typer
-from rich.progress import track
 from rich.table import Column, Table
 
-from mobile_runtime.console import err, out, print_json
+from mobile_runtime.console import out, print_json, track
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import write_atomically
+from mobile_runtime.files import refuse_own_source, write_atomically
 from mobile_runtime.marked_labels import GROUP_COLUMNS
 from mobile_runtime.options import JsonOption
 from mobile_runtime.taxonomy import default_taxonomy
@@ -111,6 +110,8 @@ def select(
     """
     if part == "all" and split:
         raise DataError("--part all takes every image, whatever the split; leave --split out, or name a part of it")
+    if split:
+        refuse_own_source(folder, split, "split")
     examples = read_examples(data)
     if part == "all":
         parts = {part: examples}
@@ -170,7 +171,7 @@ def audit_data(
     examples = read_examples(data)
     parts = load_split(split, examples) if split else split_examples(examples, load_recipe(recipe).split)
     pixels = open_cache(examples)
-    hashes = np.stack([perceptual_hash(pixels[e.key]) for e in track(examples, "hash", transient=True, console=err)])
+    hashes = np.stack([perceptual_hash(pixels[e.key]) for e in track(examples, "hash")])
     pairs = same_hash(hashes, max_distance)
     if checkpoint is not None:
         pairs = merge(pairs, same_embedding(embed(checkpoint, examples, pixels), min_similarity))

@@ -13,11 +13,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
-from rich.progress import track
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from mobile_runtime.console import err
+from mobile_runtime.console import track
 from train.datasets import Example
 from train.splits import Split, check_split
 
@@ -109,7 +108,7 @@ def same_hash(hashes: Floats, max_distance: int = MAX_DISTANCE) -> list[Pair]:
     """
     plain = np.ascontiguousarray(hashes[:, 0])
     nearest: dict[tuple[int, int], int] = {}
-    for position in track(range(hashes.shape[1]), "compare", transient=True, console=err):
+    for position in track(range(hashes.shape[1]), "compare"):
         turned = np.ascontiguousarray(hashes[:, position])
         # Half a bit of room for rounding.
         for i, j, product in _matches(plain, turned, HASH_BITS - 2 * max_distance - 0.5):

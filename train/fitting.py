@@ -13,7 +13,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import write_json
+from mobile_runtime.files import refuse_own_source, write_json
 from mobile_runtime.taxonomy import Taxonomy, default_taxonomy
 from train.cache import open_cache
 from train.checkpoint import save_checkpoint
@@ -27,7 +27,7 @@ from train.notes import class_note, say
 from train.objective import Objective, class_log_prior, likelihood
 from train.partition import node_counts, partition
 from train.processes import ALONE, LesionData, Processes, gather, is_first
-from train.progress import EpochLines, keep_rows, quieten
+from train.progress import EpochLines, keep_rows, logged_losses, quieten
 from train.recipe import Recipe
 from train.schedule import make_optimizer, make_schedule
 from train.splits import RUN_FILE, SPLIT_FILE, Split, save_split, split_examples, trained_images
@@ -167,8 +167,9 @@ def fit(
         The path of `model.safetensors`.
 
     Raises:
-        DataError: unusable data or recipe, an `init` that was trained on what is for validation or test here, a run folder
-            begun with another recipe, split or start, a loss that is not finite, or `compiled` without a compiler.
+        DataError: unusable data or recipe, an `init` that was trained on what is for validation or test here or that would
+            be replaced, a run folder begun with another recipe, split or start, a loss that is not finite, or `compiled`
+            without a compiler.
     """
     quieten()
     L.seed_everything(recipe.seed, verbose=False)
@@ -176,6 +177,8 @@ def fit(
     recipe = with_partition(recipe, examples, taxonomy)
     parts = split or split_examples(examples, recipe.split)
     if network is None:
+        if init not in ("scratch", "hub"):
+            refuse_own_source(out / RUN_FILE, Path(init), "network that --init names")
         start = start_of(init)
         refuse_seen_start(init, parts)
     last = out / "last.ckpt"
@@ -244,6 +247,9 @@ def fit(
         trainer.fit(classifier, datamodule=data, ckpt_path=str(last) if saved else None, weights_only=False)
     if not is_first():
         return out / RUN_FILE
-    figures = {name: float(value) for name, value in trainer.callback_metrics.items() if math.isfinite(float(value))}
+    figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    if saved and finished:
+        figures |= logged_losses(out, saved["epoch"])
+    figures = {name: value for name, value in figures.items() if math.isfinite(value)}
     write_json(out / "metrics.json", {"recipe": recipe.name, "epochs": recipe.epochs, "validation": figures})
     return save_checkpoint(classifier.network, recipe, out / RUN_FILE)

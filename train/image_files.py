@@ -53,6 +53,17 @@ def find_files(folders: Iterable[Path], *, below: bool = False) -> ImageFiles:
     return files
 
 
+def list_images(folder: Path) -> list[Path]:
+    """The images in a folder and below, linked folders included, in order.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise DataError(f"{folder}: no such folder")
+    return [path for path in files_below(folder) if path.suffix.lower() in EXTENSIONS]
+
+
 def locate(table: Path, ids: Sequence[str], files: Mapping[str, list[Path]]) -> dict[str, Path]:
     """Id -> the file that it means.
 

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
-from rich.progress import track
 
-from mobile_runtime.console import err
+from mobile_runtime.console import track
 from train.cache import Pixels
 from train.checkpoint import load_checkpoint
 from train.datasets import Example
@@ -32,7 +31,7 @@ def outputs(network: LesionNetwork, recipe: Recipe, examples: Sequence[Example],
     device = "cuda" if torch.cuda.is_available() else "cpu"
     network = network.eval().to(device)
     with torch.inference_mode():
-        for start in track(range(0, len(examples), _BATCH), "network", transient=True, console=err):
+        for start in track(range(0, len(examples), _BATCH), "network"):
             views = [plain_view(pixels[e.key], recipe.input_size) for e in examples[start : start + _BATCH]]
             batch = torch.from_numpy(np.stack(views).transpose(0, 3, 1, 2).copy())
             features = network.embed(batch.to(device))

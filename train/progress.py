@@ -60,6 +60,20 @@ def keep_rows(table: CSVLogger, until: int) -> None:
     table.experiment.save()
 
 
+def logged_losses(folder: Path, epoch: int) -> dict[str, float]:
+    """What the log of a finished run has of the training loss in an epoch; of the steps, the last that was logged."""
+    found: dict[str, float] = {}
+    path = folder / "logs" / "metrics.csv"
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as stream:
+            for row in csv.DictReader(stream):
+                if row["epoch"] == str(epoch):
+                    found |= {name: float(value) for name, value in row.items() if value and name.startswith("train_loss")}
+    if "train_loss_epoch" in found:
+        found["train_loss"] = found["train_loss_epoch"]
+    return found
+
+
 def quieten() -> None:
     """Silence what Lightning says of itself, for the rest of the process."""
     for package in ("lightning.pytorch", "lightning.fabric"):

@@ -9,7 +9,7 @@ import torch
 from safetensors.torch import save_file
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import write_atomically
+from mobile_runtime.files import refuse_own_source, write_atomically
 
 
 def convert_weights(source: Path, backbone: str, target: Path) -> int:
@@ -24,8 +24,10 @@ def convert_weights(source: Path, backbone: str, target: Path) -> int:
         How many tensors were renamed.
 
     Raises:
-        DataError: not a state dict, an unknown backbone, or layers that do not correspond (the first misfit is named).
+        DataError: not a state dict, an unknown backbone, layers that do not correspond (the first misfit is named), or `target`
+            is `source`.
     """
+    refuse_own_source(target, source, "state dict")
     try:
         state = torch.load(source, map_location="cpu", weights_only=True)
         found = [(name, value) for name, value in state.items() if not name.endswith("num_batches_tracked")]

@@ -50,40 +50,12 @@ def small_wide() -> SmallGraph:
 def small_graph(taps: int) -> SmallGraph:
     """The graph with a depthwise kernel of so many taps a side."""
     import torch
-    from torch import nn
 
     from export.tflite import write_tflite
-
-    class Logits(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.features = nn.Sequential(
-                nn.Conv2d(3, 8, 3, 2, 1),
-                nn.ReLU6(),
-                nn.Conv2d(8, 8, taps, 1, taps // 2, groups=8),
-                nn.ReLU6(),
-                nn.Conv2d(8, 16, 1),
-                nn.ReLU6(),
-                nn.AdaptiveAvgPool2d(1),
-                nn.Flatten(),
-            )
-            self.head = nn.Linear(16, 7)
-
-        def forward(self, pixels: torch.Tensor) -> torch.Tensor:
-            return self.head(self.features((pixels.permute(0, 3, 1, 2).float() - 128) / 127.5))
-
-    class Deployed(nn.Module):
-        def __init__(self, logits: Logits) -> None:
-            super().__init__()
-            self.logits = logits
-            self.register_buffer("aggregation", torch.tensor([[1.0, 0], [1, 1], [0, 0], [0, 0], [1, 1], [0, 0], [0, 0]]))
-
-        def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-            probabilities = torch.softmax(self.logits(pixels), dim=1)
-            return {"probabilities": probabilities, "scores": probabilities @ self.aggregation}
+    from tests.compress.networks import Deployed, Logits
 
     torch.manual_seed(3)
-    network = Logits().eval()
+    network = Logits(taps).eval()
     with torch.no_grad():
         network.head.weight *= 40  # logits of some spread, or every image would have the same probabilities
         for index, channel in enumerate(network.features[0].weight):

@@ -134,6 +134,33 @@ def test_a_pruned_network_is_known_by_what_it_was_trained_on(
     assert not Path("other.splits.csv").exists()  # that the recipe cuts one makes it no split of the network's run
 
 
+def test_no_command_writes_over_what_it_reads(
+    tiny_bundle: Path, tiny_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("run").mkdir()
+    shutil.copyfile(tiny_run.checkpoint, "run/model.safetensors")
+    shutil.copyfile(tiny_run.folder / "splits.csv", "run/splits.csv")
+    shutil.copyfile(tiny_bundle / "models" / "float32.tflite", "float32.tflite")
+    Path("linked").symlink_to("run")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    data, run = ("--data", tiny_run.data), tmp_path / "run" / "model.safetensors"
+    split = ("--split", "run/splits.csv")
+    for words, said in (
+        (("prune", "run/model.safetensors", run), "checkpoint"),
+        (("prune", "linked/model.safetensors", "run/model.safetensors"), "checkpoint"),
+        (("sensitivity", "float32.tflite", *data, *split, "--mixed", tmp_path / "float32.tflite"), "float32 model"),
+        (("sensitivity", "float32.tflite", *data, *split, "--mixed", "linked/splits.csv"), "split"),
+        (("distill", *data, "--student", run, "--teacher", tiny_run.checkpoint, "--out", "linked", "--fresh"), "student"),
+        (("distill", *data, "--student", tiny_run.checkpoint, "--teacher", run, "--out", "run", "--fresh"), "teacher"),
+        (("qat", run, *data, "--out", "linked", "--fresh"), "checkpoint"),
+    ):
+        status, _, err = call(capfd, *words)
+        assert status == 2, words
+        assert f"the {said} itself; give another name for the result" in err
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == before
+
+
 def test_sensitivity_shows_every_layer_and_writes_a_mixed_graph(
     tiny_bundle: Path, tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -191,6 +218,14 @@ def test_a_static_recipe_calibrates_on_a_folder_and_records_the_ids(
     assert not (tmp_path / "int8.calibration.json").exists(), "of the model that was there before"
 
 
+def test_linked_folders_calibrate(model: Path, synthetic_data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    images = tmp_path / "images"
+    images.mkdir()
+    (images / "linked").symlink_to(synthetic_data)
+    status, _, err = call(capfd, "quantize", model, tmp_path / "int8.tflite", "--images", images, "--limit", 32)
+    assert status == 0, err
+
+
 @pytest.mark.parametrize(
     ("words", "reason"),
     [
@@ -199,9 +234,10 @@ def test_a_static_recipe_calibrates_on_a_folder_and_records_the_ids(
         (("absent.tflite", "o.tflite"), "absent.tflite: no such model"),
         (("junk.tflite", "o.tflite", "--recipe", "float16"), "junk.tflite: not a readable TFLite model"),
         (("MODEL", "MODEL", "--recipe", "float16"), "the float32 model itself; give another name"),
+        (("MODEL", "link.tflite", "--recipe", "float16"), "the float32 model itself; give another name"),
         (("MODEL", "o.tflite"), "needs --images with at least 32 training images, found 0"),
         (("MODEL", "o.tflite", "--images", "few"), "needs --images with at least 32 training images, found 3"),
-        (("MODEL", "o.tflite", "--images", "nowhere"), "found 0"),
+        (("MODEL", "o.tflite", "--images", "nowhere"), "nowhere: no such folder"),
         (("MODEL", "o.tflite", "--images", "bad"), ".jpg"),
     ],
 )
@@ -215,6 +251,7 @@ def test_a_mistake_is_one_line_and_status_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("junk.tflite").write_bytes(b"junk" * 50)
+    Path("link.tflite").symlink_to(model)
     for folder, count in (("few", 3), ("bad", 40)):
         Path(folder).mkdir()
         for number in range(count):

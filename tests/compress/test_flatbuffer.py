@@ -6,9 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pytest
-import torch
 from ai_edge_litert import schema_py_generated as schema
-from torch import nn
 
 import compress.quantization
 from compress.flatbuffer import (
@@ -27,7 +25,7 @@ from export.tflite import write_tflite
 from mobile_runtime.errors import SkintriageError
 from tests.compress.conftest import SmallGraph
 from tests.compress.graphs import output_of, run, tensors_of
-from train.network import turned
+from tests.compress.networks import Turning
 
 if TYPE_CHECKING:
     from export.deployed import DeployedNetwork
@@ -162,19 +160,7 @@ def test_a_quantized_input_changes_no_output(small: SmallGraph, float_chain: byt
 
 @pytest.mark.parametrize("orientations", [2, 8])
 def test_a_quantized_input_is_turned_after_it(small: SmallGraph, monkeypatch: pytest.MonkeyPatch, orientations: int) -> None:
-    class Turning(nn.Module):
-        def __init__(self) -> None:
-            super().__init__()
-            self.features, self.head = small.network.features, small.network.head
-            self.register_buffer("aggregation", torch.eye(7)[:, :2])
-
-        def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
-            views = (turned(pixels.permute(0, 3, 1, 2), orientations).float() - 128) / 127.5
-            embeddings = self.features(views).reshape(orientations, -1, 16).mean(0)
-            probabilities = torch.softmax(self.head(embeddings), dim=1)
-            return {"probabilities": probabilities, "scores": probabilities @ self.aggregation}
-
-    model = write_tflite(cast("DeployedNetwork", Turning()), small.images.shape[1])
+    model = write_tflite(cast("DeployedNetwork", Turning(small.network, orientations)), small.images.shape[1])
     with monkeypatch.context() as patch:
         patch.setattr(compress.quantization, "with_quantized_input", lambda model: model)
         bytewise = quantize(model, "static_wi8_ai8", collect_ranges(model, small.images))

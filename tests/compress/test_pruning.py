@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import compress.pruning
 from compress.importance import fisher_information, renew_statistics
 from compress.pruning import CHUNK, cost, prune
 from export.folding import fold_to_half
@@ -42,6 +43,27 @@ def test_no_more_than_the_share_of_the_work_is_left(whole: LesionNetwork, share:
     lost = [b.out_channels - a.out_channels for a, b in pairs if isinstance(b, torch.nn.Conv2d)]
     assert any(lost)
     assert all(count % CHUNK == 0 for count in lost)
+
+
+def test_a_share_below_what_blocks_can_give_is_refused_with_the_least(whole: LesionNetwork) -> None:
+    with pytest.raises(DataError, match=rf"with {CHUNK} channels in every block, [\d.]+% .* give a greater share"):
+        prune(whole, 64, 0.05)
+
+
+def test_narrow_layers_give_way_where_the_others_keep_too_much(whole: LesionNetwork) -> None:
+    left = cost(prune(whole, 64, 0.95), 64).multiply_adds / cost(whole, 64).multiply_adds
+    assert 0.8 < left <= 0.95
+
+
+@pytest.mark.parametrize("views", [None, PIXELS], ids=["weights", "pictures"])
+def test_every_layer_keeps_a_chunk(monkeypatch: pytest.MonkeyPatch, views: torch.Tensor | None) -> None:
+    wide = LesionNetwork("mobilenetv2_100", 7)
+    taken: dict[str, int] = {}
+    for name, channels in compress.pruning._chunks(wide, 32, 0.05, views, 0):
+        taken[name] = taken.get(name, 0) + len(channels)
+    layers = dict(wide.named_modules())
+    assert taken
+    assert all(layers[name].out_channels - count >= CHUNK for name, count in taken.items())
 
 
 def test_a_pruned_checkpoint_comes_back_as_it_was(whole: LesionNetwork, tiny_run: TrainedRun, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,25 @@ def test_steps_are_lines_where_there_is_no_terminal(monkeypatch: pytest.MonkeyPa
         begin("convert")
         begin("write [int8]")
     assert written.getvalue().splitlines() == ["1/2 convert", "2/2 write [int8]"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_bar_starts_no_thread(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> None:
+    written = io.StringIO()
+    monkeypatch.setattr(console, "err", console.Terminal(file=written, force_terminal=terminal))
+    before = threading.active_count()
+    for number, found in enumerate(console.track("ab", "look [1]")):
+        assert found == "ab"[number]
+        assert threading.active_count() == before
+    assert ("look [1]" in written.getvalue()) == terminal
+    assert terminal or not written.getvalue()
+    assert list(console.track(iter("ab"), "look")) == ["a", "b"]
+
+
+def test_no_package_takes_the_bar_with_threads() -> None:
+    packages = ("mobile_runtime", "train", "compress", "export", "benchmarks")
+    files = [path for package in packages for path in (REPOSITORY / package).rglob("*.py")]
+    assert not [path.name for path in files if "from rich.progress import track" in path.read_text(encoding="utf-8")]
 
 
 def test_other_errors_are_not_hidden() -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import build_folder, check_place, is_replaceable
+from mobile_runtime.files import build_folder, check_place, is_replaceable, refuse_own_source
 
 
 def test_a_folder_is_replaced_whole_or_left(tmp_path: Path) -> None:
@@ -51,6 +51,42 @@ def test_a_folder_is_put_back_when_the_new_one_cannot_take_its_place(tmp_path: P
         (folder / "new").touch()
     assert [file.name for file in target.iterdir()] == ["old"]
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("done", [1, 2])
+def test_a_folder_is_there_whenever_a_signal_ends_its_replacement(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, done: int
+) -> None:
+    target = tmp_path / "made"
+    target.mkdir()
+    (target / "old").touch()
+    rename, calls = Path.rename, []
+
+    def ended(self: Path, to: Path) -> Path:
+        moved = rename(self, to)
+        calls.append(to)
+        if len(calls) == done:
+            raise SystemExit(143)
+        return moved
+
+    monkeypatch.setattr(Path, "rename", ended)
+    with pytest.raises(SystemExit), build_folder(target) as folder:
+        (folder / "new").touch()
+    assert [file.name for file in target.iterdir()] == [("old", "new")[done - 1]]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_is_not_written_over_what_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "a.tflite"
+    refuse_own_source(source, source, "model")  # which is not there: reading it will say so
+    source.touch()
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link").symlink_to(source)
+    monkeypatch.chdir(tmp_path / "sub")
+    for target in (source, Path("../a.tflite"), tmp_path / "link"):
+        with pytest.raises(DataError, match=f"{target}: the model itself; give another name"):
+            refuse_own_source(target, source, "model")
+    refuse_own_source(Path("a.tflite"), source, "model")
 
 
 def test_only_what_was_made_before_may_be_replaced(tmp_path: Path) -> None:

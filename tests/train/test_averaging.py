@@ -51,6 +51,8 @@ def test_runs_that_do_not_belong_together_are_refused(make: Make, tmp_path: Path
         average([first, make("larger", input_size=64)], out)
     with pytest.raises(DataError, match="different splits"):
         average([first, make("other", split="dataset,image_id\nx,1\n")], out)
+    with pytest.raises(DataError, match=r"the network of one of the runs itself"):
+        average([make("b"), first], first)
     (first / "splits.csv").unlink()
     with pytest.raises(DataError, match="not a readable split"):
         average([first, make("b")], out)

@@ -171,6 +171,15 @@ def test_labels_of_a_part_are_written_for_the_benchmarks(
     assert (status, err.strip()) == (2, "error: part test has no images of 'ph2'; there are ['ham10000']")
 
 
+def test_a_selection_spares_its_split(tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    split = tmp_path / "splits.csv"
+    shutil.copyfile(tiny_run.folder / "splits.csv", split)
+    status, _, err = call(capfd, "data", "select", "--data", tiny_run.data, "--split", split, "--out", split)
+    assert status == 2
+    assert "the split itself; give another name for the result" in err
+    assert split.read_bytes() == (tiny_run.folder / "splits.csv").read_bytes()
+
+
 def test_synthetic_data_can_be_drawn(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     status, out, _ = call(capfd, "data", "synthetic", "--out", tmp_path / "drawn", "--per-class", 2)
     assert status == 0

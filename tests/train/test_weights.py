@@ -45,6 +45,13 @@ def test_another_network_is_refused_with_the_misfit(foreign: Path, tmp_path: Pat
     assert not target.exists()
 
 
+def test_what_is_renamed_is_not_replaced(foreign: Path) -> None:
+    before = foreign.read_bytes()
+    with pytest.raises(DataError, match=r"foreign\.pth: the state dict itself"):
+        convert_weights(foreign, BACKBONE, foreign.parent / "." / foreign.name)
+    assert foreign.read_bytes() == before
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x80\x02cos\nsystem\n."])
 def test_what_is_no_state_dict_is_refused(tmp_path: Path, content: bytes) -> None:
     source = tmp_path / "source.pth"

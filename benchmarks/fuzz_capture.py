@@ -26,6 +26,7 @@ from rich.console import Console
 from benchmarks.cold_start import peak_memory_bytes
 from benchmarks.environment import environment
 from benchmarks.fuzz_mutations import bombs, corpus, mutate
+from benchmarks.options import place_of_file
 from mobile_runtime.console import track
 from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.files import sha256_bytes, write_json
@@ -196,7 +197,7 @@ def main(
     count: Annotated[int, typer.Option(min=1, help="Number of files.")] = 20_000,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed gives other files.")] = 0,
     bundle: Annotated[Optional[Path], typer.Option(help="Bundle; the default one if left out.")] = None,
-    result: Annotated[Path, typer.Option(help="Where the result goes.")] = RESULT,
+    result: Annotated[Path, typer.Option(callback=place_of_file, help="Where the result goes.")] = RESULT,
 ) -> None:
     """Fuzz, write the JSON; exit status 1 if any file did what it must not."""
     described = environment().model_dump()

@@ -86,7 +86,10 @@ def _judge(
     gone = [name for name in before if fnmatchcase(name, limit.figure) and name not in names]
     if not names and not gone:
         said = f"{limit.figure}: not in any of the results"
-        if (kind := limit.figure.split(".")[0]) in REPORTS:
+        kind = limit.figure.split(".")[0]
+        if any(name.startswith(f"{kind}.") for name in figures):
+            said += ", which have no such figure: it needs malignant and benign images that get verdicts"
+        elif kind in REPORTS:
             said += f"; `python -m benchmarks {kind}` measures it"
         return [Check(figure=limit.figure, outcome=missing, said=said)]
     checks = [Check(figure=name, outcome="failed", said=f"{name}: in the baseline, but not in the results") for name in gone]

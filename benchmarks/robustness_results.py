@@ -27,7 +27,7 @@ class Condition(Part):
     change: Gap | None
     flips: Estimate
     lost: Estimate | None
-    reassured: Estimate | None
+    reassured: Estimate | None = None
     turned_away: Estimate
 
 

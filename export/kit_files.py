@@ -202,6 +202,9 @@ def _heics() -> Iterator[Case]:
     yield "a HEIC without its last third", _heic(picture)[:-133], _CUT
     for version, wide in ((0, False), (1, True), (2, False)):
         yield f"a HEIC whose rest is zeros, version {version}", _heic(half + bytes(200), version=version, wide=wide), _CUT
+    damaged = _heic(half + bytes(200))
+    yield "a HEIC whose rest is zeros, with a trailer that is no box", damaged + bytes([0, 0, 0, 5]) + b"abcdefgh", _CUT
+    yield "a HEIC whose rest is zeros, with another list behind it", damaged + _box(b"meta", bytes(4)), _CUT
     yield "a HEIC with a hole", _heic(half + bytes(_HOLE) + half), _CUT
     yield "a HEIC whose second picture has a hole", _heic(picture, b"hev1", half + bytes(200)), _CUT
 

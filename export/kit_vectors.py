@@ -30,6 +30,7 @@ from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.frames import COEFFICIENTS
 from mobile_runtime.golden import FrameSpec, PlaneSpec, decide_rule, figures, open_source
 from mobile_runtime.manifest import Variant
+from mobile_runtime.pipeline import within_one
 from mobile_runtime.quality import ADVICE, Quality, judge
 from mobile_runtime.resample import MIN_SIDE, Box
 
@@ -260,7 +261,7 @@ def _assessment(
 ) -> Assessment:
     """As `TriagePipeline` makes it of these reasons and outputs."""
     names = [spec.name for spec in bundle.manifest.scores]
-    scores = dict(zip(names, map(_share, outputs["scores"]), strict=True))
+    scores = dict(zip(names, map(within_one, outputs["scores"]), strict=True))
     labels = [spec.label for spec in bundle.manifest.classes]
     outlier = outputs["outlier"][0] if "outlier" in outputs else None
     verdict = decide_rule(variant, point, reasons, scores["malignancy"], outlier)
@@ -269,7 +270,7 @@ def _assessment(
         decision=verdict,
         malignancy=scores["malignancy"] if scored else None,
         cancer=scores.get("cancer") if scored else None,
-        probabilities=dict(zip(labels, map(_share, outputs["probabilities"]), strict=True)) if scored else {},
+        probabilities=dict(zip(labels, map(within_one, outputs["probabilities"]), strict=True)) if scored else {},
         quality=Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, reasons=tuple(reasons)),
         operating_point=point,
         point=variant.operating_points[point],
@@ -279,7 +280,3 @@ def _assessment(
         threads=1,
         outlier=outlier if scored else None,
     )
-
-
-def _share(value: float) -> float:
-    return min(1.0, max(0.0, value))

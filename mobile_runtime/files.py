@@ -147,8 +147,11 @@ def files_below(folder: Path, onerror: Callable[[OSError], object] | None = None
 
 
 def changed_ns(stat: os.stat_result) -> int:
-    """When a file last changed in any way, in nanoseconds: a copy brings the time of its content along, and a card's clock may
-    be off, but no other file has its time of change. Where a system keeps none, the time of the content."""
+    """When a file last changed in any way, be it its permissions, links or attributes, in nanoseconds.
+
+    A copy brings the time of its content along, and a card's clock may be off, but no other file has its time of change. Where
+    a system keeps none, the time of the content.
+    """
     kept = 0 if os.name == "nt" else stat.st_ctime_ns  # on Windows it is that of creation
     return max(0, kept or stat.st_mtime_ns)
 

@@ -54,7 +54,8 @@ class CameraFrame:
             after the rotation.
 
     Raises:
-        CaptureError: on construction, where a field is unknown, a size is odd or a plane is too short for its strides.
+        CaptureError: on construction, where a field is unknown, a size is odd or a plane is too short for its strides; on
+            conversion, where the fourth byte of `rgba` or `bgra` is not the same in all pixels.
     """
 
     layout: Layout

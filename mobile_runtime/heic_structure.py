@@ -11,10 +11,13 @@ from mobile_runtime.jpeg_structure import MAX_PARTS, has_hole, too_many
 
 def check_heic(data: bytes, name: str) -> None:
     """So many zeros in a row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2)."""
-    boxes = {kind: (start, stop) for kind, start, stop in _boxes(data, 0, len(data), name)}
-    if b"meta" not in boxes:
-        return
-    start, stop = boxes[b"meta"]
+    # Each as it comes: what follows the picture, such as a film, may have one too, or no boxes at all.
+    for kind, start, stop in _boxes(data, 0, len(data), name):
+        if kind == b"meta":
+            _check_pictures(data, start, stop, name)
+
+
+def _check_pictures(data: bytes, start: int, stop: int, name: str) -> None:
     parts = {kind: (begin, end) for kind, begin, end in _boxes(data, start + 4, stop, name)}
     if b"iinf" not in parts or b"iloc" not in parts:
         return

@@ -136,11 +136,11 @@ class TriagePipeline:
         probabilities: dict[str, float] = {}
         verdict = Decision.RETAKE
         if prediction is not None:
-            malignancy = _share(prediction.malignancy[0])
-            cancer = _share(prediction.scores["cancer"][0]) if "cancer" in prediction.scores else None
+            malignancy = within_one(prediction.malignancy[0])
+            cancer = within_one(prediction.scores["cancer"][0]) if "cancer" in prediction.scores else None
             outlier = None if prediction.outlier is None else float(prediction.outlier[0])
             labels = [spec.label for spec in self.manifest.classes]
-            probabilities = dict(zip(labels, map(_share, prediction.probabilities[0]), strict=True))
+            probabilities = dict(zip(labels, map(within_one, prediction.probabilities[0]), strict=True))
             verdict = decision.decide(quality, malignancy, self.point, outlier, self.variant.abstention)
         return Assessment(
             decision=verdict,
@@ -159,6 +159,6 @@ class TriagePipeline:
         )
 
 
-def _share(value: np.float32) -> float:
+def within_one(value: float | np.floating) -> float:
     """0..1: a sum of float probabilities may be above 1 by its rounding."""
     return min(1.0, max(0.0, float(value)))

@@ -1,6 +1,6 @@
 /**
- * HEIC files with a hole: `_check_heic` of mobile_runtime/structure.py. So many zeros in a row are no HEVC data: after any two
- * zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
+ * HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py. So many zeros in a row are no HEVC data: after any
+ * two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
  */
 
 import { constants } from "./constants.js";
@@ -16,12 +16,9 @@ class TooManyParts extends Error {}
 
 export function heicLacksPart(data: Uint8Array): boolean {
   try {
-    const meta = lastBox(boxes(data, 0, data.length), "meta");
-    if (!meta) return false;
-    const parts = [...boxes(data, meta.begin + 4, meta.end)];
-    const items = lastBox(parts, "iinf");
-    const places = lastBox(parts, "iloc");
-    return Boolean(items && places) && hasHole(data, places!, pictures(data, items!));
+    // Each as it comes: what follows the picture, such as a film, may have one too, or no boxes at all.
+    for (const box of boxes(data, 0, data.length)) if (box.kind === "meta" && picturesLackPart(data, box)) return true;
+    return false;
   } catch (error) {
     if (error instanceof TooManyParts) return true; // no camera writes so many
     if (error instanceof Outside) return false; // a length points outside the file: the decoder says so
@@ -29,7 +26,14 @@ export function heicLacksPart(data: Uint8Array): boolean {
   }
 }
 
-const lastBox = (found: Iterable<Box>, kind: string): Box | undefined => [...found].filter((box) => box.kind === kind).at(-1);
+function picturesLackPart(data: Uint8Array, meta: Box): boolean {
+  const parts = [...boxes(data, meta.begin + 4, meta.end)];
+  const items = lastBox(parts, "iinf");
+  const places = lastBox(parts, "iloc");
+  return Boolean(items && places) && hasHole(data, places!, pictures(data, items!));
+}
+
+const lastBox = (found: Box[], kind: string): Box | undefined => found.filter((box) => box.kind === kind).at(-1);
 
 /** Numbers of the items that are HEVC pictures (ISO/IEC 14496-12, `iinf`). */
 function pictures(data: Uint8Array, items: Box): Set<number> {

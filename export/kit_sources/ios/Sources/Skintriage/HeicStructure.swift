@@ -1,5 +1,5 @@
-/// HEIC files with a hole: `_check_heic` of mobile_runtime/structure.py. So many zeros in a row are no HEVC data: after any two
-/// zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
+/// HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py. So many zeros in a row are no HEVC data: after any
+/// two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
 struct HeicStructure {
     private struct TooManyParts: Error {}
     /// Begin and end of a box's content.
@@ -14,18 +14,24 @@ struct HeicStructure {
     }
 
     static func lacksPart(_ file: FileBytes) -> Bool {
-        var structure = HeicStructure(file)
+        var lacking = false
         do {
-            return try structure.lacksPart()
+            // Each as it comes: what follows the picture, such as a film, may have one too, or no boxes at all.
+            try HeicStructure(file).walk(0, file.count) { head, content in
+                var structure = HeicStructure(file)
+                if file.has("meta", at: head), try structure.picturesLackPart(content) {
+                    lacking = true
+                }
+            }
         } catch is TooManyParts {
             return true  // no camera writes so many
         } catch {
-            return false  // a length points outside the file: the decoder says so
+            return lacking  // a length points outside the file: the decoder says so
         }
+        return lacking
     }
 
-    private mutating func lacksPart() throws -> Bool {
-        guard let meta = try boxes(0, file.count, ["meta"])["meta"] else { return false }
+    private mutating func picturesLackPart(_ meta: Content) throws -> Bool {
         let parts = try boxes(meta.begin + 4, meta.end, ["iinf", "iloc"])
         guard let items = parts["iinf"], let places = parts["iloc"] else { return false }
         let found = try pictures(items)

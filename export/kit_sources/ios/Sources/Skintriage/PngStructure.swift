@@ -1,4 +1,4 @@
-/// PNG files whose pixels are damaged or run out: `_check_png` and `lacks_rows` of mobile_runtime/structure.py.
+/// PNG files whose pixels are damaged or run out: `_check_png` and `_lacks_rows` of mobile_runtime/structure.py.
 enum PngStructure {
     private static let end: [UInt8] = Array("IEND".utf8) + [0xae, 0x42, 0x60, 0x82]
     private static let channels = [0: 1, 2: 3, 3: 1, 4: 2, 6: 4]

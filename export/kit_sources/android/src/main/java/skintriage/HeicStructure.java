@@ -6,8 +6,8 @@ import java.util.Map;
 import java.util.Set;
 
 /**
- * HEIC files with a hole: `_check_heic` of mobile_runtime/structure.py. So many zeros in a row are no HEVC data: after any two
- * zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
+ * HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py. So many zeros in a row are no HEVC data: after any
+ * two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
  */
 final class HeicStructure {
     /** Takes the type, begin and end of the content of a box. */
@@ -17,6 +17,7 @@ final class HeicStructure {
 
     private final byte[] data;
     private final Set<Long> pictures = new HashSet<>();
+    private boolean lacking;
     private long at;
     private long stop;
 
@@ -25,21 +26,22 @@ final class HeicStructure {
     }
 
     static boolean lacksPart(byte[] data) {
+        HeicStructure file = new HeicStructure(data);
         try {
-            return new HeicStructure(data).lacksPart();
+            // Each as it comes: what follows the picture, such as a film, may have one too, or no boxes at all.
+            file.walk(0, data.length, (kind, begin, end) -> {
+                file.lacking |= kind.equals("meta") && file.picturesLackPart(begin, end);
+            });
         } catch (IllegalStateException error) {
             return true; // no camera writes so many parts
         } catch (ArithmeticException | IndexOutOfBoundsException error) {
-            return false; // a length points outside the file: the decoder says so
+            return file.lacking; // a length points outside the file: the decoder says so
         }
+        return file.lacking;
     }
 
-    private boolean lacksPart() {
-        long[] meta = boxes(0, data.length).get("meta");
-        if (meta == null) {
-            return false;
-        }
-        Map<String, long[]> parts = boxes(meta[0] + 4, meta[1]);
+    private boolean picturesLackPart(long from, long to) {
+        Map<String, long[]> parts = boxes(from + 4, to);
         if (!parts.containsKey("iinf") || !parts.containsKey("iloc")) {
             return false;
         }

@@ -4,7 +4,7 @@ import java.util.zip.CRC32;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
 
-/** PNG files whose pixels are damaged or run out: `_check_png` and `lacks_rows` of mobile_runtime/structure.py. */
+/** PNG files whose pixels are damaged or run out: `_check_png` and `_lacks_rows` of mobile_runtime/structure.py. */
 final class PngStructure {
     private static final String END = "IEND\u00aeB`\u0082";
     private static final int HEADER_END = 33;

@@ -19,7 +19,7 @@ from PIL import Image
 from mobile_runtime.capture import acquire
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.jpeg_structure import MAX_SCANS
-from mobile_runtime.structure import _ADAM7, _CHANNELS, _WHOLE, MAX_ZEROS, UNWRITTEN, _ends_unwritten, check_structure
+from mobile_runtime.structure import ADAM7, CHANNELS, MAX_ZEROS, UNWRITTEN, WHOLE, check_structure, ends_unwritten
 from mobile_runtime.synthetic import lesion
 
 Pixels = npt.NDArray[np.uint8]
@@ -46,7 +46,7 @@ def edge_vectors() -> list[dict[str, Any]]:
     nearly[-1, 5, 1] += 9
     cases = []
     for pixels in (stored, unwritten, nearly):
-        accepted = not _ends_unwritten(Image.fromarray(pixels))
+        accepted = not ends_unwritten(Image.fromarray(pixels))
         for turns in range(4):
             upright = np.rot90(pixels, turns)
             sides = {"width": upright.shape[1], "height": upright.shape[0]}
@@ -155,9 +155,9 @@ def _pngs(picture: Pixels) -> Iterator[Case]:
 
 def _drawn_png(colour: int, depth: int, interlaced: bool, packer: Any, share: float) -> bytes:
     """A PNG file whose checksums are right and which has a share of its pixels."""
-    width, height, bits = 19, 17, depth * _CHANNELS[colour]
+    width, height, bits = 19, 17, depth * CHANNELS[colour]
     lines = []
-    for column, row, across, down in _ADAM7 if interlaced else _WHOLE:
+    for column, row, across, down in ADAM7 if interlaced else WHOLE:
         columns, rows = len(range(column, width, across)), len(range(row, height, down))
         # Some of them alike, so that there are matches of several lengths and distances.
         drawn = np.random.default_rng(3).integers(85, 99, (rows, (columns * bits + 7) // 8), dtype=np.uint8)

@@ -31,10 +31,10 @@ _FLAT_BITS = 160
 """What a macroblock without detail takes at most; 134 were measured, beside much detail at the best quality."""
 _EVERY_ROW = 2**14
 _ZEROS = re.compile(rb"\0{%d,}" % (MAX_ZEROS + 1))
-_CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+CHANNELS = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 """Of each colour type of PNG."""
-_WHOLE = [(0, 0, 1, 1)]
-_ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
+WHOLE = [(0, 0, 1, 1)]
+ADAM7 = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
 """First column, first row and steps of each pass over a PNG picture (PNG specification, 8.2)."""
 _PIECE = 1 << 14
 _HDR_TRANSFERS = (16, 18)
@@ -91,7 +91,7 @@ def check_pixels(image: Image.Image, data: bytes, name: str) -> None:
     Raises:
         CaptureError: a JPEG or PNG whose lower part is missing, or a WebP picture with zeros for a part of its data.
     """
-    if image.format in ("JPEG", "MPO") and _ends_unwritten(image):
+    if image.format in ("JPEG", "MPO") and ends_unwritten(image):
         raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
     if image.format == "WEBP" and _is_cut_webp(image, data, name):
         raise CaptureError(f"{name}: its rest is missing; copy or take it again")
@@ -99,7 +99,7 @@ def check_pixels(image: Image.Image, data: bytes, name: str) -> None:
         raise CaptureError(f"{name}: its lower part is missing; copy or take it again")
 
 
-def _ends_unwritten(image: Image.Image) -> bool:
+def ends_unwritten(image: Image.Image) -> bool:
     """Whether the last stored row is what libjpeg leaves, without an error, where the data end early but an end marker follows:
     all coefficients zero. A picture of which half is grey must not be judged; one whose last row really is of this grey is
     refused, too."""
@@ -131,9 +131,9 @@ def _lacks_rows(data: bytes, name: str) -> bool:
     """Whether the compressed pixels of a PNG file come to an end before the picture is whole, which Pillow leaves black."""
     width, height, depth, colour, interlaced = struct.unpack_from(">IIBB2xB", data, 16)
     left = 0
-    for column, row, across, down in _ADAM7 if interlaced else _WHOLE:
+    for column, row, across, down in ADAM7 if interlaced else WHOLE:
         columns, rows = -((column - width) // across), -((row - height) // down)
-        left += rows * (1 + (columns * depth * _CHANNELS[colour] + 7) // 8) if min(columns, rows) > 0 else 0
+        left += rows * (1 + (columns * depth * CHANNELS[colour] + 7) // 8) if min(columns, rows) > 0 else 0
     inflater = zlib.decompressobj()
     for kind, begin, stop in _chunks(data, 8, len(data), name, png=True):
         for at in range(begin, stop, _PIECE) if kind == b"IDAT" else ():
@@ -160,11 +160,11 @@ def _rows_of_zeros(data: bytes, name: str) -> tuple[int, int]:
                 inner = _chunks(data, start + 16, stop, name)
                 kind, start, stop = next((part for part in inner if part[0].startswith(b"VP8")), (b"", 0, 0))
             if kind in (b"VP8 ", b"VP8L"):
-                return __rows_of_zeros(data[start:stop], lossy=kind == b"VP8 ")
+                return _in_picture(data[start:stop], lossy=kind == b"VP8 ")
     return 0, 0
 
 
-def __rows_of_zeros(picture: bytes, lossy: bool) -> tuple[int, int]:
+def _in_picture(picture: bytes, lossy: bool) -> tuple[int, int]:
     # RFC 6386, section 9.1: 19 bits from the sixth on are the length of the predictions, which begin ten bytes in.
     predictions = 10 + (int.from_bytes(picture[:3], "little") >> 5) if lossy else len(picture)
     across = (int.from_bytes(picture[6:8], "little") % 2**14 + 15) // 16

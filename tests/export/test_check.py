@@ -10,46 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
 
-from export.commands import app
 from mobile_runtime import Bundle, BundleError, DataError
-from mobile_runtime.bundle import MANIFEST
-from mobile_runtime.files import sha256
 from mobile_runtime.golden import GOLDEN, load_vectors
 from tests.bundles import unseen_labels
+from tests.export.checking import edit, only, report, run
 
 pytestmark = pytest.mark.slow
-
-
-def run(folder: Path, *words: str) -> Result:
-    return CliRunner().invoke(app, ["check", str(folder), *words])
-
-
-def report(folder: Path, *words: str) -> tuple[int, dict[str, Any], dict[str, list[str]]]:
-    """Exit status, document, and variant -> its failures."""
-    found = run(folder, *words, "--json")
-    assert found.exception is None or isinstance(found.exception, SystemExit), found.exception
-    document = json.loads(found.stdout)
-    return found.exit_code, document, {row["variant"]: row["failures"] for row in document["variants"]}
-
-
-def only(*names: str) -> list[str]:
-    return [word for name in names for word in ("--variant", name)]
-
-
-def edit(folder: Path, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the manifest and make its list of files true again."""
-    document = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    change(document)
-    for entry in document["files"]:
-        file = folder / entry["path"]
-        entry |= {"sha256": sha256(file), "size_bytes": file.stat().st_size}
-        for variant in document["variants"].values():
-            if variant["path"] == entry["path"]:
-                variant["size_bytes"] = entry["size_bytes"]
-    (folder / MANIFEST).write_text(json.dumps(document), encoding="utf-8")
 
 
 def test_a_whole_bundle_passes(tiny_bundle: Path) -> None:
@@ -68,24 +35,6 @@ def test_a_whole_bundle_passes(tiny_bundle: Path) -> None:
     # Float forms of one network are alike; float32 itself against what it gave when the bundle was made.
     assert rows["float32"]["figures"]["golden"]["largest"] < 1e-4
     assert rows["float32_onnx"]["figures"]["golden"]["largest"] < 1e-4
-
-
-def test_labelled_images(tiny_bundle: Path, synthetic_data: Path, tmp_path: Path) -> None:
-    words = ["--images", str(synthetic_data), "--labels", str(unseen_labels(tiny_bundle, synthetic_data, tmp_path))]
-    names = ("float32", "float32_onnx", "palette6_coreml")
-    status, document, failures = report(tiny_bundle, *words, "--group-column", "lesion_id", *only(*names))
-    assert status == 0, failures
-    for row in document["variants"]:
-        figures = row["figures"]["ham10000"]
-        assert figures["images"] == 112 - len(Bundle.load(tiny_bundle).manifest.provenance.calibration_ids)
-        assert 0 <= figures["ece"] <= 1
-        gap = figures["auc_difference"]
-        assert gap["low"] <= gap["value"] <= gap["high"]
-        assert figures["ece_reference"] == document["variants"][0]["figures"]["ham10000"]["ece"]
-    # A difference of nothing is not shown to be none by any number of images.
-    refused = run(tiny_bundle, *words, "--margin", "0")
-    assert isinstance(refused.exception, DataError)
-    assert "--margin 0: no number of images" in str(refused.exception)
 
 
 @pytest.mark.parametrize("name", ["static_wi8_ai8", "static_wi8_ai8_onnx", "palette4_coreml"])
@@ -182,61 +131,6 @@ def test_what_cannot_be_checked_at_all_is_an_error(own: Path, tmp_path: Path, sy
     assert document["problem"] is not None
 
 
-def test_thresholds_that_decide_otherwise_fail_on_golden_images(own: Path) -> None:
-    def raise_thresholds(document: dict[str, Any]) -> None:
-        for point in document["variants"]["float16"]["operating_points"].values():
-            point["threshold"] = 0.999
-
-    edit(own, raise_thresholds)
-    status, _, failures = report(own, *only("float16"))
-    assert status == 1
-    assert any("another decision on" in failure for failure in failures["float16"])
-
-
-@pytest.mark.parametrize("what", ["rule_out", "abstention"])
-def test_limits_that_are_wrong_in_all_variants_alike_fail_by_the_golden_decisions(own: Path, what: str) -> None:
-    def corrupt(document: dict[str, Any]) -> None:
-        for variant in document["variants"].values():
-            if what == "abstention":
-                variant["abstention"]["limit"] = 0.5
-            else:
-                variant["operating_points"][what]["threshold"] = 0.9999
-
-    edit(own, corrupt)
-    names = ("float32", "float16", "float32_onnx")
-    status, document, failures = report(own, *only(*names))
-    assert status == 1
-    assert document["problem"] is None
-    for name in names:
-        assert any("its limits decide otherwise than the golden decisions in" in reason for reason in failures[name]), failures
-
-
-def test_quality_limits_that_are_wrong_fail_by_the_golden_pictures(own: Path) -> None:
-    edit(
-        own,
-        lambda document: document["quality"].update(sharpness_min=0, least_sharpness_min=0, brightness_min=0, contrast_min=0),
-    )
-    status, document, failures = report(own, *only("float32"))
-    assert status == 1
-    assert document["problem"].startswith("golden vectors not met, first at stage quality, case ")
-    assert failures["float32"] == []
-
-
-def test_golden_decisions_that_cannot_be_read_fail_and_are_no_traceback(own: Path) -> None:
-    golden = json.loads((own / GOLDEN).read_text(encoding="utf-8"))
-    del golden["variants"]["float16"]["recordings"][0]["outputs"]["scores"]
-    del golden["variants"]["float32_onnx"]
-    (own / GOLDEN).write_text(json.dumps(golden), encoding="utf-8")
-    edit(own, lambda document: None)
-    status, _, failures = report(own, *only("float32", "float16", "float32_onnx"))
-    assert status == 1
-    assert failures == {
-        "float32": [],
-        "float16": ["its golden outputs: no scores; get the bundle again"],
-        "float32_onnx": ["no golden decisions of it; make them with `python -m export golden`"],
-    }
-
-
 @pytest.mark.parametrize("name", ["full", "half"])
 def test_of_a_bundle_without_float32_nothing_can_be_checked(name: str) -> None:
     from mobile_runtime.bundle import SHIPPED_BUNDLES
@@ -244,27 +138,6 @@ def test_of_a_bundle_without_float32_nothing_can_be_checked(name: str) -> None:
     found = run(SHIPPED_BUNDLES[name])
     assert isinstance(found.exception, BundleError), found.output
     assert "no float32 or float32_onnx in it to compare anything with, so nothing could be checked" in str(found.exception)
-
-
-def test_what_is_wrong_in_a_bundle_without_float32_still_fails(tmp_path: Path) -> None:
-    own = Path(shutil.copytree(Bundle.load().path, tmp_path / "own"))
-
-    def corrupt(document: dict[str, Any]) -> None:
-        for variant in document["variants"].values():
-            variant["operating_points"]["rule_out"]["threshold"] = 0.9
-
-    edit(own, corrupt)
-    status, _, failures = report(own)
-    assert status == 1
-    assert any("its limits decide otherwise" in reason for reasons in failures.values() for reason in reasons)
-
-
-def test_an_image_named_twice_is_refused(tiny_bundle: Path, synthetic_data: Path, tmp_path: Path) -> None:
-    image = min(synthetic_data.rglob("*.jpg"))
-    (tmp_path / "labels.csv").write_text(f"image_id,dx\n{image.stem},mel\n{image.name},nv\n", encoding="utf-8")
-    found = run(tiny_bundle, "--images", str(image.parent), "--labels", str(tmp_path / "labels.csv"))
-    assert isinstance(found.exception, DataError)
-    assert f"1 images are named by two ids, first ['{image.name}']" in str(found.exception)
 
 
 @pytest.mark.parametrize("change", [lambda values: values[:-1], lambda values: values * np.nan], ids=["short", "nan"])
@@ -361,82 +234,3 @@ def test_a_variant_whose_malignancy_leaves_melanoma_out_fails(own: Path) -> None
     assert status == 1
     assert "malignancy is not the sum of its classes" in failures["float32_onnx"][0]
     assert failures["float32"] == []
-
-
-def test_images_that_calibrated_the_bundle_are_refused(tiny_bundle: Path, synthetic_data: Path) -> None:
-    ids = Bundle.load(tiny_bundle).manifest.provenance.calibration_ids
-    found = run(tiny_bundle, "--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv"))
-    assert isinstance(found.exception, DataError), found.exception
-    assert f"{len(ids)} of the labelled images calibrated this bundle, first 'SYN_" in str(found.exception)
-
-
-def test_names_in_the_manifest_that_are_not_those_in_the_files_fail(own: Path) -> None:
-    def swap(document: dict[str, Any]) -> None:
-        labels = [entry["label"] for entry in document["classes"]]
-        for entry, label in zip(document["classes"], [labels[1], labels[0], *labels[2:]], strict=True):
-            entry["label"] = label
-
-    edit(own, swap)
-    status, _, failures = report(own, *only("float32", "float16_coreml"))
-    assert status == 1
-    for name in ("float32", "float16_coreml"):
-        assert "probabilities are akiec, bcc, bkl" in failures[name][0]
-        assert "bcc, akiec, bkl, df, mel, nv, vasc in the manifest" in failures[name][0]
-
-
-def test_scores_by_other_names_than_the_taxonomys_fail(own: Path) -> None:
-    def rename(document: dict[str, Any]) -> None:
-        names = [score["name"] for score in document["scores"]]
-        for score, name in zip(document["scores"], reversed(names), strict=True):
-            score["name"] = name
-
-    edit(own, rename)
-    status, document, failures = report(own, *only("float32"))
-    assert status == 1
-    assert "by the taxonomy it is" in document["problem"]
-    assert "scores are malignancy, cancer in its file, cancer, malignancy in the manifest" in failures["float32"][0]
-
-
-def test_a_stated_size_that_is_not_the_files_fails(own: Path) -> None:
-    document = json.loads((own / MANIFEST).read_text(encoding="utf-8"))
-    document["variants"]["float16"]["size_bytes"] = 5
-    (own / MANIFEST).write_text(json.dumps(document), encoding="utf-8")
-    status, _, failures = report(own, *only("float32", "float16"))
-    assert status == 1
-    assert "the manifest says 5; rebuild the bundle" in failures["float16"][0]
-    assert failures["float32"] == []
-
-
-@pytest.mark.parametrize(
-    ("name", "source"),
-    [("static_wi8_ai8", "float32.tflite"), ("static_wi8_ai8_onnx", "float32.onnx"), ("wi8_ai8_coreml", "float16.mlpackage")],
-)
-def test_a_float_graph_in_the_place_of_an_int8_one_fails(own: Path, name: str, source: str) -> None:
-    edit(own, lambda document: document["variants"][name].update(replacement(document, source)))
-    status, _, failures = report(own, *only(name))
-    assert status == 1
-    assert failures[name] == ["its graph quantizes no activations, which its name promises; rebuild the bundle"]
-
-
-def test_static_and_dynamic_files_that_are_swapped_fail_both(own: Path) -> None:
-    names = ("static_wi8_ai8", "dynamic_wi8_afp32")
-
-    def swap(document: dict[str, Any]) -> None:
-        variants = document["variants"]
-        places = [{key: variants[name][key] for key in ("path", "size_bytes")} for name in names]
-        for name, place in zip(names, reversed(places), strict=True):
-            variants[name] |= place
-
-    edit(own, swap)
-    status, _, failures = report(own, *only(*names))
-    assert status == 1
-    assert failures["static_wi8_ai8"] == ["its graph quantizes no activations, which its name promises; rebuild the bundle"]
-    assert failures["dynamic_wi8_afp32"] == [
-        "its graph quantizes activations, of which its name says nothing; rebuild the bundle"
-    ]
-
-
-def replacement(document: dict[str, Any], source: str) -> dict[str, Any]:
-    """Path and size of another variant."""
-    other = next(variant for variant in document["variants"].values() if variant["path"] == f"models/{source}")
-    return {key: other[key] for key in ("path", "size_bytes")}

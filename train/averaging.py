@@ -11,6 +11,7 @@ import torch
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import refuse_own_source, write_atomically
 from train.checkpoint import load_checkpoint, save_checkpoint
+from train.normalization import is_folded
 from train.splits import RUN_FILE, SPLIT_FILE
 
 
@@ -28,7 +29,8 @@ def average(runs: Sequence[Path], out: Path) -> Path:
         The checkpoint.
 
     Raises:
-        DataError: fewer than two, one that is no run, runs that do not fit together, or `out` is one of them.
+        DataError: fewer than two, one that is no run, runs that do not fit together, some of them folded and some not, or
+            `out` is one of them.
     """
     if len(runs) < 2:
         raise DataError("an average needs two runs or more")
@@ -46,6 +48,12 @@ def average(runs: Sequence[Path], out: Path) -> Path:
         raise DataError(f"{error.filename}: not a readable split; give run folders of `train fit`") from error
     if len(splits) > 1:
         raise DataError("the runs have different splits: one was trained on what another is tested on")
+    folded = [run for run, (other, _) in zip(runs, loaded, strict=True) if is_folded(other)]
+    if 0 < len(folded) < len(runs):
+        raise DataError(
+            f"{folded[0]}: its normalization is folded into its weights, as releases keep it, and that of the others is not; "
+            "average runs as they were trained"
+        )
     states = [other.state_dict() for other, _ in loaded]
     if any(value.shape != state[name].shape for state in states for name, value in network.state_dict().items()):
         raise DataError("the runs have layers of different widths; average networks of one size")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from mobile_runtime.errors import DataError
 from train.averaging import average
@@ -40,6 +41,20 @@ def test_every_weight_and_statistic_is_the_mean(make: Make, tmp_path: Path) -> N
         if value.is_floating_point():
             assert torch.equal(value, torch.full_like(value, 3.0)), name
     assert (tmp_path / "mean" / "splits.csv").read_text(encoding="utf-8") == "dataset,image_id\n"
+
+
+def test_a_folded_release_and_a_run_have_no_mean(make: Make, tmp_path: Path) -> None:
+    trained, released = make("trained", 0.5), make("released", 0.5)
+    network, recipe = load_checkpoint(released / "model.safetensors")
+    for norm in (m for m in network.modules() if isinstance(m, nn.BatchNorm2d)):
+        assert norm.running_mean is not None and norm.running_var is not None
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1 - norm.eps)
+        nn.init.ones_(norm.weight)
+    save_checkpoint(network, recipe, released / "model.safetensors")
+    with pytest.raises(DataError, match=r"released: its normalization is folded .* average runs as they were trained"):
+        average([trained, released], tmp_path / "mean")
+    average([released, released], tmp_path / "mean")
 
 
 def test_runs_that_do_not_belong_together_are_refused(make: Make, tmp_path: Path) -> None:

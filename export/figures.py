@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit, logit
 
-from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import Estimate, OperatingPoint
 from mobile_runtime.pipeline import Prediction
-from mobile_runtime.statistics import Measure, auc, balanced_accuracy, mean_of
+from mobile_runtime.proportions import proportion
+from mobile_runtime.statistics import Bools, Integers, Measure, auc, balanced_accuracy, mean_of
 from mobile_runtime.taxonomy import Taxonomy
 from train.datasets import Example
 from train.metrics import truths
@@ -23,7 +23,11 @@ AIMS = {
 }
 NEAREST = 100
 """So many images around a threshold say how far it moves from one variant to another."""
-Bools = npt.NDArray[np.bool_]
+
+
+def group_numbers(examples: Sequence[Example]) -> Integers:
+    """The lesion or patient of each image as a number, int [N]."""
+    return np.unique([example.group for example in examples], return_inverse=True)[1]
 
 
 def thresholds(truth: Bools, malignancy: npt.NDArray[np.float32]) -> dict[str, float]:
@@ -68,24 +72,24 @@ def carried(cuts: dict[str, float], reference: npt.NDArray[np.float32], own: npt
 
 
 def lock_points(
-    cuts: dict[str, float], truth: Bools, malignancy: npt.NDArray[np.float32], dataset: str
+    cuts: dict[str, float], truth: Bools, malignancy: npt.NDArray[np.float32], groups: Integers, dataset: str
 ) -> dict[str, OperatingPoint]:
-    """Sensitivity and specificity of fixed thresholds on images that did not choose them."""
+    """Sensitivity and specificity of fixed thresholds on images that did not choose them; a group's images count as one."""
     points = {}
     for name, cut in cuts.items():
         positive = malignancy.astype(np.float64) >= cut  # as the runtime compares them
         points[name] = OperatingPoint(
             threshold=cut,
             aim=AIMS[name],
-            sensitivity=_proportion(int(positive[truth].sum()), int(truth.sum())),
-            specificity=_proportion(int((~positive[~truth]).sum()), int((~truth).sum())),
+            sensitivity=_share(positive[truth], groups[truth]),
+            specificity=_share(~positive[~truth], groups[~truth]),
             dataset=dataset,
         )
     return points
 
 
-def _proportion(hits: int, n: int) -> Estimate:
-    return wilson(hits, n) or Estimate(value=0.0, low=0.0, high=1.0, n=0)
+def _share(hits: Bools, groups: Integers) -> Estimate:
+    return proportion(hits, groups) or Estimate(value=0.0, low=0.0, high=1.0, n=0)
 
 
 def measure(
@@ -97,13 +101,13 @@ def measure(
 ) -> dict[str, Estimate]:
     """AUCs, balanced accuracy, and sensitivity and specificity at each locked threshold, on one data set.
 
-    Intervals: of AUCs by DeLong's error on the logit scale, with the images of a lesion or patient taken as one; Wilson's for
-    proportions.
+    Intervals take the images of a lesion or patient as one: of AUCs by DeLong's error on the logit scale, of proportions
+    Wilson's for the effective number of images.
     """
     masks = np.stack([taxonomy.class_mask(example.nodes, classes) for example in examples])
     exact = masks.sum(1) == 1
     truth = masks.argmax(1)
-    groups = np.unique([example.group for example in examples], return_inverse=True)[1]
+    groups = group_numbers(examples)
     p = prediction.probabilities
     found: dict[str, Estimate | None] = {}
 
@@ -116,14 +120,14 @@ def measure(
     found["auc_malignancy"] = estimate(auc(sick, score), known)
     for name, point in points.items():
         positive = score >= point.threshold
-        found[f"sensitivity_{name}"] = wilson(int(positive[sick].sum()), int(sick.sum()))
-        found[f"specificity_{name}"] = wilson(int((~positive[~sick]).sum()), int((~sick).sum()))
+        found[f"sensitivity_{name}"] = proportion(positive[sick], groups[known][sick])
+        found[f"specificity_{name}"] = proportion(~positive[~sick], groups[known][~sick])
     labels, outputs = truth[exact], p[exact]
     if len(set(labels)) == len(classes):
         per_class = [auc(labels == c, outputs[:, c]) for c in range(len(classes))]
         found["auc_macro"] = estimate(mean_of([m for m in per_class if m]), exact)
         found["balanced_accuracy"] = estimate(balanced_accuracy(labels, outputs.argmax(1)), exact)
-        found["accuracy"] = wilson(int((outputs.argmax(1) == labels).sum()), len(labels))
+        found["accuracy"] = proportion(outputs.argmax(1) == labels, groups[exact])
     if {"melanoma", "melanocytic_nevus"} <= set(classes):
         mel, nv = classes.index("melanoma"), classes.index("melanocytic_nevus")
         pair = exact & np.isin(truth, (mel, nv))

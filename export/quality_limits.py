@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import QualityLimits
+from mobile_runtime.proportions import proportion
 from mobile_runtime.quality import judge, measure
+from mobile_runtime.statistics import Integers
 
 Images = npt.NDArray[np.uint8]
 
@@ -23,12 +24,13 @@ REGION_SHARE = 0.5
 """A region of fewer source pixels than this share of S a side holds too little detail."""
 
 
-def quality_limits(train: Images, test: Images) -> QualityLimits:
+def quality_limits(train: Images, test: Images, groups: Integers) -> QualityLimits:
     """Fit limits.
 
     Args:
         train: clean prepared images uint8 [N, S, S, 3] that set the limits.
         test: other clean prepared images, on which the false-retake rate is measured.
+        groups: int [M], the lesion or patient of each of these.
     """
     figures = [measure(image) for image in train]
 
@@ -49,5 +51,5 @@ def quality_limits(train: Images, test: Images) -> QualityLimits:
         region_px_min=int(train.shape[1] * REGION_SHARE),
         dataset="training images",
     )
-    turned_away = sum(not judge(image, limits).acceptable for image in test)
-    return limits.model_copy(update={"false_retakes": wilson(turned_away, len(test))})
+    turned_away = np.array([not judge(image, limits).acceptable for image in test], bool)
+    return limits.model_copy(update={"false_retakes": proportion(turned_away, groups)})

@@ -20,6 +20,7 @@ from compress.temperature import fit_temperature
 from export.coreml import Metadata
 from export.deployed import deploy
 from export.ending import exit_if_ended
+from export.figures import group_numbers
 from export.outliers import OutlierModel, fit_outliers, outliers_digest
 from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
@@ -163,7 +164,7 @@ def fit_release(
         default_operating_point="rule_out",
         int8_sha256=fingerprint(int8),
         outliers_sha256=outliers_digest(outliers),
-        quality=quality_limits(typical, parts["test"]),
+        quality=quality_limits(typical, parts["test"], group_numbers(split["test"])),
         variants=variants,
         provenance=Provenance(
             datasets=dict(Counter(_origin(example) for example in train)),

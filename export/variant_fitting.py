@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from export.figures import carried, lock_points, measure, thresholds
+from export.figures import carried, group_numbers, lock_points, measure, thresholds
 from export.record import VariantRecord
 from mobile_runtime.errors import DataError
-from mobile_runtime.intervals import wilson
 from mobile_runtime.manifest import AbstentionLimit
 from mobile_runtime.pipeline import Prediction
+from mobile_runtime.proportions import proportion
+from mobile_runtime.statistics import Bools, Integers
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Example
 from train.metrics import truths
@@ -63,11 +64,11 @@ def fit_variant(
     rows = {part: by_dataset(split[part]) for part in ("val", "test")}
     truth = {part: truths(split[part], "malignancy", taxonomy) for part in ("val", "test")}
 
-    def known(part: str, prediction: Prediction) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32]]:
+    def known(part: str, prediction: Prediction) -> tuple[Bools, npt.NDArray[np.float32], Integers]:
         kept = [i for i in rows[part].get(primary, []) if not np.isnan(truth[part][i])]
-        return truth[part][kept] == 1, prediction.malignancy[kept]
+        return truth[part][kept] == 1, prediction.malignancy[kept], group_numbers([split[part][i] for i in kept])
 
-    sick, malignancy = known("val", reference)
+    sick, malignancy, _ = known("val", reference)
     if sick.all() or not sick.any():
         raise DataError(f"the validation images of {primary} are all of one kind; thresholds need malignant and benign")
     cuts = carried(thresholds(sick, malignancy), malignancy, known("val", outputs["val"])[1])
@@ -76,7 +77,7 @@ def fit_variant(
         dataset: measure(_part(outputs["test"], kept), [split["test"][i] for i in kept], classes, taxonomy, points)
         for dataset, kept in rows["test"].items()
     }
-    abstention = _abstention(outputs["val"], outputs["test"], rows["val"])
+    abstention = _abstention(outputs["val"], outputs["test"], rows["val"], group_numbers(split["test"]))
     return VariantRecord(temperature=temperature, operating_points=points, abstention=abstention, metrics=metrics)
 
 
@@ -106,11 +107,11 @@ def refusal_limit(outlier: npt.NDArray[np.float32]) -> float:
     return float(np.append(values, 1.01 * values[-1])[largest_kept : largest_kept + 2].mean())
 
 
-def _abstention(val: Prediction, test: Prediction, rows: dict[str, list[int]]) -> AbstentionLimit:
+def _abstention(val: Prediction, test: Prediction, rows: dict[str, list[int]], groups: Integers) -> AbstentionLimit:
     """The limit that refuses no more than the aimed share of any data set's validation images."""
     assert val.outlier is not None
     assert test.outlier is not None
     limit = max(refusal_limit(val.outlier[kept]) for kept in rows.values())
-    refused = wilson(int((test.outlier > limit).sum()), len(test.outlier))
+    refused = proportion(test.outlier > limit, groups)
     assert refused is not None
     return AbstentionLimit(limit=limit, aim=REFUSAL_AIM, refused=refused, dataset="test split, all data sets")

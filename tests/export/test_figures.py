@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import expit, logit
 
-from export.figures import AIMS, carried, thresholds
+from export.figures import AIMS, carried, lock_points, thresholds
 
 
 def drawn(seed: int, count: int = 600) -> tuple[np.ndarray, np.ndarray]:
@@ -65,3 +65,20 @@ def test_the_offset_around_a_threshold_counts_and_not_that_elsewhere() -> None:
 def test_scores_of_zero_and_one_are_no_obstacle() -> None:
     scores = np.array([0, 0, 0.2, 0.8, 1, 1], np.float32)
     assert np.isfinite(carried({"balanced": 0.5}, scores, scores[::-1].copy())["balanced"])
+
+
+def test_images_of_one_lesion_count_once_in_the_intervals_of_a_threshold() -> None:
+    truth, scores = drawn(3)
+    groups = np.arange(len(truth))
+    apart = lock_points({"balanced": 0.5}, truth, scores, groups, "own images")["balanced"]
+    thrice = lock_points({"balanced": 0.5}, *(np.repeat(each, 3) for each in (truth, scores, groups)), "own images")["balanced"]
+    for one, same in ((apart.sensitivity, thrice.sensitivity), (apart.specificity, thrice.specificity)):
+        assert same.value == pytest.approx(one.value) and same.n == 3 * one.n
+        # Repeated images say nothing new; the two estimates of the effective number differ by one group in the denominator.
+        assert (same.low, same.high) == pytest.approx((one.low, one.high), abs=1e-3)
+
+
+def test_a_threshold_without_images_of_a_kind_has_the_widest_interval() -> None:
+    point = lock_points({"rule_in": 0.5}, np.zeros(3, bool), np.full(3, 0.1, np.float32), np.arange(3), "own images")["rule_in"]
+    assert (point.sensitivity.low, point.sensitivity.high, point.sensitivity.n) == (0, 1, 0)
+    assert point.specificity.value == 1

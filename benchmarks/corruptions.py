@@ -170,6 +170,16 @@ def _zoom(image: Pixels, change: float, rng: np.random.Generator) -> Pixels:
     return warp(image, scale=1 + change if rng.random() < 0.5 else 1 / (1 + change))
 
 
+def recede(image: Pixels, scale: float) -> Pixels:
+    """Seen from farther away, at a share of its size; the skin around is mirrored from it."""
+    side = len(image)
+    small = max(16, round(side * scale))
+    before = (side - small) // 2
+    after = side - small - before
+    shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.copyMakeBorder(shrunk, before, after, before, after, cv2.BORDER_REFLECT_101), np.uint8)
+
+
 @dataclass(frozen=True)
 class Corruption:
     """One kind of damage.
@@ -207,4 +217,5 @@ CORRUPTIONS: dict[str, Corruption] = {
     "vignette": Corruption("dark corners; darkening there", (0.2, 0.4, 0.6, 0.8, 1.0), _vignette),
     "shift": Corruption("off centre; share of the side", (0.03, 0.06, 0.1, 0.15, 0.22), _shift),
     "zoom": Corruption("nearer or farther; factor - 1", (0.05, 0.1, 0.2, 0.35, 0.5), _zoom),
+    "distance": Corruption("too far away; size left", (0.85, 0.7, 0.6, 0.5, 0.4), lambda x, s, _: recede(x, s)),
 }

@@ -47,6 +47,15 @@ def test_a_shift_moves_the_middle_and_a_zoom_keeps_it() -> None:
     assert corruptions.warp(dot, scale=1.5)[50, 50].tolist() == [255, 255, 255]
 
 
+def test_distance_makes_everything_smaller_around_the_same_middle() -> None:
+    square = np.zeros((100, 100, 3), np.uint8)
+    square[30:70, 30:70] = 255
+    seen = corruptions.recede(square, 0.5)[:, :, 0]
+    assert seen.shape == (100, 100) and (seen[40:60, 40:60] == 255).all()
+    assert (seen[26:75, 26:39] == 0).all()  # between it and its mirror image
+    assert corruptions.recede(square, 0.001).shape == square.shape
+
+
 def test_without_colour_the_luma_stays() -> None:
     found = corruptions.fade(PICTURE, 1)
     assert np.array_equal(found, np.repeat(luma(PICTURE)[..., None], 3, axis=2))

@@ -12,6 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from compress.damage import damaged
 from compress.recipe import StudentRecipe
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256, write_json
@@ -55,6 +56,8 @@ class Distillation(nn.Module):
         if plan.mixup:
             pixels, share, partner = mixture(pixels, plan.mixup)
         soft, *features = self.answers(pixels)
+        if plan.damage:
+            pixels = damaged(pixels, plan.damage)
         if plan.view_size > plan.input_size:
             pixels = F.interpolate(pixels.float(), (plan.input_size,) * 2, mode="bilinear", antialias=True)
         embedding = network.embed(pixels.contiguous(memory_format=torch.channels_last))

@@ -23,6 +23,8 @@ class StudentRecipe(Recipe):
         teacher_size: pixels a side of the teachers' views where the student looks at smaller ones; None: they share theirs.
         mixup: here the teachers answer the mixture itself (Beyer et al. 2022, "Knowledge distillation: a good teacher is
             patient and consistent", section 3.1). They know the training images by heart, but not what lies between them.
+        damage: share of the student's pictures that are damaged by haze, pale colours, odd light or distance, while its
+            teachers see them whole (see `compress.damage`).
     """
 
     temperature: float = Field(2.0, gt=0, le=20)
@@ -30,6 +32,7 @@ class StudentRecipe(Recipe):
     feature_weight: float = Field(0.0, ge=0)
     turned_teachers: bool = False
     teacher_size: int | None = Field(None, ge=32, le=1024)
+    damage: float = Field(0.0, ge=0, le=1)
 
     @property
     def view_size(self) -> int:

@@ -95,6 +95,25 @@ def test_turned_teachers_see_the_same_picture_in_orientations_of_their_own() -> 
     assert any(one != two for one, two in zip(seen[::2], seen[1::2], strict=True))
 
 
+def test_only_the_student_sees_the_damage() -> None:
+    seen: dict[str, torch.Tensor] = {}
+
+    class Watching(Fixed):
+        def __init__(self, name: str) -> None:
+            super().__init__(torch.zeros(8, 7))
+            self.name = name
+
+        def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+            seen[self.name] = pixels.float()
+            return self.logits
+
+    pixels = torch.randint(60, 140, (8, 3, 16, 16), dtype=torch.uint8)
+    objective = Distillation(plan(damage=1.0), [Watching("teacher")], 7)
+    objective(Watching("student"), pixels, torch.eye(7)[[0] * 8], torch.zeros(7))
+    assert torch.equal(seen["teacher"], pixels.float())
+    assert not torch.equal(seen["student"], pixels.float())
+
+
 def test_mixtures_are_answered_by_the_teachers_and_labelled_in_their_shares() -> None:
     pixels = torch.tensor([0, 60, 240], dtype=torch.uint8).reshape(3, 1, 1, 1).expand(3, 3, 4, 4)
     prior = torch.log_softmax(torch.arange(7.0), 0)

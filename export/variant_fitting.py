@@ -68,10 +68,10 @@ def fit_variant(
         kept = [i for i in rows[part].get(primary, []) if not np.isnan(truth[part][i])]
         return truth[part][kept] == 1, prediction.malignancy[kept], group_numbers([split[part][i] for i in kept])
 
-    sick, malignancy, _ = known("val", reference)
+    sick, malignancy, groups = known("val", reference)
     if sick.all() or not sick.any():
         raise DataError(f"the validation images of {primary} are all of one kind; thresholds need malignant and benign")
-    cuts = carried(thresholds(sick, malignancy), malignancy, known("val", outputs["val"])[1])
+    cuts = carried(thresholds(sick, malignancy, groups), malignancy, known("val", outputs["val"])[1])
     points = lock_points(cuts, *known("test", outputs["test"]), dataset=", ".join(filter(None, (f"{primary} test split", how))))
     metrics = {
         dataset: measure(_part(outputs["test"], kept), [split["test"][i] for i in kept], classes, taxonomy, points)

@@ -203,8 +203,6 @@ def fit(
         few = train[:: -(-len(train) // STATISTICS)]
         views = prepared_images(few, open_cache(examples, cache), recipe.input_size)
         restore_normalization(network, torch.from_numpy(views).permute(0, 3, 1, 2))
-    if recipe.trained_stages is not None:
-        network.freeze_after(recipe.trained_stages)
     network = network.train().to(memory_format=torch.channels_last)  # one that was loaded is in evaluation mode
     if compiled:
         compile_backbone(network)

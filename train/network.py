@@ -71,7 +71,6 @@ class LesionNetwork(nn.Module):
         super().__init__()
         self.pruned = False
         self.orientations = orientations
-        self._frozen: list[nn.Module] = []
         try:
             self.backbone = timm.create_model(backbone, pretrained=pretrained, num_classes=0)
         except (RuntimeError, OSError) as error:  # an unknown name, or a hub that is out of reach
@@ -89,33 +88,6 @@ class LesionNetwork(nn.Module):
     def width(self) -> int:
         """D, the size of an embedding."""
         return self.head.in_features
-
-    def freeze_after(self, stages: int) -> None:
-        """Train nothing behind the first stages of the backbone: neither weights nor normalization statistics.
-
-        Against changes of the input, training the first layers alone helps most (Lee et al. 2023, "Surgical fine-tuning
-        improves adaptation to distribution shifts", section 3), and they are too few to learn pictures by heart.
-
-        Raises:
-            DataError: the backbone has no such list of stages, or not that many.
-        """
-        parts = dict(self.backbone.named_children())
-        blocks = parts.get("blocks")
-        if not isinstance(blocks, nn.Sequential) or stages >= len(blocks):
-            has = f"{len(blocks)} stages" if isinstance(blocks, nn.Sequential) else "no numbered stages"
-            raise DataError(f"trained_stages {stages}: this backbone has {has}; give fewer, or leave it out")
-        names = list(parts)
-        behind = [parts[name] for name in names[names.index("blocks") + 1 :]]
-        self._frozen = [*list(blocks)[stages:], *behind, self.head]
-        for module in self._frozen:
-            module.requires_grad_(False)
-        self.train(self.training)
-
-    def train(self, mode: bool = True) -> LesionNetwork:
-        super().train(mode)
-        for module in self._frozen:
-            module.eval()
-        return self
 
     def embed(self, pixels: torch.Tensor) -> torch.Tensor:
         """Pixels [N, 3, S, S] in 0..255, any dtype, to embeddings float32 [N, D]."""

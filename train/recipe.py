@@ -92,8 +92,6 @@ class Recipe(_Strict):
         repeats: data set -> how often each of its training images is seen per epoch, 1 if not named; 0 trains without them.
         orientations: how many orientations of a picture the network averages, on the phone, too: 2 doubles its time.
         fixed_views: how many different random views of each image there are; 0 draws fresh ones in every epoch.
-        trained_stages: so many of the backbone's first stages (timm's `blocks`) learn, and the stem; what follows stays as it
-            was. None trains the whole network.
     """
 
     name: str
@@ -122,7 +120,6 @@ class Recipe(_Strict):
     repeats: dict[str, Annotated[int, Field(ge=0, le=64)]] = {}
     orientations: Literal[1, 2, 4, 8] = 1
     fixed_views: int = Field(0, ge=0, le=64)
-    trained_stages: int | None = Field(None, ge=0, le=64)
     augmentation: Augmentation = Augmentation()
     split: SplitPlan = SplitPlan()
     seed: int = Field(0, ge=0, lt=2**32)

@@ -145,25 +145,6 @@ def test_weights_that_do_not_fit_are_refused_and_change_nothing(network: LesionN
     assert all(torch.equal(value, before[name]) for name, value in state_of(network).items())
 
 
-def test_what_is_behind_the_first_stages_stays_as_it_was(network: LesionNetwork) -> None:
-    network.freeze_after(2)
-    network.train()
-    before = {name: value.clone() for name, value in state_of(network).items()}
-    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=0.1)
-    network(torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)).square().sum().backward()
-    optimizer.step()
-    changed = {name for name, value in state_of(network).items() if not torch.equal(value, before[name])}
-    early = ("backbone.conv_stem.", "backbone.bn1.", "backbone.blocks.0.", "backbone.blocks.1.")
-    assert changed == {name for name in before if name.startswith(early)}
-    assert not any(parameter.requires_grad for parameter in network.head.parameters())
-
-
-@pytest.mark.parametrize(("backbone", "stages", "said"), [(BACKBONE, 7, "7 stages"), ("resnet18", 2, "no numbered stages")])
-def test_stages_that_are_not_there_are_named(backbone: str, stages: int, said: str) -> None:
-    with pytest.raises(DataError, match=rf"trained_stages {stages}: this backbone has {said}"):
-        LesionNetwork(backbone, 7).freeze_after(stages)
-
-
 @pytest.mark.parametrize("content", [None, b"", b"not a weight file", b"\x80\x04cos\nsystem\n"])
 def test_a_file_that_is_no_weight_file_is_named(network: LesionNetwork, tmp_path: Path, content: bytes | None) -> None:
     path = tmp_path / "weights.safetensors"

@@ -160,7 +160,7 @@ def speed(figures: Mapping[str, Figure], variant: str) -> str:
             ]
         )  # fmt: skip
     head = [
-        "one core of a desktop Xeon, not a phone",
+        "one core of a server, not a phone",
         "inference p50, ms",
         "p90, ms",
         "`assess()` of a 600x450 JPEG, p50, ms",
@@ -180,7 +180,7 @@ def peers(report: PeersReport) -> str:
         title = RUNTIMES[run.runtime].format(version=version, precision=run.precision)
         rows.append([title, *times, difference])
     head = [
-        "the same network on one core of a desktop Xeon, not a phone",
+        f"the same network on one core of a server ({report.environment.cpu}), not a phone",
         "p50, ms",
         "p90, ms",
         "times LiteRT float32, or `assess()`",

@@ -49,7 +49,8 @@ def thresholds(truth: Bools, malignancy: npt.NDArray[np.float32], groups: Intege
     sick, well = np.sort(malignancy[truth]), np.sort(malignancy[~truth])
     sensitivity = 1 - np.searchsorted(sick, cuts) / len(sick)
     specificity = np.searchsorted(well, cuts) / len(well)
-    enough = min(1.0, SENSITIVITY + float(np.sqrt(SENSITIVITY * (1 - SENSITIVITY) / len(set(groups[truth].tolist())))))
+    lesions = len(np.unique(groups[truth]))
+    enough = min(1.0, SENSITIVITY + float(np.sqrt(SENSITIVITY * (1 - SENSITIVITY) / lesions)))
     return {
         "rule_out": float(cuts[np.flatnonzero(sensitivity >= enough)[-1]]),
         "balanced": float(cuts[np.argmax(sensitivity + specificity)]),

@@ -39,6 +39,18 @@ class Fixed(nn.Module):
         return self.logits[pixels[:, 0, 0, 0].long()]
 
 
+class Looking(Fixed):
+    """Says the same of every picture, and keeps what it was shown under its name."""
+
+    def __init__(self, name: str, seen: dict[str, torch.Tensor]) -> None:
+        super().__init__(torch.randn(1, 7))
+        self.name, self.seen = name, seen
+
+    def embed(self, pixels: torch.Tensor) -> torch.Tensor:
+        self.seen[self.name] = pixels.float()
+        return self.logits.expand(len(pixels), 7)
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     e = np.exp(logits - logits.max(1, keepdims=True))
     return e / e.sum(1, keepdims=True)
@@ -97,19 +109,9 @@ def test_turned_teachers_see_the_same_picture_in_orientations_of_their_own() -> 
 
 def test_only_the_student_sees_the_damage() -> None:
     seen: dict[str, torch.Tensor] = {}
-
-    class Watching(Fixed):
-        def __init__(self, name: str) -> None:
-            super().__init__(torch.zeros(8, 7))
-            self.name = name
-
-        def embed(self, pixels: torch.Tensor) -> torch.Tensor:
-            seen[self.name] = pixels.float()
-            return self.logits
-
     pixels = torch.randint(60, 140, (8, 3, 16, 16), dtype=torch.uint8)
-    objective = Distillation(plan(damage=1.0), [Watching("teacher")], 7)
-    objective(Watching("student"), pixels, torch.eye(7)[[0] * 8], torch.zeros(7))
+    objective = Distillation(plan(damage=1.0), [Looking("teacher", seen)], 7)
+    objective(Looking("student", seen), pixels, torch.eye(7)[[0] * 8], torch.zeros(7))
     assert torch.equal(seen["teacher"], pixels.float())
     assert not torch.equal(seen["student"], pixels.float())
 
@@ -147,21 +149,11 @@ def test_mixtures_are_answered_by_the_teachers_and_labelled_in_their_shares() ->
 
 def test_a_student_of_smaller_pictures_is_given_what_its_teachers_see_made_smaller() -> None:
     seen: dict[str, torch.Tensor] = {}
-
-    class Looking(Fixed):
-        def __init__(self, name: str) -> None:
-            super().__init__(torch.randn(1, 7))
-            self.name = name
-
-        def embed(self, pixels: torch.Tensor) -> torch.Tensor:
-            seen[self.name] = pixels.float()
-            return self.logits.expand(len(pixels), 7)
-
     pixels = (
         torch.arange(64, dtype=torch.uint8).repeat_interleave(2).repeat(2, 3, 128, 1)
     )  # [2, 3, 128, 128], in pairs of columns
-    objective = Distillation(plan(input_size=64, teacher_size=128), [Looking("teacher")], 7)
-    objective(Looking("student"), pixels, MASKS[:2], torch.zeros(7))
+    objective = Distillation(plan(input_size=64, teacher_size=128), [Looking("teacher", seen)], 7)
+    objective(Looking("student", seen), pixels, MASKS[:2], torch.zeros(7))
     assert torch.equal(seen["teacher"], pixels.float())
     assert seen["student"].shape == (2, 3, 64, 64)
     # A triangle of two columns on either side, weighted alike left and right, keeps a ramp: rounding apart, and edges apart.

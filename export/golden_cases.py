@@ -56,6 +56,7 @@ def draw_sources(side: int) -> list[Source]:
         Source("webp_dark", "lossless WebP, far too dark", "webp", _encode(small // 8, "WEBP", lossless=True)),
         Source("png_checkers", "one-pixel checkers: a resize without antialiasing shows", "png", _encode(checkers, "PNG")),
         Source("png_uniform", "one colour", "png", _encode(np.full((64, 64, 3), 170, np.uint8), "PNG")),
+        Source("png_swapped", "red and blue swapped, which no skin is like", "png", _encode(small[..., ::-1], "PNG")),
         Source("png_display_p3", "PNG in Display P3, as iPhones save it", "png", _p3_png(vessel), PROFILE_TOLERANCE),
         _bgra("frame_bgra", "BGRA with padded rows, to be turned by 180 degrees", small[:, :-2]),
         _nv12("frame_nv12", "NV12, BT.709 limited range, padded rows, mirrored", nv12),

@@ -28,10 +28,10 @@ from mobile_runtime.decision import Decision
 from mobile_runtime.engines import SUM_TOLERANCE, check_outputs
 from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.frames import COEFFICIENTS
-from mobile_runtime.golden import FrameSpec, PlaneSpec, decide_rule, figures, open_source
+from mobile_runtime.golden import FrameSpec, PlaneSpec, decide_rule, figures, open_source, with_reasons
 from mobile_runtime.manifest import Variant
 from mobile_runtime.pipeline import within_one
-from mobile_runtime.quality import ADVICE, Quality, judge
+from mobile_runtime.quality import ADVICE, judge
 from mobile_runtime.resample import MIN_SIDE, Box
 
 Pixels = npt.NDArray[np.uint8]
@@ -271,7 +271,7 @@ def _assessment(
         malignancy=scores["malignancy"] if scored else None,
         cancer=scores.get("cancer") if scored else None,
         probabilities=dict(zip(labels, map(within_one, outputs["probabilities"]), strict=True)) if scored else {},
-        quality=Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, reasons=tuple(reasons)),
+        quality=with_reasons(reasons),
         operating_point=point,
         point=variant.operating_points[point],
         bundle_id=bundle.id,

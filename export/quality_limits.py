@@ -48,6 +48,7 @@ def quality_limits(train: Images, test: Images, groups: Integers) -> QualityLimi
         glare_max=max(0.02, tail("glare", 1 - CLEAN_SHARE)),
         contrast_min=tail("contrast", CLEAN_SHARE),
         colour_min=COLOUR_SHARE * tail("colour", CLEAN_SHARE),
+        warmth_min=tail("warmth", CLEAN_SHARE),
         region_px_min=int(train.shape[1] * REGION_SHARE),
         dataset="training images",
     )

@@ -225,11 +225,11 @@ def decide_case(
 
 def decide_rule(variant: Variant, point: str, reasons: list[str], malignancy: float, outlier: float | None) -> Decision:
     """The decision that follows from quality reasons and scores."""
-    quality = _with_reasons(reasons)
+    quality = with_reasons(reasons)
     return decision.decide(quality, malignancy, decision.operating_point(variant, point), outlier, variant.abstention)
 
 
-def _with_reasons(reasons: list[str]) -> Quality:
-    # The decision looks at reasons alone; the figures that led to them are the stage before.
+def with_reasons(reasons: list[str]) -> Quality:
+    """A quality of these reasons; every figure is 0, as decisions do not look at them."""
     names = [name for name in Quality.__dataclass_fields__ if name != "reasons"]
     return Quality(**dict.fromkeys(names, 0), reasons=tuple(reasons))

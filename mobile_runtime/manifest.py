@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import DataError
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 Runtime = Literal["litert", "onnx", "coreml"]
 
@@ -97,6 +97,7 @@ class QualityLimits(_Part):
     glare_max: float
     contrast_min: float
     colour_min: float
+    warmth_min: float
     region_px_min: int
     dataset: str
     false_retakes: Estimate | None = None

@@ -21,6 +21,7 @@ ADVICE = {
     "blurred": "The picture is not sharp. Hold still, tap to focus on the spot, and take it again.",
     "uniform": "No spot can be made out. Bring the spot to the middle of the frame.",
     "colourless": "The picture has hardly any colour. Turn black-and-white modes and filters off, and take it again.",
+    "blue_cast": "The picture is bluer than skin is. Use daylight or the flash, and turn filters off.",
 }
 """Reason code -> advice to show. Codes are stable."""
 
@@ -49,6 +50,8 @@ class Quality:
         colour: how differently the three channels vary over the picture, relative to its brightness, 0..1. It is 0 where each
             channel is a straight line of the others, as in grey, sepia and otherwise tinted pictures, of which a model that
             judges colours must not say anything.
+        warmth: the channels' means, red less blue over red plus blue, -1..1. Skin of any shade is redder than blue, so that
+            this is low under a cold cast, and where a caller has swapped red and blue.
         region_px: side of the square that was resampled, in pixels of the source; None if unknown.
         reasons: codes of `ADVICE` for each limit that is not kept; empty for a good image.
     """
@@ -62,6 +65,7 @@ class Quality:
     glare: float
     contrast: float
     colour: float
+    warmth: float
     region_px: int | None = None
     reasons: tuple[str, ...] = ()
 
@@ -126,6 +130,11 @@ def _colour(image: npt.NDArray[np.uint8]) -> float:
     return min(1.0, float(np.sqrt(6.0 * apart)) / max(1, sum(totals)))
 
 
+def _warmth(image: npt.NDArray[np.uint8]) -> float:
+    red, blue = int(image[..., 0].sum(dtype=np.int64)), int(image[..., 2].sum(dtype=np.int64))
+    return (red - blue) / max(1, red + blue)
+
+
 def measure(image: npt.NDArray[np.uint8]) -> Quality:
     """Quality figures of a uint8 RGB image [S, S, 3], without limits."""
     y = luma(image)
@@ -146,6 +155,7 @@ def measure(image: npt.NDArray[np.uint8]) -> Quality:
         glare=int(bright.sum()) / y.size,
         contrast=_deviation(blocks) / (255.0 * _BLOCK * _BLOCK),
         colour=_colour(image),
+        warmth=_warmth(image),
     )
 
 
@@ -169,5 +179,6 @@ def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | 
         or (figures.least_sharpness < limits.least_sharpness_min and figures.evenness < limits.evenness_min),
         "uniform": uniform,
         "colourless": figures.colour < limits.colour_min and not uniform,  # where nothing varies, neither do colours
+        "blue_cast": figures.warmth < limits.warmth_min,
     }
     return replace(figures, region_px=region_px, reasons=tuple(code for code, found in faults.items() if found))

@@ -87,6 +87,7 @@ def write_bundle(folder: Path, variants: list[Variant]) -> Path:
             glare_max=1,
             contrast_min=0,
             colour_min=0,
+            warmth_min=-1,
             region_px_min=0,
             dataset="none",
         ),

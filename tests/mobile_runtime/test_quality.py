@@ -24,6 +24,7 @@ LIMITS = QualityLimits(
     glare_max=0.03,
     contrast_min=0.03,
     colour_min=0.01,
+    warmth_min=-0.04,
     region_px_min=48,
     dataset="made up",
 )
@@ -51,6 +52,7 @@ def test_each_fault_is_named(clean: np.ndarray) -> None:
         "blurred": cv2.GaussianBlur(clean, (0, 0), 8),
         "uniform": np.full_like(clean, 150),
         "colourless": np.repeat(luma(clean)[..., None], 3, axis=2).astype(np.uint8),
+        "blue_cast": clean[..., ::-1],
     }
     for reason, image in cases.items():
         assert reason in judge(image, LIMITS).reasons, reason
@@ -83,14 +85,21 @@ def test_a_hand_that_moves_blurs_whichever_way(clean: np.ndarray, direction: str
 
 
 @pytest.mark.parametrize(
-    "factors", [(1, 1, 1), (0.93, 1, 1.07), (0.8, 1, 1.2), (1.15, 0.97, 0.8)], ids=["grey", "cool", "cold", "sepia"]
+    "factors", [(1, 1, 1), (0.97, 1, 1.03), (0.8, 1, 1.2), (1.15, 0.97, 0.8)], ids=["grey", "cool", "cold", "sepia"]
 )
 def test_grey_pictures_are_colourless_whatever_their_tint(clean: np.ndarray, factors: tuple[float, ...]) -> None:
     grey = luma(clean)[..., None] * 0.8
     tinted = (grey * np.array(factors)).round().astype(np.uint8)
-    assert judge(tinted, LIMITS).reasons == ("colourless",)
+    assert judge(tinted, LIMITS).reasons == (("colourless", "blue_cast") if factors[0] < 0.93 * factors[2] else ("colourless",))
     veiled = (grey * 0.7 * np.array(factors) + np.array([40, 25, 10])).round().astype(np.uint8)
     assert "colourless" in judge(veiled, LIMITS).reasons
+
+
+@given(st.floats(0.05, 1), st.integers(0, 7))
+def test_swapped_channels_are_a_blue_cast_in_any_light(exposure: float, seed: int) -> None:
+    picture = (resample(synthetic.lesion("nv", seed), 96) * exposure).astype(np.uint8)
+    assert measure(picture).warmth == -measure(picture[..., ::-1]).warmth
+    assert "blue_cast" in judge(picture[..., ::-1], LIMITS).reasons and "blue_cast" not in judge(picture, LIMITS).reasons
 
 
 def test_what_does_not_vary_is_uniform_and_not_colourless(clean: np.ndarray) -> None:
@@ -135,6 +144,8 @@ def test_figures_are_finite_and_match_plain_formulas(image: np.ndarray) -> None:
     expected = min(1, np.sqrt(2 * np.sum(apart) / 3) / max(1e-9, cells.mean()))
     assert found.colour == pytest.approx(expected, abs=1e-6)
     assert 0 <= found.glare <= 1
+    means = image.mean((0, 1))
+    assert found.warmth == pytest.approx((means[0] - means[2]) / max(1e-9, means[0] + means[2]), abs=1e-12)
     # 17 pixels: pairs of the first 16, and the middle from the fifth to the thirteenth.
     assert found.burnt_centre == pytest.approx((image[4:13, 4:13].min(2) >= 250).mean())
     p, rows, columns = y[:16, :16].reshape(8, 2, 8, 2).mean(axis=(1, 3)), slice(1, -1), slice(1, -1)

@@ -41,6 +41,7 @@ function allowed(limits: QualityLimits): [keyof Quality & keyof typeof texts.det
     ["glare", most(limits.glare_max)],
     ["contrast", least(limits.contrast_min)],
     ["colour", least(limits.colour_min)],
+    ["warmth", least(limits.warmth_min)],
     ["region_px", least(limits.region_px_min)],
   ];
 }

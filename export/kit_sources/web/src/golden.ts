@@ -257,7 +257,7 @@ function outputsOf({ probabilities, scores, outlier }: Recorded): Outputs {
 
 const figures = {
   sharpness: 0, least_sharpness: 0, evenness: 0, brightness: 0, clipped: 0, burnt_centre: 0, glare: 0, contrast: 0, colour: 0,
-  region_px: null,
+  warmth: 0, region_px: null,
 };
 
 function acceptsOutputs(manifest: Manifest, variant: string, outputs: Outputs): boolean {

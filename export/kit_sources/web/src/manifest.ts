@@ -29,6 +29,7 @@ export interface QualityLimits {
   glare_max: number;
   contrast_min: number;
   colour_min: number;
+  warmth_min: number;
   region_px_min: number;
 }
 
@@ -69,7 +70,7 @@ export interface Manifest {
 
 const LIMITS: (keyof QualityLimits)[] = [
   "sharpness_min", "least_sharpness_min", "evenness_min", "brightness_min", "brightness_max", "clipped_max", "burnt_centre_max",
-  "glare_max", "contrast_min", "colour_min", "region_px_min",
+  "glare_max", "contrast_min", "colour_min", "warmth_min", "region_px_min",
 ];
 
 /**

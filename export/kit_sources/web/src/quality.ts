@@ -14,6 +14,7 @@ export interface Quality {
   glare: number;
   contrast: number;
   colour: number;
+  warmth: number;
   region_px: number | null;
   reasons: Reason[];
 }
@@ -105,8 +106,12 @@ export function measure(image: Uint8Array, size: number): Quality {
   let clipped = 0;
   let burnt = 0;
   let glare = 0;
+  let reds = 0;
+  let blues = 0;
   for (let i = 0; i < n; i++) {
     const [red, green, blue] = [image[3 * i]!, image[3 * i + 1]!, image[3 * i + 2]!];
+    reds += red;
+    blues += blue;
     const low = Math.min(red, green, blue);
     const tint = Math.max(red, green, blue) - low;
     if (low >= constants.white) {
@@ -126,6 +131,7 @@ export function measure(image: Uint8Array, size: number): Quality {
     glare: glare / n,
     contrast: deviation(blockSums(luma, size, block).sums) / (255 * block * block),
     colour: colourOf(image, size),
+    warmth: (reds - blues) / Math.max(1, reds + blues),
     region_px: null,
     reasons: [],
   };
@@ -146,6 +152,7 @@ export function judge(image: Uint8Array, size: number, limits: QualityLimits, re
       (figures.least_sharpness < limits.least_sharpness_min && figures.evenness < limits.evenness_min),
     uniform,
     colourless: figures.colour < limits.colour_min && !uniform,
+    blue_cast: figures.warmth < limits.warmth_min,
   };
   const reasons = (Object.keys(faults) as Reason[]).filter((reason) => faults[reason]);
   return { ...figures, region_px: regionPx, reasons };

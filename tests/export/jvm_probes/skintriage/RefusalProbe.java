@@ -63,7 +63,7 @@ public final class RefusalProbe {
             public void close() {}
         };
         Triage triage = new Triage(bundle, manifest.variant(manifest.defaultVariant), engine);
-        triage.assessment(new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>()), outputs);
+        triage.assessment(new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>()), outputs);
     }
 
     private static void print(String what, Runnable attempt) {

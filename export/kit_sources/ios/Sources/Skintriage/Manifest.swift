@@ -34,7 +34,7 @@ public struct Manifest: Decodable {
     /// Outside these an image is to be retaken.
     public struct QualityLimits: Decodable {
         public let sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax: Double
-        public let clippedMax, burntCentreMax, glareMax, contrastMin, colourMin: Double
+        public let clippedMax, burntCentreMax, glareMax, contrastMin, colourMin, warmthMin: Double
         public let regionPxMin: Int
 
         enum CodingKeys: String, CodingKey {
@@ -48,13 +48,14 @@ public struct Manifest: Decodable {
             case glareMax = "glare_max"
             case contrastMin = "contrast_min"
             case colourMin = "colour_min"
+            case warmthMin = "warmth_min"
             case regionPxMin = "region_px_min"
         }
 
         var isFinite: Bool {
             [
                 sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax, clippedMax, burntCentreMax, glareMax,
-                contrastMin, colourMin,
+                contrastMin, colourMin, warmthMin,
             ].allSatisfy { $0.isFinite }
         }
     }

@@ -8,6 +8,7 @@ public enum Reason: String, CaseIterable {
     case blurred
     case uniform
     case colourless
+    case blueCast = "blue_cast"
 
     /// The sentence to show.
     public var advice: String { Constants.advice[rawValue] ?? rawValue }
@@ -15,7 +16,7 @@ public enum Reason: String, CaseIterable {
 
 /// Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean.
 public struct Quality {
-    public let sharpness, leastSharpness, evenness, brightness, clipped, burntCentre, glare, contrast, colour: Double
+    public let sharpness, leastSharpness, evenness, brightness, clipped, burntCentre, glare, contrast, colour, warmth: Double
     /// Nil if unknown.
     public let regionPx: Int?
     /// Every limit that is not kept; empty for a good image.
@@ -26,13 +27,15 @@ public struct Quality {
         let side = image.width
         let n = side * side
         var luma = [Int](repeating: 0, count: n)
-        var (total, white, burnt) = (0, 0, 0)
+        var (total, reds, blues, white, burnt) = (0, 0, 0, 0, 0)
         let middle = (side / 4)..<(side - side / 4)
         for i in 0..<n {
             let (red, green, blue) = (Int(image.rgb[3 * i]), Int(image.rgb[3 * i + 1]), Int(image.rgb[3 * i + 2]))
             let weighted = Constants.lumaRed * red + Constants.lumaGreen * green + Constants.lumaBlue * blue
             luma[i] = (weighted + (1 << (Constants.lumaBits - 1))) >> Constants.lumaBits
             total += luma[i]
+            reds += red
+            blues += blue
             if min(red, green, blue) >= Constants.white {
                 white += 1
                 burnt += middle.contains(i % side) && middle.contains(i / side) ? 1 : 0
@@ -59,6 +62,7 @@ public struct Quality {
         let blocks = blockSums(luma, side: side, block: Constants.block)
         let contrast = deviation(blocks) / (255.0 * Double(Constants.block * Constants.block))
         let colour = colour(image.rgb, side: side)
+        let warmth = Double(reds - blues) / Double(max(1, reds + blues))
         let smeared = leastSharpness < limits.leastSharpnessMin && evenness < limits.evennessMin
         let uniform = contrast < limits.contrastMin
         let faults: [(Reason, Bool)] = [
@@ -70,10 +74,12 @@ public struct Quality {
             (.blurred, sharpness < limits.sharpnessMin || smeared),
             (.uniform, uniform),
             (.colourless, colour < limits.colourMin && !uniform),
+            (.blueCast, warmth < limits.warmthMin),
         ]
         return Quality(
             sharpness: sharpness, leastSharpness: leastSharpness, evenness: evenness, brightness: brightness,
-            clipped: clipped, burntCentre: burntCentre, glare: glare, contrast: contrast, colour: colour, regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
+            clipped: clipped, burntCentre: burntCentre, glare: glare, contrast: contrast, colour: colour, warmth: warmth,
+            regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
         )
     }
 

@@ -325,7 +325,7 @@ final class ConformanceTests: XCTestCase {
     private func unmeasured(_ reasons: [Reason]) -> Quality {
         Quality(
             sharpness: 0, leastSharpness: 0, evenness: 0, brightness: 0, clipped: 0, burntCentre: 0, glare: 0, contrast: 0,
-            colour: 0, regionPx: nil, reasons: reasons
+            colour: 0, warmth: 0, regionPx: nil, reasons: reasons
         )
     }
 
@@ -335,6 +335,7 @@ final class ConformanceTests: XCTestCase {
             "sharpness": quality.sharpness, "least_sharpness": quality.leastSharpness, "evenness": quality.evenness,
             "brightness": quality.brightness, "clipped": quality.clipped, "burnt_centre": quality.burntCentre,
             "glare": quality.glare, "contrast": quality.contrast, "colour": quality.colour,
+            "warmth": quality.warmth,
         ]
         let near = found.allSatisfy { abs($1 - (expected[$0] as! Double)) <= tolerance }
         check("\(what): \(found), \(quality.reasons)", near && quality.reasons == reasons(fields))

@@ -113,6 +113,10 @@ public final class Conformance {
         checkQuality("quality", name, quality, fields, qualityTolerance);
     }
 
+    private static Quality unmeasured(List<Reason> reasons) {
+        return new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, reasons);
+    }
+
     private void checkQuality(String stage, String name, Quality quality, Map<String, Object> fields, double tolerance) {
         Map<String, Object> expected = Json.object(fields.get("quality"));
         boolean figures = near(quality.sharpness, expected.get("sharpness"), tolerance)
@@ -123,11 +127,12 @@ public final class Conformance {
                 && near(quality.burntCentre, expected.get("burnt_centre"), tolerance)
                 && near(quality.glare, expected.get("glare"), tolerance)
                 && near(quality.contrast, expected.get("contrast"), tolerance)
-                && near(quality.colour, expected.get("colour"), tolerance);
+                && near(quality.colour, expected.get("colour"), tolerance)
+                && near(quality.warmth, expected.get("warmth"), tolerance);
         String found = ": found sharpness " + quality.sharpness + ", " + quality.leastSharpness + " at least, evenness "
                 + quality.evenness + ", brightness " + quality.brightness + ", clipped " + quality.clipped
                 + ", of the middle " + quality.burntCentre + ", glare " + quality.glare + ", contrast " + quality.contrast
-                + ", colour " + quality.colour + ", " + quality.reasons;
+                + ", colour " + quality.colour + ", warmth " + quality.warmth + ", " + quality.reasons;
         check(stage, name + found, figures && quality.reasons.equals(reasons(fields)));
     }
 
@@ -279,7 +284,7 @@ public final class Conformance {
         Manifest.Variant form = bundle.manifest.variant((String) fields.get("variant"));
         boolean accepted = true;
         try {
-            Quality good = new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>());
+            Quality good = unmeasured(new ArrayList<>());
             new Triage(bundle, form, new Recorded(null, null)).assessment(good, outputs(fields));
         } catch (TriageException.Inference error) {
             accepted = false;
@@ -336,7 +341,7 @@ public final class Conformance {
         List<Assessment> frames = new ArrayList<>();
         for (Object item : Json.list(fields.get("frames"))) {
             Map<String, Object> frame = Json.object(item);
-            Quality quality = new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, null, reasons(frame));
+            Quality quality = unmeasured(reasons(frame));
             frames.add(triage.assessment(quality, quality.reasons.isEmpty() ? outputs(frame) : null));
         }
         BurstAssessment found = BurstAssessment.combine(frames);

@@ -51,6 +51,7 @@ public final class Manifest {
         public final double glareMax;
         public final double contrastMin;
         public final double colourMin;
+        public final double warmthMin;
         public final long regionPxMin;
 
         QualityLimits(Map<String, Object> fields) {
@@ -64,6 +65,7 @@ public final class Manifest {
             glareMax = Json.number(fields.get("glare_max"));
             contrastMin = Json.number(fields.get("contrast_min"));
             colourMin = Json.number(fields.get("colour_min"));
+            warmthMin = Json.number(fields.get("warmth_min"));
             regionPxMin = Json.whole(fields.get("region_px_min"));
         }
     }

@@ -15,13 +15,15 @@ public final class Quality {
     public final double glare;
     public final double contrast;
     public final double colour;
+    public final double warmth;
     /** Null if unknown. */
     public final Integer regionPx;
     /** Every limit that is not kept; empty for a good image. */
     public final List<Reason> reasons;
 
     Quality(double sharpness, double leastSharpness, double evenness, double brightness, double clipped,
-            double burntCentre, double glare, double contrast, double colour, Integer regionPx, List<Reason> reasons) {
+            double burntCentre, double glare, double contrast, double colour, double warmth, Integer regionPx,
+            List<Reason> reasons) {
         this.sharpness = sharpness;
         this.leastSharpness = leastSharpness;
         this.evenness = evenness;
@@ -31,6 +33,7 @@ public final class Quality {
         this.glare = glare;
         this.contrast = contrast;
         this.colour = colour;
+        this.warmth = warmth;
         this.regionPx = regionPx;
         this.reasons = Collections.unmodifiableList(reasons);
     }
@@ -41,6 +44,8 @@ public final class Quality {
         int n = side * side;
         long[] luma = new long[n];
         long total = 0;
+        long reds = 0;
+        long blues = 0;
         long white = 0;
         long burnt = 0;
         int quarter = side / 4;
@@ -48,6 +53,8 @@ public final class Quality {
         for (int i = 0; i < n; i++) {
             luma[i] = luma(image.rgb, 3 * i);
             total += luma[i];
+            reds += image.rgb[3 * i] & 0xff;
+            blues += image.rgb[3 * i + 2] & 0xff;
             if (low(image.rgb, 3 * i) >= Constants.WHITE) {
                 white++;
                 burnt += isBetween(i % side, quarter, side) && isBetween(i / side, quarter, side) ? 1 : 0;
@@ -75,6 +82,7 @@ public final class Quality {
         double contrast =
                 deviation(blockSums(luma, side, Constants.BLOCK)) / (255.0 * Constants.BLOCK * Constants.BLOCK);
         double colour = colour(image.rgb, side);
+        double warmth = (double) (reds - blues) / Math.max(1, reds + blues);
         boolean uniform = contrast < limits.contrastMin;
         List<Reason> reasons = new ArrayList<>();
         add(reasons, Reason.TOO_SMALL, regionPx != null && regionPx < limits.regionPxMin);
@@ -86,8 +94,9 @@ public final class Quality {
         add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin || smeared);
         add(reasons, Reason.UNIFORM, uniform);
         add(reasons, Reason.COLOURLESS, colour < limits.colourMin && !uniform);
+        add(reasons, Reason.BLUE_CAST, warmth < limits.warmthMin);
         return new Quality(sharpness, leastSharpness, evenness, brightness, clipped, burntCentre, glare, contrast, colour,
-                regionPx, reasons);
+                warmth, regionPx, reasons);
     }
 
     private static void add(List<Reason> reasons, Reason reason, boolean found) {

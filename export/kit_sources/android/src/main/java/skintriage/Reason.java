@@ -9,7 +9,8 @@ public enum Reason {
     GLARE,
     BLURRED,
     UNIFORM,
-    COLOURLESS;
+    COLOURLESS,
+    BLUE_CAST;
 
     /** The stable code that Python writes. */
     public String code() {

@@ -161,23 +161,42 @@ def _vignette(image: Pixels, depth: float, _: np.random.Generator) -> Pixels:
     return _levels(image * (1 - depth * np.minimum(1, (axis[:, None] + axis[None, :]) / 2))[..., None])
 
 
-def _shift(image: Pixels, share: float, rng: np.random.Generator) -> Pixels:
-    turn = rng.uniform(0, 2 * np.pi)
-    return warp(image, shift=(share * float(np.cos(turn)), share * float(np.sin(turn))))
+def _bare_skin(image: Pixels, rng: np.random.Generator, side: int) -> npt.NDArray[np.float32]:
+    """Skin without a lesion, of the median colour of the lighter half of a picture's rim: a little rough and uneven."""
+    rim = np.concatenate([image[0], image[-1], image[:, 0], image[:, -1]]).astype(np.float32)
+    brightness = rim.mean(1)
+    skin = np.zeros((side, side, 3), np.float32) + np.median(rim[brightness >= np.median(brightness)], axis=0)
+    for width, levels in ((0.008, 3), (0.17, 5)):
+        noise = cv2.GaussianBlur(rng.normal(0, 1, (side, side)).astype(np.float32), (0, 0), max(0.5, width * side))
+        skin += levels * (noise / noise.std())[..., None]
+    return skin
 
 
-def _zoom(image: Pixels, change: float, rng: np.random.Generator) -> Pixels:
-    return warp(image, scale=1 + change if rng.random() < 0.5 else 1 / (1 + change))
+def place(image: Pixels, scale: float, shift: tuple[float, float], rng: np.random.Generator) -> Pixels:
+    """Seen from farther away, at a share of its size, and off centre by shares of the side, with bare skin around.
 
-
-def recede(image: Pixels, scale: float) -> Pixels:
-    """Seen from farther away, at a share of its size; the skin around is mirrored from it."""
+    Mirrored skin would bring the lesion in again, and eight halves of it are not what a hand too far away sees.
+    """
     side = len(image)
     small = max(16, round(side * scale))
-    before = (side - small) // 2
-    after = side - small - before
-    shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.copyMakeBorder(shrunk, before, after, before, after, cv2.BORDER_REFLECT_101), np.uint8)
+    left, top = (round((side - small) / 2 + share * side) for share in shift)
+    columns, rows = (slice(max(0, start), min(side, start + small)) for start in (left, top))
+    shrunk = np.asarray(cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA))
+    seen, there, seam = np.zeros_like(image), _blank(image), max(1, small // 8)
+    seen[rows, columns] = shrunk[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
+    there[rows, columns] = 1
+    inner = cv2.erode(there, np.ones((2 * seam + 1, 2 * seam + 1), np.uint8))
+    soft = np.asarray(cv2.GaussianBlur(inner, (0, 0), seam / 2, borderType=cv2.BORDER_REPLICATE))[..., None]
+    return _levels(_bare_skin(shrunk, rng, side) * (1 - soft) + seen * soft)
+
+
+def _shift(image: Pixels, share: float, rng: np.random.Generator) -> Pixels:
+    turn = rng.uniform(0, 2 * np.pi)
+    return place(image, 1, (share * float(np.cos(turn)), share * float(np.sin(turn))), rng)
+
+
+def _distance(image: Pixels, scale: float, rng: np.random.Generator) -> Pixels:
+    return place(image, scale, (0, 0), rng)
 
 
 @dataclass(frozen=True)
@@ -215,7 +234,9 @@ CORRUPTIONS: dict[str, Corruption] = {
     "gel_bubbles": Corruption("bubbles in the gel; number", (4, 9, 16, 26, 40), _bubbles),
     "reflection": Corruption("lamp reflected on the spot; radius, share of the side", (0.03, 0.06, 0.1, 0.15, 0.22), reflect),
     "vignette": Corruption("dark corners; darkening there", (0.2, 0.4, 0.6, 0.8, 1.0), _vignette),
-    "shift": Corruption("off centre; share of the side", (0.03, 0.06, 0.1, 0.15, 0.22), _shift),
-    "zoom": Corruption("nearer or farther; factor - 1", (0.05, 0.1, 0.2, 0.35, 0.5), _zoom),
-    "distance": Corruption("too far away; size left", (0.85, 0.7, 0.6, 0.5, 0.4), lambda x, s, _: recede(x, s)),
+    "shift": Corruption("off centre, partly outside; share of the side", (0.04, 0.08, 0.14, 0.22, 0.35), _shift),
+    "zoom": Corruption(
+        "too near, partly outside; factor - 1", (0.1, 0.2, 0.35, 0.5, 0.75), lambda x, s, _: warp(x, scale=1 + s)
+    ),
+    "distance": Corruption("too far away; size left", (0.85, 0.7, 0.55, 0.4, 0.3), _distance),
 }

@@ -54,15 +54,38 @@ def vignette(pixels: torch.Tensor) -> torch.Tensor:
     return pixels * (1 - _between(len(pixels), 0, 0.8, pixels) * (axis[:, None] + axis[None, :]).clamp(max=1))
 
 
+def _plain_skin(pixels: torch.Tensor) -> torch.Tensor:
+    """Skin without a lesion, coloured as the lighter half of the pictures' rims: uneven and rough to various degrees."""
+    count, _, side, _ = pixels.shape
+    rim = torch.cat([pixels[..., 0, :], pixels[..., -1, :], pixels[..., 0], pixels[..., -1]], 2)
+    brightness = rim.mean(1, keepdim=True)
+    lighter = (brightness >= brightness.median(2, keepdim=True).values).float()
+    colour = ((rim * lighter).sum(2) / lighter.sum(2))[..., None, None]
+    spots, grain = (torch.randn(count, 1, size, size).to(pixels.device) for size in (5, side // 2))
+    spots, grain = (F.interpolate(noise, (side, side), mode="bicubic") for noise in (spots, grain))
+    return colour + spots * _between(count, 0, 10, pixels) + grain * _between(count, 0, 6, pixels)
+
+
 def framing(pixels: torch.Tensor) -> torch.Tensor:
-    """Seen from up to 1.7 times as far, or a little nearer, and up to 12 % off centre; the edges are mirrored outwards."""
-    count = len(pixels)
-    scale = _between(count, -0.1, 0.53, pixels).exp().reshape(count)
+    """Seen from up to three times as far, or a little nearer, and up to a quarter of the side off centre.
+
+    Around half of the pictures there is plain skin, around the others their outermost strip goes on, to and fro. A picture
+    mirrored as a whole would show its lesion over again, and who sees eight halves beside it learns nothing of a small one.
+    """
+    count, channels, side, _ = pixels.shape
+    scale = _between(count, -0.1, 1.1, pixels).exp().reshape(count)
     place = torch.zeros(count, 2, 3, device=pixels.device)
     place[:, 0, 0] = place[:, 1, 1] = scale
-    place[:, :, 2] = (0.48 * torch.rand(count, 2) - 0.24).to(pixels.device)
-    grid = F.affine_grid(place, list(pixels.shape), align_corners=False)
-    return F.grid_sample(pixels, grid, padding_mode="reflection", align_corners=False)
+    place[:, :, 2] = scale[:, None] * (torch.rand(count, 2) - 0.5).to(pixels.device)
+    grid = F.affine_grid(place, [count, channels, 2 * side, 2 * side], align_corners=False)  # twice as fine, then averaged
+    strip, beyond = _between(count, 0.06, 0.4, pixels), grid.abs() - 1
+    phase = beyond.clamp(min=0) % (2 * strip)
+    folded = torch.where(beyond > 0, (1 - torch.minimum(phase, 2 * strip - phase)) * grid.sign(), grid)
+    seen = F.avg_pool2d(F.grid_sample(pixels, folded, padding_mode="border", align_corners=False), 2)
+    seam = _between(count, 0.1, 0.5, pixels)
+    inside = F.avg_pool2d(((1 - grid.norm(4, dim=3)[:, None]) / seam).clamp(0, 1), 2)
+    bare = (torch.rand(count, 1, 1, 1) < 0.5).to(pixels.device)
+    return torch.where(bare, torch.lerp(_plain_skin(pixels), seen, inside), seen)
 
 
 KINDS: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = (framing, vignette, light, balance, fade, veil)

@@ -48,12 +48,17 @@ def test_a_shift_moves_the_middle_and_a_zoom_keeps_it() -> None:
 
 
 def test_distance_makes_everything_smaller_around_the_same_middle() -> None:
-    square = np.zeros((100, 100, 3), np.uint8)
-    square[30:70, 30:70] = 255
-    seen = corruptions.recede(square, 0.5)[:, :, 0]
-    assert seen.shape == (100, 100) and (seen[40:60, 40:60] == 255).all()
-    assert (seen[26:75, 26:39] == 0).all()  # between it and its mirror image
-    assert corruptions.recede(square, 0.001).shape == square.shape
+    square = np.full((100, 100, 3), (200, 150, 120), np.uint8)
+    square[30:70, 30:70] = 10
+    seen = corruptions.place(square, 0.5, (0, 0), np.random.default_rng(0))
+    assert seen.shape == (100, 100, 3) and (seen[40:60, 40:60] == 10).all()
+    around = np.ones((100, 100), bool)
+    around[39:61, 39:61] = False
+    # Bare skin of the rim's colour and nothing else: noise of 3 and 5 levels, of which 36 are over six deviations.
+    assert np.abs(seen[around].astype(int) - (200, 150, 120)).max() < 36
+    assert corruptions.place(square, 0.001, (0, 0), np.random.default_rng(0)).shape == square.shape
+    moved = corruptions.place(square, 1, (0.25, -0.5), np.random.default_rng(0))
+    assert (moved[:18, 57:93] <= 10).all() and np.abs(moved[25:].astype(int) - (200, 150, 120)).max() < 36
 
 
 def test_without_colour_the_luma_stays() -> None:

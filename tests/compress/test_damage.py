@@ -63,12 +63,17 @@ def test_a_vignette_darkens_from_the_middle_outwards() -> None:
     assert bool((factors[:, 12, 12:].diff(dim=1) <= 0).all()) and bool((factors[:, 0, 0] >= 0.2).all())
 
 
-def test_framing_keeps_colours_and_brings_nothing_new_in() -> None:
-    flat = torch.full((8, 3, 24, 24), 90.0)
-    assert torch.allclose(framing(flat), flat, atol=1e-3)  # interpolation weights add up to 1 within float32
-    before, after = pictures(), framing(pictures())
-    assert bool((after.amax((1, 2, 3)) <= before.amax((1, 2, 3)) + 1e-3).all())
-    assert bool((after.amin((1, 2, 3)) >= before.amin((1, 2, 3)) - 1e-3).all())
+def test_framing_shows_a_spot_once_and_skin_around_it() -> None:
+    before = torch.tensor([180.0, 140.0, 120.0]).reshape(1, 3, 1, 1).repeat(64, 1, 48, 48)
+    before[:, :, 14:34, 14:34] = 20
+    after = framing(before)
+    sizes = (after[:, 1] < 60).sum((1, 2)) / 20**2
+    # A tenth nearer at most, exp(0.2) in area, or three times as far, exp(-2.2), and what the rims of so few pixels add or lose.
+    assert 0.05 < float(sizes.min()) < 0.2 and 1 < float(sizes.max()) < 1.3
+    corners = after[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
+    # Bare skin is uneven and rough by up to 10 and 6 levels, each drawn from a normal distribution and interpolated.
+    assert float((corners.mean((0, 2)) - torch.tensor([180.0, 140.0, 120.0])).abs().max()) < 3
+    assert float((corners - before[:, :, :1, 0]).abs().max()) < 60
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

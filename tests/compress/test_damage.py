@@ -68,7 +68,7 @@ def test_framing_shows_a_spot_once_and_skin_around_it() -> None:
     before[:, :, 14:34, 14:34] = 20
     after = framing(before)
     sizes = (after[:, 1] < 60).sum((1, 2)) / 20**2
-    # A tenth nearer at most, exp(0.2) in area, or three times as far, exp(-2.2), and what the rims of so few pixels add or lose.
+    # A tenth nearer at most, exp(0.2) in area, or three times as far, exp(-2.2), and what rims of so few pixels add or lose.
     assert 0.05 < float(sizes.min()) < 0.2 and 1 < float(sizes.max()) < 1.3
     corners = after[:, :, [0, 0, -1, -1], [0, -1, 0, -1]]
     # Bare skin is uneven and rough by up to 10 and 6 levels, each drawn from a normal distribution and interpolated.

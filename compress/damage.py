@@ -83,7 +83,7 @@ def framing(pixels: torch.Tensor) -> torch.Tensor:
     folded = torch.where(beyond > 0, (1 - torch.minimum(phase, 2 * strip - phase)) * grid.sign(), grid)
     seen = F.avg_pool2d(F.grid_sample(pixels, folded, padding_mode="border", align_corners=False), 2)
     seam = _between(count, 0.1, 0.5, pixels)
-    inside = F.avg_pool2d(((1 - grid.norm(4, dim=3)[:, None]) / seam).clamp(0, 1), 2)
+    inside = F.avg_pool2d(((1 - grid.square().square().sum(3).sqrt().sqrt()[:, None]) / seam).clamp(0, 1), 2)
     bare = (torch.rand(count, 1, 1, 1) < 0.5).to(pixels.device)
     return torch.where(bare, torch.lerp(_plain_skin(pixels), seen, inside), seen)
 
@@ -102,9 +102,10 @@ def damaged(pixels: torch.Tensor, share: float) -> torch.Tensor:
     Returns:
         float32 [N, 3, S, S], 0..255.
     """
-    views = pixels.float()
+    views = pixels.float().clone()
     chosen = torch.rand(len(views)) < share
     for kind in KINDS:
-        met = (chosen & (torch.rand(len(views)) < KIND_SHARE)).to(views.device)[:, None, None, None]
-        views = torch.where(met, kind(views).clamp(0, 255), views)
+        met = (chosen & (torch.rand(len(views)) < KIND_SHARE)).to(views.device)
+        if bool(met.any()):
+            views[met] = kind(views[met]).clamp(0, 255)
     return views

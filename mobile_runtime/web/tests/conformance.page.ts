@@ -1,6 +1,7 @@
 /** Runs in the browser: golden vectors through the browser's decoders and LiteRT.js. */
 
-import { replayDecoding, replayExact, replayOutputs, replayPort, summarize, type Check } from "../../../export/kit_sources/web/src/golden.js";
+import { replayDecoding, replayExact, replayOutputs, summarize, type Check } from "../../../export/kit_sources/web/src/golden.js";
+import { replayPort } from "../../../export/kit_sources/web/src/golden_port.js";
 import { Engine, openPhoto, parseManifest, readPixels, variantOf } from "../../../export/kit_sources/web/src/index.js";
 
 const read = async (path: string): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await (await fetch(`/bundle/${path}`)).arrayBuffer());

@@ -9,7 +9,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { cwd, env, exit } from "node:process";
 
-import { parseNpy, replayExact, replayPort, summarize, type Check } from "../src/golden.js";
+import { parseNpy, replayExact, summarize, type Check } from "../src/golden.js";
+import { replayPort } from "../src/golden_port.js";
 import { parseManifest } from "../src/manifest.js";
 import { measure } from "../src/quality.js";
 import { normalize, type Box } from "../src/resample.js";

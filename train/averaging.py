@@ -22,7 +22,8 @@ def average(runs: Sequence[Path], out: Path) -> Path:
     It has no meaning for runs that started apart.
 
     Args:
-        runs: two run folders or more, of the same backbone, classes, input size and split; the last one's recipe is kept.
+        runs: two run folders or more, of the same backbone, classes, input size and split; one given twice counts twice, and
+            the last one's recipe is kept.
         out: the run folder to write: model.safetensors and splits.csv.
 
     Returns:

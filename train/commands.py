@@ -198,7 +198,7 @@ def fit(
 
 @app.command(epilog="Example: python -m train average runs/student runs/student_again --out runs/averaged")
 def average(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, two or more, that began with the same weights.")],
+    runs: Annotated[list[Path], typer.Argument(help="Run folders of one start, two or more; one given twice counts twice.")],
     folder: Annotated[Path, typer.Option("--out", help="Run folder to write.")],
     as_json: JsonOption = False,
 ) -> None:

@@ -43,6 +43,12 @@ def test_every_weight_and_statistic_is_the_mean(make: Make, tmp_path: Path) -> N
     assert (tmp_path / "mean" / "splits.csv").read_text(encoding="utf-8") == "dataset,image_id\n"
 
 
+def test_a_run_given_twice_counts_twice(make: Make, tmp_path: Path) -> None:
+    once, twice = make("once", 3.0), make("twice", 6.0)
+    network, _ = load_checkpoint(average([once, twice, twice], tmp_path / "mean"))
+    assert all(torch.equal(value, torch.full_like(value, 5.0)) for value in network.parameters())
+
+
 def test_a_folded_release_and_a_run_have_no_mean(make: Make, tmp_path: Path) -> None:
     trained, released = make("trained", 0.5), make("released", 0.5)
     network, recipe = load_checkpoint(released / "model.safetensors")

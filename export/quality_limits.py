@@ -20,6 +20,8 @@ BURNT_SHARE = 0.002
 """Of the middle: ten of its pixels at S = 144, which no clean spot has and a reflection on it does."""
 COLOUR_SHARE = 0.75
 """Of the clean images' limit: grey and tinted pictures lie far below it, and no one can give a pale spot more colour."""
+BLUE_SHARE = 0.005
+"""Share of clean training images that are bluer than skin may be; with fewer, more pictures of swapped red and blue pass."""
 REGION_SHARE = 0.5
 """A region of fewer source pixels than this share of S a side holds too little detail."""
 
@@ -48,7 +50,7 @@ def quality_limits(train: Images, test: Images, groups: Integers) -> QualityLimi
         glare_max=max(0.02, tail("glare", 1 - CLEAN_SHARE)),
         contrast_min=tail("contrast", CLEAN_SHARE),
         colour_min=COLOUR_SHARE * tail("colour", CLEAN_SHARE),
-        warmth_min=tail("warmth", CLEAN_SHARE),
+        warmth_min=tail("warmth", BLUE_SHARE),
         region_px_min=int(train.shape[1] * REGION_SHARE),
         dataset="training images",
     )

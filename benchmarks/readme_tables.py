@@ -179,8 +179,9 @@ def peers(report: PeersReport) -> str:
         times = [_interval(_figure(found), digits=2) for found in (run.p50_ms, run.p90_ms, run.ratio)]
         title = RUNTIMES[run.runtime].format(version=version, precision=run.precision)
         rows.append([title, *times, difference])
+    processor = report.environment.cpu.replace("(R)", "")
     head = [
-        f"the same network on one core of a server ({report.environment.cpu}), not a phone",
+        f"the same network on one core of a server ({processor}), not a phone",
         "p50, ms",
         "p90, ms",
         "times LiteRT float32, or `assess()`",

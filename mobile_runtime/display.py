@@ -86,7 +86,8 @@ def _print_verdict(
     quality = assessment.quality
     figures = (
         f"sharpness {quality.sharpness:.2f}, brightness {quality.brightness:.2f}, "
-        f"clipped {quality.clipped:.1%}, contrast {quality.contrast:.2f}, colour {quality.colour:.3f}"
+        f"clipped {quality.clipped:.1%}, contrast {quality.contrast:.2f}, colour {quality.colour:.3f}, "
+        f"warmth {quality.warmth:.2f}"
     )
     grid.add_row("quality", ("good" if quality.acceptable else ", ".join(quality.reasons)) + f"  ({figures})")
     sensitivity, specificity = point.sensitivity, point.specificity

@@ -23,13 +23,13 @@ from pydantic import ValidationError
 from benchmarks.capture_scenes import encode
 from benchmarks.latency_results import ImageFacts, LatencyReport, Percentiles, Sampling
 from mobile_runtime import synthetic
+from mobile_runtime.capture import Framing
 from mobile_runtime.cores import pinned
 from mobile_runtime.decision import Decision, decide
 from mobile_runtime.decoding import open_upright, read_bytes
 from mobile_runtime.errors import DataError
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.quality import judge
-from mobile_runtime.resample import Box, centre_square, resample
 
 STAGES = ("decode", "resample", "quality", "inference", "decision")
 FULL = Sampling(quick=False, samples=1024, seconds=60.0, warm_up=50, block=16, assessments=256)
@@ -108,20 +108,13 @@ def _image_facts(data: bytes, made: bool) -> ImageFacts:
 
 def assess_in_stages(pipeline: TriagePipeline, data: bytes) -> tuple[Decision, dict[str, float]]:
     """What `pipeline.assess(data)` does, with the time of each stage in milliseconds."""
-    side = 0
-
-    def frame(width: int, height: int) -> Box:
-        nonlocal side
-        left, top, right, bottom = centre_square(width, height)
-        side = right - left
-        return left, top, right, bottom
-
+    framing = Framing()
     marks = [time.perf_counter()]
-    picture = open_upright(data, 2 * pipeline.input_size, crop=frame)
+    picture = open_upright(data, 2 * pipeline.input_size, crop=framing)
     marks.append(time.perf_counter())
-    prepared = resample(picture, pipeline.input_size)
+    prepared = framing.resample(picture, pipeline.input_size)
     marks.append(time.perf_counter())
-    quality = judge(prepared, pipeline.manifest.quality, side)
+    quality = judge(prepared, pipeline.manifest.quality, framing.side)
     marks.append(time.perf_counter())
     prediction = pipeline.predict(prepared[None])
     marks.append(time.perf_counter())

@@ -6,7 +6,6 @@ temperature, softmax and aggregation are inside the exported graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from mobile_runtime.decoding import check_size, open_upright, read_bytes
+from mobile_runtime.decoding import Crop, check_size, open_upright, read_bytes
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.frames import CameraFrame
 from mobile_runtime.resample import Box, centre_square, check_box, check_target, resample
@@ -72,22 +71,46 @@ def normalize(image: ImageInput, size: int, box: Box | None = None) -> Capture:
         CaptureError: the image, the size or the box is unusable.
     """
     check_target(size)
-    side, longer = 0, 1
+    framing = Framing(box)
+    # A box is in full-resolution pixels, so DCT-scaled decoding is only for the centre square.
+    prepared = framing.resample(_upright(image, 2 * size if box is None else None, framing), size)
+    return Capture(prepared, framing.side, framing.side / framing.longer)
 
-    def frame(width: int, height: int) -> Box:
-        nonlocal side, longer
-        chosen = centre_square(width, height) if box is None else check_box(box, width, height)
-        side, longer = min(chosen[2] - chosen[0], chosen[3] - chosen[1]), max(width, height)
+
+class Framing:
+    """Which square of a picture is judged: to be called when its size is known, as a `decoding.Crop`.
+
+    Attributes:
+        side: of the square in pixels of the picture as decoded.
+        longer: the longer side of the picture.
+    """
+
+    def __init__(self, box: Box | None = None) -> None:
+        self.side, self.longer = 0, 1
+        self._box = box
+        self._within: tuple[float, float, float, float] | None = None
+
+    def __call__(self, width: int, height: int, reduced: bool) -> Box:
+        """The part to cut out; of a picture decoded at a reduced scale one row or column more where its middle is half a pixel.
+
+        Raises:
+            CaptureError: the box is unusable.
+        """
+        chosen = centre_square(width, height) if self._box is None else check_box(self._box, width, height)
+        left, top, right, bottom = chosen
+        self.side, self.longer = min(right - left, bottom - top), max(width, height)
+        if reduced and (width - height) % 2:
+            across, down = int(width > height), int(height > width)
+            self._within = (across / 2, down / 2, self.side + across / 2, self.side + down / 2)
+            return left, top, right + across, bottom + down
         return chosen
 
-    # A box is in full-resolution pixels, so DCT-scaled decoding is only for the centre square.
-    prepared = resample(_upright(image, 2 * size if box is None else None, frame), size)
-    return Capture(prepared, side, side / longer)
+    def resample(self, part: npt.NDArray[np.uint8] | Image.Image, size: int) -> npt.NDArray[np.uint8]:
+        """See `resample.resample`; `part` is what was cut out."""
+        return resample(part, size, self._within)
 
 
-def _upright(
-    image: ImageInput, min_short_side: int | None, crop: Callable[[int, int], Box] | None
-) -> npt.NDArray[np.uint8] | Image.Image:
+def _upright(image: ImageInput, min_short_side: int | None, crop: Crop | None) -> npt.NDArray[np.uint8] | Image.Image:
     """Like `acquire`, cropped, as what is cheapest to go on with: an array may share the caller's memory."""
     if isinstance(image, str | Path):
         return open_upright(read_bytes(image), min_short_side, str(image), crop)
@@ -105,5 +128,5 @@ def _upright(
         raise CaptureError(f"cannot read a {type(image).__name__}; give a path, bytes, a uint8 RGB array or a CameraFrame")
     if crop is None:
         return pixels
-    left, top, right, bottom = crop(pixels.shape[1], pixels.shape[0])
+    left, top, right, bottom = crop(pixels.shape[1], pixels.shape[0], False)
     return pixels[top:bottom, left:right]

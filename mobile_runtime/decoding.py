@@ -7,6 +7,7 @@ import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeAlias
 
 from PIL import Image, ImageFile, UnidentifiedImageError
 
@@ -29,8 +30,11 @@ MAX_COSTLY_PIXELS = 16_000_000
 
 LARGE_PIXELS = 24_000_000
 """From here on a JPEG that is off the grid of every scale is decoded at half scale all the same, where its short side is many
-times what is needed: in full it would take up to 2 s, and half a reduced pixel aside is then next to nothing."""
+times what is needed: in full it would take up to 2 s, and half a reduced pixel more is then next to nothing."""
 _TO_SPARE = 8
+
+Crop: TypeAlias = Callable[[int, int, bool], Box]
+"""Width and height of the upright picture as decoded, and whether that was at a reduced scale -> the part that is wanted."""
 
 # At debug level Pillow logs the values of EXIF tags: who took a picture and when must not get into an app's log.
 logging.getLogger("PIL.TiffImagePlugin").setLevel(logging.INFO)
@@ -97,7 +101,7 @@ def open_upright(
     data: bytes,
     min_short_side: int | None = None,
     name: str = "image",
-    crop: Callable[[int, int], Box] | None = None,
+    crop: Crop | None = None,
 ) -> Image.Image:
     """Decode image bytes to an upright 8-bit sRGB picture, or to a part of it.
 
@@ -109,11 +113,10 @@ def open_upright(
     Args:
         data: the bytes of a JPEG, PNG, WebP or 24-bit BMP file, or of a HEIC file where pillow-heif is installed.
         min_short_side: let big JPEGs be decoded at 1/2, 1/4 or 1/8 DCT scale as long as the short side keeps this many
-            pixels and both the image and its centre square are whole pixels at that scale (from `LARGE_PIXELS` on, half scale
-            needs no whole pixels); the result is then that much smaller. None decodes in full.
+            pixels and the image is a whole number of pixels at that scale (from `LARGE_PIXELS` on, half scale needs
+            no whole pixels); the result is then that much smaller. None decodes in full.
         name: what error messages call the image.
-        crop: gets the width and height of the upright image as decoded and gives the box to return; pixels outside it
-            are spared the colour conversion, those inside come out the same.
+        crop: gives the box to return; pixels outside it are spared the colour conversion, those inside come out the same.
 
     Returns:
         A picture of mode RGB.
@@ -133,11 +136,13 @@ def open_upright(
         check_structure(data, name)
         if is_bitmap(data):
             check_size(*bitmap_size(data, name), name)
-            image = read_bitmap(data, name)
+            image, reduced = read_bitmap(data, name), False
+        elif is_heic(data):
+            image, reduced = _open_heic(data, name), False
         else:
-            image = _open_heic(data, name) if is_heic(data) else _open(data, min_short_side, name)
+            image, reduced = _open(data, min_short_side, name)
         # A crop that keeps everything would copy everything.
-        if crop is not None and (box := crop(image.width, image.height)) != (0, 0, image.width, image.height):
+        if crop is not None and (box := crop(image.width, image.height, reduced)) != (0, 0, image.width, image.height):
             image = image.crop(box)
         return to_srgb(image)
     except CaptureError:
@@ -158,14 +163,17 @@ def is_heic(data: bytes) -> bool:
     return any(box[start : start + 4] in _HEIC_BRANDS for start in range(0, len(box), 4))
 
 
-def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
+def _open(data: bytes, min_short_side: int | None, name: str) -> tuple[Image.Image, bool]:
+    """The upright picture, and whether it was decoded at a reduced scale."""
     with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
         image: Image.Image = opened
-        check_size(image.width, image.height, name)
+        full = image.size
+        check_size(*full, name)
         if image.format == "PNG" and _PNG_END not in data:
             raise CaptureError(f"{name}: truncated, its end is missing; copy or take it again")
         if min_short_side is not None and image.format in ("JPEG", "MPO"):
             _draft(image, min_short_side)
+        reduced = image.size != full
         costly = image.has_transparency_data and bool(image.info.get("icc_profile"))
         _check_full_size(image.width, image.height, str(image.format), name, costly)
         image.load()
@@ -174,7 +182,7 @@ def _open(data: bytes, min_short_side: int | None, name: str) -> Image.Image:
             image = _as_png_says(image, depth=data[24], colour=data[25])
         method = _TO_UPRIGHT.get(_orientation(image))
         # Leaving the block closes the file, not the pixels.
-        return image if method is None else image.transpose(method)
+        return (image if method is None else image.transpose(method)), reduced
 
 
 def _as_png_says(image: Image.Image, depth: int, colour: int) -> Image.Image:
@@ -208,8 +216,8 @@ def _open_heic(data: bytes, name: str) -> Image.Image:
 def _draft(image: Image.Image, min_short_side: int) -> None:
     short, long = sorted(image.size)
     for scale in (8, 4, 2):
-        # Off the grid, the picture would be resampled from up to half a reduced pixel aside: up to 8 levels were measured.
-        on_grid = short % scale == 0 and (long - short) % (2 * scale) == 0
+        # A last row or column that is not whole would count as much as the others.
+        on_grid = short % scale == 0 and long % scale == 0
         if on_grid and short // scale >= min_short_side:
             image.draft(None, (image.width // scale, image.height // scale))
             return

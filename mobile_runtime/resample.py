@@ -60,7 +60,9 @@ def check_target(size: int) -> None:
         raise CaptureError(f"size {size!r} is not a whole number from 1 to {MAX_TARGET}; use the bundle's input side")
 
 
-def resample(image: npt.NDArray[np.uint8] | Image.Image, size: int) -> npt.NDArray[np.uint8]:
+def resample(
+    image: npt.NDArray[np.uint8] | Image.Image, size: int, within: tuple[float, float, float, float] | None = None
+) -> npt.NDArray[np.uint8]:
     """Resize a square crop to size x size.
 
     Pillow's antialiased bilinear, which is also torchvision's resize of PIL images. For output pixel i of a pass from n to
@@ -79,6 +81,8 @@ def resample(image: npt.NDArray[np.uint8] | Image.Image, size: int) -> npt.NDArr
     Args:
         image: uint8 RGB [H, W, 3], or a Pillow image of mode RGB.
         size: side of the result in pixels, 1 to 4096.
+        within: left, top, right and bottom of the part that is resized, in pixels or parts of them; all if left out. Only
+            JPEGs decoded at a reduced scale need it, which no port does.
 
     Returns:
         uint8 RGB [size, size, 3], contiguous, owned by the caller.
@@ -94,4 +98,4 @@ def resample(image: npt.NDArray[np.uint8] | Image.Image, size: int) -> npt.NDArr
         image = Image.fromarray(image)
     elif not isinstance(image, Image.Image) or image.mode != "RGB":
         raise CaptureError(f"cannot resample {image!r}; give a uint8 RGB array or a Pillow image of mode RGB")
-    return np.array(image.resize((int(size), int(size)), Image.Resampling.BILINEAR))
+    return np.array(image.resize((int(size), int(size)), Image.Resampling.BILINEAR, within))

@@ -63,6 +63,11 @@ def refuse_incomparable(new: Result, old: Result) -> None:
             ours, theirs = (getattr(result, what, None) for result in (new, old))
             if ours != theirs:
                 raise DataError(f"{new.kind} at {what} {ours}, the baseline at {theirs}; measure both bundles alike")
+        if isinstance(new, RobustnessReport) and isinstance(old, RobustnessReport):
+            for kind in sorted(new.corruptions.keys() & old.corruptions.keys()):
+                one, other = new.corruptions[kind], old.corruptions[kind]
+                if (one.about, one.strengths) != (other.about, other.strengths):
+                    raise DataError(f"robustness: the baseline's {kind} is another damage; measure both bundles by one version")
 
 
 def figureless(results: Sequence[Result]) -> list[Check]:

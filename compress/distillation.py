@@ -20,7 +20,7 @@ from train.checkpoint import load_checkpoint
 from train.datasets import Example
 from train.fitting import fit
 from train.network import LesionNetwork, compile_backbone
-from train.objective import marginal_loss, mixture
+from train.objective import Objective, likelihood, marginal_loss, mixture
 from train.splits import Split, refuse_seen, split_examples
 from train.starts import refuse_seen_start
 
@@ -220,10 +220,20 @@ def distil(
     if control:
         plain = recipe.model_copy(update={"teacher_size": None})  # its views are not made smaller after they are drawn
         made["control"] = fit(
-            plain, examples, out / "control", init=init, network=start(), start=noted,
+            plain, examples, out / "control", init=init, network=start(), start=noted, objective=untaught(plain),
             split=split, workers=workers, resume=resume, cache=cache, compiled=compiled,
         )  # fmt: skip
     return made
+
+
+def untaught(recipe: StudentRecipe) -> Objective:
+    """What a student without a teacher makes small: the likelihood of the labels, on pictures as damaged as a taught one's."""
+    likely = likelihood(recipe)
+
+    def objective(network: LesionNetwork, pixels: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:
+        return likely(network, damaged(pixels, recipe.damage) if recipe.damage else pixels, masks, log_prior)
+
+    return objective
 
 
 def validation_figures(run: Path) -> dict[str, float]:

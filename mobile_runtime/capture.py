@@ -98,7 +98,7 @@ class Framing:
         """
         chosen = centre_square(width, height) if self._box is None else check_box(self._box, width, height)
         left, top, right, bottom = chosen
-        self.side, self.longer = min(right - left, bottom - top), max(width, height)
+        self.side, self.longer, self._within = min(right - left, bottom - top), max(width, height), None
         if reduced and (width - height) % 2:
             across, down = int(width > height), int(height > width)
             self._within = (across / 2, down / 2, self.side + across / 2, self.side + down / 2)

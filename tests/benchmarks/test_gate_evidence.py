@@ -135,6 +135,10 @@ def test_what_is_not_alike_is_not_compared() -> None:
     rare = {**stored_results.decisions("old"), "prevalence": 0.5}
     with pytest.raises(DataError, match=r"prevalence .*, the baseline at 0\.5"):
         judged(limit, stored_results.decisions(), baseline=[rare])
+    milder = stored_results.robustness("old")
+    milder["corruptions"] = {"blur": {**milder["corruptions"]["blur"], "strengths": [1, 2, 3, 4, 4.5]}}
+    with pytest.raises(DataError, match="the baseline's blur is another damage"):
+        judged(limit, stored_results.robustness(), baseline=[milder])
     elsewhere = stored_results.latency("old")
     elsewhere["environment"] = {**elsewhere["environment"], "fingerprint": "f" * 16}
     with pytest.raises(DataError, match="different machines"):

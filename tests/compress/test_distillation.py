@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import nn
 
-from compress.distillation import Distillation, distil, load_teachers, validation_figures
+from compress.distillation import Distillation, distil, load_teachers, untaught, validation_figures
 from compress.recipe import StudentRecipe
 from mobile_runtime.errors import DataError
 from tests.conftest import TrainedRun
@@ -206,6 +206,20 @@ def test_a_student_and_its_control_are_two_runs_of_one_budget(distilled: dict[st
     assert {"val_auc_malignancy", "val_balanced_accuracy"} <= validation_figures(distilled["student"].parent).keys()
     _, recipe = load_checkpoint(distilled["student"])  # a checkpoint as any other
     assert recipe.name == "student"
+
+
+def test_a_control_sees_the_damage_that_a_student_sees() -> None:
+    recipe, pixels, masks = plan(damage=1.0), torch.full((4, 3, 48, 48), 7, dtype=torch.uint8), torch.eye(7)[:4]
+    seen: list[torch.Tensor] = []
+
+    class Watching(nn.Module):
+        def forward(self, views: torch.Tensor) -> torch.Tensor:
+            seen.append(views)
+            return torch.zeros(len(views), 7)
+
+    for share in (1.0, 0.0):
+        untaught(recipe.model_copy(update={"damage": share}))(Watching(), pixels, masks, torch.zeros(7))  # type: ignore[arg-type]
+    assert not torch.equal(seen[0], pixels.float()) and torch.equal(seen[1], pixels)
 
 
 def test_a_loaded_student_trains_whole_and_its_teacher_not_at_all(distilled: dict[str, Path], tiny_run: TrainedRun) -> None:

@@ -38,7 +38,7 @@ from benchmarks.options import (
     read_images,
     show,
     split_names,
-    warn_of_calibration,
+    warn_of_own_images,
 )
 from benchmarks.verdicts import count_verdicts, judge_all
 from mobile_runtime.bundle import Bundle
@@ -78,7 +78,7 @@ def drift(
     reference = drifting.reference_variant(loaded)
     classes = loaded.manifest.classes
     labelled = read_images(loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing)
-    notes = warn_of_calibration(loaded.manifest, labelled)
+    notes = warn_of_own_images(loaded.manifest, labelled)
     names = None if variants is None else [reference, *split_names(variants)]
     pipelines, not_run = scoring.open_pipelines(loaded, names, operating_point, threads)
     pipelines = {reference: pipelines.pop(reference), **pipelines}
@@ -159,7 +159,7 @@ def decisions(
     labelled = read_images(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, columns
     )
-    notes = warn_of_calibration(pipeline.manifest, labelled)
+    notes = warn_of_own_images(pipeline.manifest, labelled)
     subgroups.check(labelled, columns, cuts)
     prepared = prepare_images(labelled, pipeline)
     with progress("run the variant", len(prepared.labelled)) as advance:

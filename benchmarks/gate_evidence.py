@@ -208,13 +208,15 @@ def _on_the_same_images(results: Sequence[Result]) -> list[Check]:
 
 def _right_images(result: OnImages) -> list[Check]:
     """Failed checks where images could not be read or were not there, whose scores might have been the worse ones, or where
-    images fixed the build's own ranges, whose scores are the better ones."""
+    images made the build, whose scores are the better ones."""
     name, said = f"{result.kind}.{result.dataset.name}", []
     if unread := result.dataset.unreadable:
         said.append(f"{len(unread)} images could not be read, first {unread[0].image}; mend them or take their rows out")
     if missing := result.dataset.missing:
         said.append(f"{len(missing)} label rows have no image, first {missing[0]}; find the images or take the rows out")
-    if used := result.dataset.calibration:
+    if used := result.dataset.seen:
+        said.append(f"{len(used)} images trained this build or chose its thresholds, first {used[0]}; take their rows out")
+    elif used := result.dataset.calibration:
         said.append(f"{len(used)} images calibrated this build, first {used[0]}; take their rows out")
     return [Check(figure=name, outcome="failed", said=f"{name}: {each}") for each in said]
 

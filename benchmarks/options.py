@@ -133,26 +133,29 @@ def read_images(
     return labelled
 
 
-def warn_of_calibration(manifest: Manifest, labelled: LabelledSet) -> list[str]:
+def warn_of_own_images(manifest: Manifest, labelled: LabelledSet) -> list[str]:
     """What a result on these images has to say of those that flatter the bundle; also said on standard error.
 
     Args:
         manifest: of the bundle.
         labelled: the images to be measured: those that were drawn, where not all are.
     """
-    flattering = _calibrated_on(manifest, labelled)
-    if not flattering:
+    calibrated, seen = _own_images(manifest, labelled)
+    if not seen and not calibrated:
         return []
+    did = "trained this build or chose its thresholds" if seen else "calibrated the quantized variants"
     note = (
-        f"{len(flattering)} of the images, first {flattering[0]}, calibrated the quantized variants, whose figures they "
-        "flatter: `gate` fails the result; take their rows out."
+        f"{len(seen or calibrated)} of the images, first {(seen or calibrated)[0]}, {did}, whose figures they flatter: `gate` "
+        f"fails the result; take their rows out (the result's JSON lists them: dataset.{'seen' if seen else 'calibration'})."
     )
     err.print(f"[yellow]warning:[/] {escape(note)}", highlight=False, soft_wrap=True)
     return [note]
 
 
-def _calibrated_on(manifest: Manifest, labelled: LabelledSet) -> list[str]:
-    return manifest.provenance.calibrated_on(labelled.dataset, [image.image_id for image in labelled.images])
+def _own_images(manifest: Manifest, labelled: LabelledSet) -> tuple[list[str], list[str]]:
+    names = [image.image_id for image in labelled.images]
+    provenance = manifest.provenance
+    return provenance.calibrated_on(labelled.dataset, names), provenance.seen(labelled.dataset, names)
 
 
 def _warn_of_gaps(labelled: LabelledSet) -> None:
@@ -194,6 +197,7 @@ def dataset_facts(
     """
     truth = Truth.of(labelled)
     malignant, decided = int(truth.malignant.sum()), int(truth.decided.sum())
+    calibrated, seen = _own_images(manifest, labelled)
     return DatasetFacts(
         name=labelled.dataset,
         labels=labels.name,
@@ -208,7 +212,8 @@ def dataset_facts(
         exact_class=int(truth.exact.sum()),
         per_label=dict(sorted(Counter(image.label for image in labelled.images).items())),
         missing=list(labelled.missing),
-        calibration=_calibrated_on(manifest, labelled),
+        calibration=calibrated,
+        seen=seen,
         unlabelled=len(labelled.unlabelled),
         unreadable=list(unreadable),
     )

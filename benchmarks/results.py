@@ -34,6 +34,8 @@ class DatasetFacts(Part):
         missing: ids of rows without an image, left out because the caller allowed it.
         calibration: ids of measured images that calibrated the bundle's quantized variants, whose figures they flatter; empty
             in results made before it was taken.
+        seen: ids of measured images that trained the bundle's network, calibrated it or chose its thresholds, as far as its
+            manifest tells.
         unlabelled: number of files without a row; the first few are named in the notes.
     """
 
@@ -51,5 +53,6 @@ class DatasetFacts(Part):
     per_label: dict[str, int]
     missing: list[str]
     calibration: list[str] = Field(default_factory=list)
+    seen: list[str] = Field(default_factory=list)
     unlabelled: int
     unreadable: list[Unreadable]

@@ -31,7 +31,7 @@ from benchmarks.options import (
     progress,
     read_images,
     show,
-    warn_of_calibration,
+    warn_of_own_images,
 )
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.console import print_error
@@ -68,7 +68,7 @@ def robustness(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing
     )
     labelled = draw(everything, limit, np.random.default_rng(seed))
-    notes = warn_of_calibration(pipeline.manifest, labelled)
+    notes = warn_of_own_images(pipeline.manifest, labelled)
     with progress("damage and run", len(labelled)) as advance:
         found = measuring.measure(pipeline, labelled, seed, advance)
     for item in found.unreadable:
@@ -125,7 +125,7 @@ def gates(
         pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing
     )
     labelled = draw(everything, limit, np.random.default_rng(seed))
-    notes = warn_of_calibration(pipeline.manifest, labelled)
+    notes = warn_of_own_images(pipeline.manifest, labelled)
     with progress("measure gates", 2 * len(labelled)) as advance:
         found = measure_gates(pipeline, labelled, seed, advance=advance)
     for item in found.unreadable:

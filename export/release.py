@@ -30,6 +30,7 @@ from export.variant_fitting import as_prediction, by_dataset, fit_variant, share
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import steps
 from mobile_runtime.files import sha256, sha256_bytes
+from mobile_runtime.image_names import pack_names
 from mobile_runtime.manifest import Provenance
 from mobile_runtime.pipeline import Prediction
 from mobile_runtime.taxonomy import default_taxonomy
@@ -157,6 +158,7 @@ def fit_release(
     variants[ONNX_VARIANT] = shared(variants["float32"], "float32")
     if not evaluate_coreml:
         variants |= {name: shared(variants[other], other) for name, other in COREML_COUNTERPARTS.items()}
+    everything = [example for part in split.values() for example in part]
     record = ReleaseRecord(
         name=title.name,
         version=title.version,
@@ -170,8 +172,9 @@ def fit_release(
             datasets=dict(Counter(_origin(example) for example in train)),
             split_sha256=split_digest(split),
             recipe={**recipe.model_dump(mode="json"), "logit_adjustment_undone": undone},
-            calibration_ids=selected_ids(chosen, [example for part in split.values() for example in part]),
+            calibration_ids=selected_ids(chosen, everything),
             checkpoint_sha256=sha256(checkpoint),
+            seen_images=pack_names(selected_ids([*train, *split["val"]], everything)),
         ),
         ranges=writer.ranges,
     )

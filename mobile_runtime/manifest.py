@@ -5,15 +5,14 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from pathlib import PurePosixPath
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from mobile_runtime.decoding import EXTENSIONS
 from mobile_runtime.errors import DataError
+from mobile_runtime.image_names import name_parts, packed_among
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 Runtime = Literal["litert", "onnx", "coreml"]
 
@@ -145,13 +144,20 @@ class Variant(_Part):
 
 
 class Provenance(_Part):
-    """Where the weights come from."""
+    """Where the weights come from.
+
+    Attributes:
+        calibration_ids: `dataset:image_id` of the images that fixed activation ranges.
+        seen_images: of all images that trained the network, fixed ranges or chose thresholds, as `image_names.pack_names` packs
+            their names; "" where that is not known.
+    """
 
     datasets: dict[str, int]
     split_sha256: str
     recipe: dict[str, Any]
     calibration_ids: list[str]
     checkpoint_sha256: str
+    seen_images: str = Field(default="", pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
     versions: dict[str, str] = {}
 
     def calibrated_on(self, dataset: str, image_ids: Iterable[str]) -> list[str]:
@@ -164,11 +170,11 @@ class Provenance(_Part):
         used: dict[str, list[tuple[str, ...]]] = {}
         for key in self.calibration_ids:
             if ":" in key:
-                *folders, name = _parts(*key.split(":", 1))
+                *folders, name = name_parts(*key.split(":", 1))
                 used.setdefault(name, []).append(tuple(folders))
 
         def is_used(image_id: str) -> bool:
-            *folders, name = _parts(dataset, image_id)
+            *folders, name = name_parts(dataset, image_id)
             known = used.get(name, [])
             if not folders:  # a name that recurs from folder to folder says nothing alone
                 return len(known) == 1 or () in known
@@ -176,6 +182,14 @@ class Provenance(_Part):
             return any(all(x == y for x, y in zip(folders[::-1], one[::-1], strict=False)) for one in known)
 
         return [name for name in image_ids if is_used(name)]
+
+    def seen(self, dataset: str, image_ids: Iterable[str]) -> list[str]:
+        """Those of some images that made this bundle: figures on them flatter it.
+
+        Args:
+            dataset, image_ids: as in `calibrated_on`.
+        """
+        return packed_among(self.seen_images, dataset, image_ids)
 
     def refuse_calibration_images(self, dataset: str, image_ids: Iterable[str]) -> None:
         """Stop an evaluation on images that fixed the variants' activation ranges.
@@ -191,15 +205,6 @@ class Provenance(_Part):
                 f"{len(found)} of the labelled images calibrated this bundle, first {found[0]!r}; "
                 "take their rows out of --labels, the test split has none of them"
             )
-
-
-def _parts(dataset: str, image_id: str) -> list[str]:
-    """The folders of an image, if named, and what it is called in all tables."""
-    path = PurePosixPath(image_id.replace("\\", "/"))  # as tables made on Windows have them
-    if path.name.startswith("ISIC_"):  # numbers of the ISIC archive are the same in all of its data sets
-        return [path.name.split(".")[0].removesuffix("_downsampled")]
-    *folders, name = path.parts or (image_id,)
-    return [*folders, f"{dataset}:{PurePosixPath(name).stem if path.suffix.lower() in EXTENSIONS else name}"]
 
 
 class Manifest(_Part):

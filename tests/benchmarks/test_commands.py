@@ -21,6 +21,7 @@ from benchmarks.gates_results import GatesReport
 from benchmarks.latency_results import LatencyReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.errors import BundleError, DataError
+from mobile_runtime.image_names import pack_names
 from tests.benchmarks import fakes
 from tests.benchmarks.test_latency import COLD, TINY
 
@@ -206,6 +207,31 @@ def test_gates_are_printed_and_stored(
     assert report.not_skin_not_scored is not None and report.not_skin_not_scored.value == 0
     assert report.flips.single_frame is not None and report.flips.single_frame.n == 3 * 15
     assert "burst of five" in result.output
+
+
+def test_images_that_trained_the_build_are_named(bundle_path: Path, dataset: Path) -> None:
+    document = json.loads((bundle_path / "manifest.json").read_text(encoding="utf-8"))
+    names = sorted(path.stem for path in dataset.rglob("*.jpg"))
+    document["provenance"]["seen_images"] = pack_names(f"ham10000:{name}" for name in names[1:])
+    (bundle_path / "manifest.json").write_text(json.dumps(document), encoding="utf-8")
+    table = str(dataset / "HAM10000_metadata.csv")
+    fixed = [
+        "decisions",
+        "--bundle",
+        str(bundle_path),
+        "--images",
+        str(dataset),
+        "--labels",
+        table,
+        "--prevalence",
+        "0.05",
+        "--json",
+    ]
+    result = runner.invoke(app, fixed, catch_exceptions=False)
+    stored = json.loads(result.stdout)
+    assert sorted(stored["dataset"]["seen"]) == names[1:]
+    said = f"{len(names) - 1} of the images, first {stored['dataset']['seen'][0]}, trained this build or chose its thresholds"
+    assert any(note.startswith(said) for note in stored["notes"]) and said in result.stderr
 
 
 @pytest.mark.parametrize("command", ["robustness", "gates"])

@@ -254,13 +254,17 @@ def test_images_that_were_missing_do_not_ship() -> None:
 @pytest.mark.parametrize(
     "make", [stored_results.drift, stored_results.decisions, stored_results.robustness, stored_results.gates]
 )
-def test_images_that_calibrated_the_build_do_not_ship(make: Any) -> None:
+def test_images_that_made_the_build_do_not_ship(make: Any) -> None:
     limit = {"figure": "*", "at_least": -1, "required": False}
     document = make()
     assert judged(limit, document).ship
     document["dataset"]["calibration"] = ["a", "b"]
     assert failures(judged(limit, document)) == [
         f"{document['kind']}.ham10000: 2 images calibrated this build, first a; take their rows out"
+    ]
+    document["dataset"]["seen"] = ["a", "b", "c"]
+    assert failures(judged(limit, document)) == [
+        f"{document['kind']}.ham10000: 3 images trained this build or chose its thresholds, first a; take their rows out"
     ]
 
 

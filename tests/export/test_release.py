@@ -122,6 +122,9 @@ def test_data_that_the_recipe_trained_without_are_no_part_of_a_release(
     assert provenance.datasets == {"ham10000": len(seen)}
     assert sorted(provenance.calibration_ids) == sorted(e.key for e in seen)
     assert provenance.split_sha256 == split_digest(split)
+    everything = [e for part in split.values() for e in part]
+    made = [e.key for e in everything if e in seen or e in split["val"]]
+    assert [e.key for e in everything if provenance.seen(e.dataset, [e.image_id])] == made
     bias = load_file(tmp_path / "kept" / "mobile.safetensors")["head.bias"]
     added = 0.5 * 0.8 * class_log_prior(seen, recipe, default_taxonomy())
     torch.testing.assert_close(

@@ -127,12 +127,12 @@ def test_path_that_leads_elsewhere(small: Path, path: str) -> None:
         ("[]", "not a manifest"),
         ("{}", "schema_version"),
         ("[" * 100_000, "not a manifest"),
-        ('{"schema_version": 6}', "upgrade skintriage"),
+        ('{"schema_version": 7}', "upgrade skintriage"),
         ('{"schema_version": 1}', "rebuild the bundle"),
         ('{"schema_version": "x"}', "rebuild the bundle"),
-        ('{"schema_version": 5}', "Field required"),
-        ('{"schema_version": 5, "schema_version": 5}', "twice"),
-        ('{"schema_version": 5, "name": NaN}', "NaN is not JSON"),
+        ('{"schema_version": 6}', "Field required"),
+        ('{"schema_version": 6, "schema_version": 6}', "twice"),
+        ('{"schema_version": 6, "name": NaN}', "NaN is not JSON"),
     ],
 )
 def test_manifest_that_is_none(small: Path, text: str, message: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from pydantic import ValidationError
 
 from mobile_runtime import DataError
+from mobile_runtime.image_names import pack_names
 from mobile_runtime.manifest import Provenance
 
 PROVENANCE = Provenance(
@@ -43,6 +45,15 @@ PROVENANCE = Provenance(
 def test_images_that_fixed_activation_ranges_are_refused_by_any_of_their_names(dataset: str, image_id: str) -> None:
     with pytest.raises(DataError, match=r"1 of the labelled images calibrated this bundle, first '.*'; take their rows out"):
         PROVENANCE.refuse_calibration_images(dataset, ["another", image_id])
+
+
+def test_images_that_made_the_bundle_are_told() -> None:
+    made = PROVENANCE.model_copy(update={"seen_images": pack_names(["ham10000:ISIC_0000009"])})
+    assert made.seen("ham10000", ["ISIC_0000009.jpg", "ISIC_0000008.jpg"]) == ["ISIC_0000009.jpg"]
+    assert PROVENANCE.seen("ham10000", ["ISIC_0000009.jpg"]) == []  # nothing is known
+    for damaged in ("A", "A===", "AAAA AAAA", "AAAA\n"):
+        with pytest.raises(ValidationError, match="seen_images"):
+            Provenance.model_validate(made.model_dump() | {"seen_images": damaged})
 
 
 def test_other_images_pass() -> None:

@@ -12,6 +12,17 @@ from mobile_runtime.foreign import refuse_foreign_table
 from mobile_runtime.marked_labels import marked_columns, refuse_other_marks
 from mobile_runtime.taxonomy import Taxonomy
 
+DEFAULT_COLUMNS = ("image_id", "dx")
+"""Of ids and labels: HAM10000's."""
+PUBLISHED_COLUMNS = {
+    "pad_ufes_20": ("img_id", "diagnostic"),
+    "isic2018": ("image", "label"),
+    "isic2019": ("image", "label"),
+    "isic2020": ("image_name", "diagnosis"),
+    "fitzpatrick17k": ("md5hash", "label"),
+    "ddi": ("DDI_file", "disease"),
+}
+"""Those of other data sets as their publishers name them."""
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
 
 
@@ -22,7 +33,7 @@ def read_rows(
 
     Args:
         labels: CSV with a header, UTF-8.
-        image_column: column of ids, filled in every row.
+        image_column: column of ids, filled in every row. Of the default ones, those that are absent are the publisher's.
         label_column: column of labels. Where it is absent and there are `marked_columns` of the data set, what they mark is.
         more: further columns that there must be.
         dataset: label map in the taxonomy.
@@ -38,25 +49,34 @@ def read_rows(
     try:
         with labels.open(newline="", encoding="utf-8-sig") as stream:
             reader = csv.DictReader(stream, restkey=None, restval=None)
-            header = list(reader.fieldnames or [])
-            if doubled := sorted(name for name, count in Counter(header).items() if name and count > 1):
+            found = list(reader.fieldnames or [])
+            if doubled := sorted(name for name, count in Counter(found).items() if name and count > 1):
                 raise DataError(f"{labels}: columns have the same name: {', '.join(doubled)}; rename them")
-            if len(header) == 1 and (between := [name for mark, name in OTHER_SEPARATORS.items() if mark in header[0]]):
+            if len(found) == 1 and (between := [name for mark, name in OTHER_SEPARATORS.items() if mark in found[0]]):
                 raise DataError(f"{labels}: {between[0]}, not commas, separate its cells; save it as a CSV with commas")
+            published = PUBLISHED_COLUMNS.get(dataset, DEFAULT_COLUMNS)
+            theirs = {
+                default: name
+                for default, name in zip(DEFAULT_COLUMNS, published, strict=True)
+                if default in (image_column, label_column) and default not in found and name in found
+            }
+            header = [*found, *theirs]
             marked = None if label_column in header else marked_columns(dataset, header, taxonomy)
             needed = [image_column, *([] if marked else [label_column]), *more]
             if absent := [name for name in needed if name not in header]:
                 raise DataError(
-                    f"{labels}: no column {', '.join(map(repr, absent))}; it has {', '.join(header) or 'no header'}; "
-                    "name yours with --image-column, --label-column, --group-column or --subgroup"
+                    f"{labels}: no column {', '.join(map(repr, absent))}; it has {', '.join(found) or 'no header'}; name yours "
+                    "with --image-column, --label-column, --group-column or --subgroup, and with --dataset whose labels they "
+                    f"are if they are not those of {dataset}"
                 )
             rows = []
             for row in reader:
                 cells = {name: value for name, value in row.items() if name != ""}  # as an index or a trailing comma has
                 if None in cells or (None in row.values() and any(value and value.strip() for value in cells.values())):
-                    raise DataError(f"{labels}: line {reader.line_num} has not {len(header)} fields; mend the CSV")
+                    raise DataError(f"{labels}: line {reader.line_num} has not {len(found)} fields; mend the CSV")
                 if None not in row.values():
-                    rows.append({name: value.strip() for name, value in cells.items()})
+                    named = {name: value.strip() for name, value in cells.items()}
+                    rows.append(named | {default: named[name] for default, name in theirs.items()})
     except csv.Error as error:
         raise DataError(f"{labels}: not a readable CSV ({error}); export it again") from error
     if not rows:

@@ -108,6 +108,8 @@ def _judge(
             continue
         found, rule = _compare(limit, figure, base)
         outcome: Outcome = "kept" if found else "failed"
+        if not found and not limit.relative and _compare(limit.model_copy(update={"bound": "value"}), figure, base)[0]:
+            rule += ", as its value is: more images might show it"
         why = f" ({limit.why})" if limit.why else ""
         if not found and (needed := _fewest(limit, name, figure)):
             outcome = "too few"

@@ -95,7 +95,7 @@ def robustness(
     )
     if file is not None:
         write_json(file, report.model_dump(mode="json"))
-    show(report, as_json, tables.corruptions_table, tables.faults_table)
+    show(report, as_json, tables.corruptions_table, tables.reassured_table, tables.faults_table)
     exit_if_unreadable(found.unreadable, len(labelled))
 
 

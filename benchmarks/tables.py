@@ -164,6 +164,25 @@ def corruptions_table(report: RobustnessReport) -> Table:
     return table
 
 
+def reassured_table(report: RobustnessReport) -> Table:
+    """Who would be reassured wrongly: malignant, referred undamaged and of low concern damaged, by severity."""
+    counts = [each.reassured.n for corrupted in report.corruptions.values() for each in corrupted.severities if each.reassured]
+    table = Table(
+        box=SIMPLE,
+        title=f"malignant, refer undamaged, but low_concern damaged, of {max(counts, default=0)}",
+        caption="share by severity, the gates at work; last column: 95 % interval at its worst",
+        pad_edge=False,
+    )
+    for heading in ("damage", "1", "2", "3", "4", "5", "worst"):
+        table.add_column(heading, justify="left" if heading == "damage" else "right")
+    for name, corrupted in report.corruptions.items():
+        rates = [each.reassured for each in corrupted.severities]
+        worst = max((rate for rate in rates if rate), key=lambda rate: rate.value, default=None)
+        cells = [wording.share(rate.value if rate else None, 2) for rate in rates]
+        table.add_row(name, *cells, escape(wording.interval(worst)) if worst else "")
+    return table
+
+
 def faults_table(report: RobustnessReport) -> Table:
     """What each mistake in the capture pipeline costs, and whether golden vectors catch it."""
     table = Table(box=SIMPLE, pad_edge=False)

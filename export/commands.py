@@ -28,7 +28,7 @@ from export.release import ReleaseName, fit_release
 from export.signing import sign as sign_bundle
 from export.variants import STATIC_VARIANT
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.console import out, print_json
+from mobile_runtime.console import out, print_json, steps
 from mobile_runtime.manifest import NAME_PATTERN
 from mobile_runtime.options import JsonOption
 from train.checkpoint import load_checkpoint, save_checkpoint
@@ -185,7 +185,9 @@ def kit(
     as_json: JsonOption = False,
 ) -> None:
     """Write a folder for an app: model, manifest, golden vectors, typed code, conformance test and a guide."""
-    made = write_kit(Bundle.load(bundle_folder), platform, folder, variant)
+    with steps(1) as begin:
+        begin("write the kit and run its vectors")
+        made = write_kit(Bundle.load(bundle_folder), platform, folder, variant)
     if as_json:
         print_json(asdict(made))
         return

@@ -17,7 +17,7 @@ from mobile_runtime.annotate import check_stem, forget, picture_path
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, print_error, print_json, track
-from mobile_runtime.display import agreement, show
+from mobile_runtime.display import agreement, left_out, show
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
@@ -111,12 +111,19 @@ def _places(path: Path) -> set[str]:
 
 def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | None, as_json: bool) -> None:
     forget(folder, "burst")
-    found = pipeline.assess_burst(images)
+    try:
+        found = pipeline.assess_burst(images)
+    except CaptureError as error:
+        print_error(error)
+        if as_json:
+            print_json({"images": [str(image) for image in images], "error": str(error)})
+        raise typer.Exit(1) from error
     title = f"{len(images)} pictures of one lesion, {found.usable} usable"
     if len({sha256(image) for image in images}) < len(images):
         err.print("[yellow]warning:[/] a picture was given twice: that they agree says nothing", highlight=False)
     first = normalize(images[0], pipeline.input_size).image
-    show(pipeline, found.assessment, first, title, folder, "burst", as_json, agreement(found))
+    frames = "\n".join([agreement(found), *left_out(found, images)])
+    show(pipeline, found.assessment, first, title, folder, "burst", as_json, frames)
     if as_json:
         print_json({"images": [str(image) for image in images], **found.to_dict()})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,16 @@ def agreement(found: BurstAssessment) -> str:
         return ", ".join(frame.decision.value for frame in found.frames)
     usable = [frame.malignancy for frame in found.frames if is_usable(frame) and frame.malignancy is not None]
     return f"malignancy {min(usable):.3f} to {max(usable):.3f}, {found.agreement:.0%} on the median's side of the threshold"
+
+
+def left_out(found: BurstAssessment, images: Sequence[Path]) -> list[str]:
+    """A line for each picture of a burst that did not count, with why."""
+    why = {
+        number: ", ".join(frame.quality.reasons) or "unlike training"
+        for number, frame in enumerate(found.frames)
+        if not is_usable(frame)
+    }
+    return [escape(f"{images[number].name} did not count: {reason}") for number, reason in why.items()]
 
 
 def show(

@@ -60,6 +60,18 @@ def test_a_column_of_zeros_and_ones_for_each_label_is_read(photos: Path, tmp_pat
         read_labelled(photos, table(tmp_path, text), image_column="image", dataset="isic2019")
 
 
+def test_publishers_columns_are_known(photos: Path, tmp_path: Path) -> None:
+    pad = table(tmp_path, "patient_id,lesion_id,img_id,diagnostic\nP1,7,a.jpg,MEL\nP2,8,b.png,SEK\n")
+    found = read_labelled(photos, pad, dataset="pad_ufes_20")
+    assert [(image.image_id, image.label) for image in found.images] == [("a.jpg", "MEL"), ("b.png", "SEK")]
+    with pytest.raises(DataError, match=r"no column 'image_id', 'dx'; .* with --dataset whose labels .* those of ham10000"):
+        read_labelled(photos, pad)
+    with pytest.raises(DataError, match="no column 'image'"):  # one that was asked for is not replaced
+        read_labelled(photos, pad, image_column="image", dataset="pad_ufes_20")
+    one_hot = table(tmp_path, "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\na,1,0,0,0,0,0,0\n")
+    assert [image.label for image in read_labelled(photos, one_hot, dataset="isic2018").images] == ["MEL"]
+
+
 def test_the_two_columns_of_isic_2017_are_read(photos: Path, tmp_path: Path) -> None:
     text = "image_id,melanoma,seborrheic_keratosis\na,1.0,0.0\nb,0.0,1.0\nleft/c,0.0,0.0\n"
     found = read_labelled(photos, table(tmp_path, text), dataset="isic2017")

@@ -169,3 +169,19 @@ def test_assess_says_what_it_needs(words: list[str]) -> None:
     done = CliRunner().invoke(app, ["assess", *words])
     assert type(done.exception).__name__ == "CaptureError"
     assert "--watch" in str(done.exception)
+
+
+def test_pictures_of_a_burst_that_do_not_count_are_named(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.png"
+    Image.new("RGB", (300, 300), (200, 150, 130)).save(plain)
+    shown = CliRunner().invoke(app, ["assess", str(photo), str(photo), str(plain), "--burst", "--bundle", str(tiny_bundle)])
+    assert shown.exit_code == 0 and "plain.png did not count: " in shown.stdout
+
+
+def test_a_burst_with_an_unreadable_picture_says_so_in_json(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:300])
+    words = ["assess", str(photo), str(tmp_path / "cut.jpg"), "--burst", "--bundle", str(tiny_bundle)]
+    found = CliRunner().invoke(app, [*words, "--json"])
+    document = json.loads(found.stdout)
+    assert found.exit_code == 1 and document.keys() == {"images", "error"} and "cut.jpg" in document["error"]
+    assert "cut.jpg" in CliRunner().invoke(app, words).stderr

@@ -15,6 +15,7 @@ from rich.table import Table
 from export.assembly import assemble, check_out
 from export.check_command import check
 from export.deployed import undo_adjustment
+from export.doubts import doubts
 from export.errors import ExportError
 from export.folding import fold_to_half
 from export.golden import add_golden
@@ -28,7 +29,7 @@ from export.release import ReleaseName, fit_release
 from export.signing import sign as sign_bundle
 from export.variants import STATIC_VARIANT
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.console import out, print_json, steps
+from mobile_runtime.console import err, out, print_json, steps
 from mobile_runtime.manifest import NAME_PATTERN
 from mobile_runtime.options import JsonOption
 from train.checkpoint import load_checkpoint, save_checkpoint
@@ -199,8 +200,10 @@ def kit(
 
 
 def _report(made: Bundle, as_json: bool) -> None:
+    doubted = doubts(made.manifest)
     if as_json:
-        print_json({"id": made.id, "variants": {name: v.model_dump(mode="json") for name, v in made.variants.items()}})
+        variants = {name: v.model_dump(mode="json") for name, v in made.variants.items()}
+        print_json({"id": made.id, "variants": variants, "doubts": doubted})
         return
     table = Table("variant", "runtime", "KiB", "temperature", "largest / mean difference to PyTorch", title=made.id)
     for variant in made.variants.values():
@@ -209,3 +212,5 @@ def _report(made: Bundle, as_json: bool) -> None:
         size = f"{variant.size_bytes / 1024:.0f}"
         table.add_row(variant.name, variant.runtime, size, f"{variant.temperature:.3f}", difference)
     out.print(table)
+    for doubt in doubted:
+        err.print(f"[yellow]warning:[/] {escape(doubt)}", highlight=False, soft_wrap=True)

@@ -39,6 +39,7 @@ from train.checkpoint import load_checkpoint
 from train.datasets import Example
 from train.loading import label_masks, prepared_images
 from train.network import LesionNetwork
+from train.notes import unnamed_classes
 from train.splits import Split, trained_images
 from train.tables import short_ids
 
@@ -174,6 +175,7 @@ def fit_release(
             recipe={**recipe.model_dump(mode="json"), "logit_adjustment_undone": undone},
             calibration_ids=selected_ids(chosen, everything),
             checkpoint_sha256=sha256(checkpoint),
+            guessed_classes=unnamed_classes(train, recipe, default_taxonomy()),
             seen_images=pack_names(selected_ids([*train, *split["val"]], everything)),
         ),
         ranges=writer.ranges,

@@ -57,10 +57,12 @@ def limitations(provenance: Provenance, classes: int) -> list[str]:
     known = few_dark(provenance)
     mix = "a training mix with more rare lesions than practice" if known else "the mix of the training images"
     dark = "Few images of dark skin: accuracy there is unknown and probably lower."
+    guessed = ", ".join(node.replace("_", " ") for node in provenance.guessed_classes)
     return [
         _trained_on(provenance),
         dark if known else "How many images of dark skin there are is not recorded: accuracy there is unknown.",
         f"Knows {number} kinds of lesions; anything else gets the nearest of them.",
+        *([f"No training image was labelled as {guessed}: their probabilities are guesses."] if guessed else []),
         f"Probabilities follow {mix}, not the prevalence in any clinic.",
     ]
 

@@ -150,6 +150,7 @@ class Provenance(_Part):
         calibration_ids: `dataset:image_id` of the images that fixed activation ranges.
         seen_images: of all images that trained the network, fixed ranges or chose thresholds, as `image_names.pack_names` packs
             their names; "" where that is not known.
+        guessed_classes: taxonomy nodes of the classes that no training image was labelled as.
     """
 
     datasets: dict[str, int]
@@ -158,6 +159,7 @@ class Provenance(_Part):
     calibration_ids: list[str]
     checkpoint_sha256: str
     seen_images: str = Field(default="", pattern="^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$")
+    guessed_classes: list[str] = []
     versions: dict[str, str] = {}
 
     def calibrated_on(self, dataset: str, image_ids: Iterable[str]) -> list[str]:

@@ -63,15 +63,20 @@ def _may_group(column: str) -> bool:
     return bool(_GROUP_NAME.fullmatch(re.sub("[^a-z]", "", column.lower())))
 
 
-def class_note(examples: Sequence[Example], recipe: Recipe, taxonomy: Taxonomy) -> str | None:
-    """Which classes of a recipe no label names exactly, and which classes the labels could teach; None where all are named."""
+def unnamed_classes(examples: Sequence[Example], recipe: Recipe, taxonomy: Taxonomy) -> list[str]:
+    """The classes of a recipe that no label names exactly."""
     masks = label_masks(list(examples), recipe.classes, taxonomy).numpy()
     exact = masks[masks.sum(1) == 1].sum(0) > 0
-    if exact.all():
+    return [node for node, named in zip(recipe.classes, exact, strict=True) if not named]
+
+
+def class_note(examples: Sequence[Example], recipe: Recipe, taxonomy: Taxonomy) -> str | None:
+    """Which classes of a recipe no label names exactly, and which classes the labels could teach; None where all are named."""
+    never = unnamed_classes(examples, recipe, taxonomy)
+    if not never:
         return None
-    never = [node for node, named in zip(recipe.classes, exact, strict=True) if not named]
-    taught = [node for node, named in zip(recipe.classes, exact, strict=True) if named]
-    if len(examples) > masks[masks.sum(1) == 1].shape[0]:
+    taught = [node for node in recipe.classes if node not in never]
+    if any(len(taxonomy.class_mask(example.nodes, recipe.classes).nonzero()[0]) != 1 for example in examples):
         nodes = {node_of(example.nodes, taxonomy) for example in examples}
         highest = {n for n in nodes if not any(other != n and taxonomy.covers(other, n) for other in nodes)}
         taught = [node for node in taxonomy.parents if node in highest]

@@ -111,7 +111,8 @@ def test_data_that_the_recipe_trained_without_are_no_part_of_a_release(
     }
     for name, stub in stubs.items():
         monkeypatch.setattr(export.release, name, stub)
-    monkeypatch.setattr(export.commands, "assemble", lambda *_, **__: SimpleNamespace(id="x", variants={}))
+    monkeypatch.setattr(export.commands, "assemble", lambda *_, **__: SimpleNamespace(id="x", variants={}, manifest=None))
+    monkeypatch.setattr(export.commands, "doubts", lambda _: [])
     monkeypatch.setattr(export.commands, "save_outliers", lambda _, path: path.write_bytes(b""))
 
     words = [tmp_path / "run", "--data", both, "--out", tmp_path / "bundle", "--record", tmp_path / "kept", "--json"]

@@ -90,6 +90,9 @@ def test_kinds_of_images_are_told_apart() -> None:
     )
     assert sentence[2] == "Knows 13 kinds of lesions; anything else gets the nearest of them."
     assert statements.limitations(provenance(), 7)[0] == "What it was trained on is not recorded."
+    guessing = provenance().model_copy(update={"guessed_classes": ["melanoma", "basal_cell_carcinoma"]})
+    said = "No training image was labelled as melanoma, basal cell carcinoma: their probabilities are guesses."
+    assert said in statements.limitations(guessing, 7)
 
 
 @pytest.mark.parametrize(

@@ -96,7 +96,7 @@ class QualityLimits(_Part):
     glare_max: float
     contrast_min: float
     colour_min: float
-    warmth_min: float
+    warmth_min: float = Field(ge=-1, le=1)
     region_px_min: int
     dataset: str
     false_retakes: Estimate | None = None

@@ -42,7 +42,7 @@ def by_subject(results: Sequence[Result]) -> dict[tuple[str, ...], Result]:
 
 
 def refuse_incomparable(new: Result, old: Result) -> None:
-    """Raises DataError where two results of one kind are of different images, operating points or, for times, machines."""
+    """Raises DataError where two results of a kind are of other images, damage or operating points or, for times, machines."""
     if isinstance(new, Timed) and isinstance(old, Timed):
         if new.environment.fingerprint != old.environment.fingerprint:
             raise DataError(
@@ -215,7 +215,7 @@ def _right_images(result: OnImages) -> list[Check]:
     if missing := result.dataset.missing:
         said.append(f"{len(missing)} label rows have no image, first {missing[0]}; find the images or take the rows out")
     if used := result.dataset.seen:
-        said.append(f"{len(used)} images trained this build or chose its thresholds, first {used[0]}; take their rows out")
+        said.append(f"{len(used)} images have the names of those that made this build, first {used[0]}; take their rows out")
     elif used := result.dataset.calibration:
         said.append(f"{len(used)} images calibrated this build, first {used[0]}; take their rows out")
     return [Check(figure=name, outcome="failed", said=f"{name}: {each}") for each in said]

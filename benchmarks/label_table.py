@@ -9,21 +9,18 @@ from pathlib import Path
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.foreign import refuse_foreign_table
-from mobile_runtime.marked_labels import marked_columns, refuse_other_marks
+from mobile_runtime.marked_labels import PUBLISHED_COLUMNS, marked_columns, refuse_other_marks
 from mobile_runtime.taxonomy import Taxonomy
 
 DEFAULT_COLUMNS = ("image_id", "dx")
 """Of ids and labels: HAM10000's."""
-PUBLISHED_COLUMNS = {
-    "pad_ufes_20": ("img_id", "diagnostic"),
-    "isic2018": ("image", "label"),
-    "isic2019": ("image", "label"),
-    "isic2020": ("image_name", "diagnosis"),
-    "fitzpatrick17k": ("md5hash", "label"),
-    "ddi": ("DDI_file", "disease"),
-}
-"""Those of other data sets as their publishers name them."""
 OTHER_SEPARATORS = {";": "semicolons", "\t": "tabs"}
+
+
+def _either(wanted: str, published: tuple[str, str]) -> str:
+    """A column's name, and the publisher's where that would do, too."""
+    other = dict(zip(DEFAULT_COLUMNS, published, strict=True)).get(wanted, wanted)
+    return repr(wanted) if other == wanted else f"{wanted!r} or {other!r}"
 
 
 def read_rows(
@@ -55,19 +52,19 @@ def read_rows(
             if len(found) == 1 and (between := [name for mark, name in OTHER_SEPARATORS.items() if mark in found[0]]):
                 raise DataError(f"{labels}: {between[0]}, not commas, separate its cells; save it as a CSV with commas")
             published = PUBLISHED_COLUMNS.get(dataset, DEFAULT_COLUMNS)
+            marked = None if label_column in found else marked_columns(dataset, found, taxonomy)
             theirs = {
                 default: name
                 for default, name in zip(DEFAULT_COLUMNS, published, strict=True)
                 if default in (image_column, label_column) and default not in found and name in found
             }
             header = [*found, *theirs]
-            marked = None if label_column in header else marked_columns(dataset, header, taxonomy)
             needed = [image_column, *([] if marked else [label_column]), *more]
-            if absent := [name for name in needed if name not in header]:
+            if absent := [_either(name, published) for name in needed if name not in header]:
                 raise DataError(
-                    f"{labels}: no column {', '.join(map(repr, absent))}; it has {', '.join(found) or 'no header'}; name yours "
-                    "with --image-column, --label-column, --group-column or --subgroup, and with --dataset whose labels they "
-                    f"are if they are not those of {dataset}"
+                    f"{labels}: no column {', '.join(absent)}; it has {', '.join(found) or 'no header'}; name yours with "
+                    "--image-column, --label-column, --group-column or --subgroup, and with --dataset whose labels they are if "
+                    f"they are not those of {dataset}"
                 )
             rows = []
             for row in reader:

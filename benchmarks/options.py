@@ -31,9 +31,12 @@ VariantsOption = Annotated[
 PointOption = Annotated[Optional[str], typer.Option("--operating-point", help="The bundle's default if left out.")]
 ImagesOption = Annotated[Path, typer.Option("--images", help="Folder of JPEG, PNG, WebP, HEIC, BMP; sub-folders count.")]
 LabelsOption = Annotated[Path, typer.Option("--labels", help="CSV with a row per image.")]
-ImageColumnOption = Annotated[str, typer.Option("--image-column", help="CSV column of file names; extension optional.")]
+ImageColumnOption = Annotated[
+    str, typer.Option("--image-column", help="CSV column of file names; extension optional. The publisher's is known.")
+]
 LabelColumnOption = Annotated[
-    str, typer.Option("--label-column", help="CSV column of labels; not needed where each label has a column of 0 and 1.")
+    str,
+    typer.Option("--label-column", help="CSV column of labels; the publisher's is known, be it one of 0 and 1 for each label."),
 ]
 DatasetOption = Annotated[str, typer.Option("--dataset", help="Label map in the taxonomy.")]
 GroupColumnOption = Annotated[
@@ -143,10 +146,12 @@ def warn_of_own_images(manifest: Manifest, labelled: LabelledSet) -> list[str]:
     calibrated, seen = _own_images(manifest, labelled)
     if not seen and not calibrated:
         return []
-    did = "trained this build or chose its thresholds" if seen else "calibrated the quantized variants"
+    found, what, field = seen, "have the names of those that trained this build or chose its thresholds", "seen"
+    if not seen:
+        found, what, field = calibrated, "calibrated the quantized variants", "calibration"
     note = (
-        f"{len(seen or calibrated)} of the images, first {(seen or calibrated)[0]}, {did}, whose figures they flatter: `gate` "
-        f"fails the result; take their rows out (the result's JSON lists them: dataset.{'seen' if seen else 'calibration'})."
+        f"{len(found)} of the images, first {found[0]}, {what}, which flatters its figures: `gate` fails the result; take "
+        f"their rows out, or rename images that are others (the result's JSON lists them: dataset.{field})."
     )
     err.print(f"[yellow]warning:[/] {escape(note)}", highlight=False, soft_wrap=True)
     return [note]

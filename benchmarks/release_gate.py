@@ -108,15 +108,21 @@ def _judge(
             continue
         found, rule = _compare(limit, figure, base)
         outcome: Outcome = "kept" if found else "failed"
-        if not found and not limit.relative and _compare(limit.model_copy(update={"bound": "value"}), figure, base)[0]:
-            rule += ", as its value is: more images might show it"
         why = f" ({limit.why})" if limit.why else ""
         if not found and (needed := _fewest(limit, name, figure)):
             outcome = "too few"
             rest = "" if _independent(figure) == figure.n else f" of {_independent(figure)} lesions or patients"
             rule += f", for which {figure.n} images{rest} are too few whatever they show: {needed} are needed"
+        elif not found and _only_wide(limit, figure):
+            rule += ", as its value is: more images might show it"
         checks.append(Check(figure=name, outcome=outcome, said=f"{name}: {describe(figure)}, {rule}{why}"))
     return checks
+
+
+def _only_wide(limit: Limit, figure: Figure) -> bool:
+    """Whether a figure itself keeps a limit that an end of its interval does not."""
+    value = limit.model_copy(update={"bound": "value"})
+    return not limit.relative and getattr(figure, limit.bound) is not None and _compare(value, figure, None)[0]
 
 
 def _fewest(limit: Limit, name: str, figure: Figure) -> int | None:

@@ -227,7 +227,7 @@ def distil(
 
 
 def untaught(recipe: StudentRecipe) -> Objective:
-    """What a student without a teacher makes small: the likelihood of the labels, on pictures as damaged as a taught one's."""
+    """What a student without a teacher makes small: the labels' likelihood, on as many damaged pictures as a taught one's."""
     likely = likelihood(recipe)
 
     def objective(network: LesionNetwork, pixels: torch.Tensor, masks: torch.Tensor, log_prior: torch.Tensor) -> torch.Tensor:

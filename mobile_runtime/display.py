@@ -30,13 +30,14 @@ def agreement(found: BurstAssessment) -> str:
 
 
 def left_out(found: BurstAssessment, images: Sequence[Path]) -> list[str]:
-    """A line for each picture of a burst that did not count, with why."""
-    why = {
-        number: ", ".join(frame.quality.reasons) or "unlike training"
-        for number, frame in enumerate(found.frames)
-        if not is_usable(frame)
-    }
-    return [escape(f"{images[number].name} did not count: {reason}") for number, reason in why.items()]
+    """A line for each picture of a burst that has no verdict of its own, with why."""
+    lines = []
+    for frame, image in zip(found.frames, images, strict=True):
+        if frame.malignancy is None:
+            lines.append(f"{image.name} does not count: {', '.join(frame.quality.reasons)}")
+        elif not is_usable(frame):
+            lines.append(f"{image.name} counts only against reassuring: unlike training, malignancy {frame.malignancy:.3f}")
+    return [escape(line) for line in lines]
 
 
 def show(

@@ -1,4 +1,4 @@
-"""Columns of tables of labels: those that group images, and those of zeros and ones, as ISIC publishes its ground truth."""
+"""Columns of tables of labels: publishers' names, those that group images, and those of zeros and ones, as of ISIC."""
 
 from __future__ import annotations
 
@@ -11,6 +11,17 @@ from mobile_runtime.taxonomy import Taxonomy
 GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
 """Columns that say which images belong together, the widest first: images of one patient are not independent either. `group`
 is what `python -m train data select` writes."""
+
+PUBLISHED_COLUMNS = {
+    "ham10000": ("image_id", "dx"),
+    "pad_ufes_20": ("img_id", "diagnostic"),
+    "isic2018": ("image", "dx"),
+    "isic2019": ("image", "dx"),
+    "isic2020": ("image_name", "diagnosis"),
+    "fitzpatrick17k": ("md5hash", "label"),
+    "ddi": ("DDI_file", "disease"),
+}
+"""Of ids and labels, as publishers name them; ISIC 2018 and 2019 have a column for each label instead of one `dx`."""
 
 _ONES, _ZEROS = ("1", "1.0"), ("0", "0.0")
 

@@ -31,6 +31,7 @@ import pandas as pd
 
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
+from mobile_runtime.marked_labels import PUBLISHED_COLUMNS
 from mobile_runtime.taxonomy import default_taxonomy
 from train.described import DESCRIPTION, read_description
 from train.image_files import find_files
@@ -43,13 +44,15 @@ ISIC_ARCHIVE = frozenset({"ham10000", "isic2017", "isic2018", "isic2019", "isic2
 """Data sets whose image ids are those of the ISIC archive: the same id is the same picture."""
 
 # Column names by which a `metadata.csv` is known.
-KNOWN_COLUMNS = {
-    "ham10000": Columns("image_id", "dx", "lesion_id"),
-    "isic2017": Columns("image_id", "melanoma", None),
-    "pad_ufes_20": Columns("img_id", "diagnostic", "patient_id"),
-    "isic2020": Columns("image_name", "diagnosis", "patient_id"),
-    "fitzpatrick17k": Columns("md5hash", "label", None),
-    "ddi": Columns("DDI_file", "disease", None),
+KNOWN_COLUMNS = {"isic2017": Columns("image_id", "melanoma", None)} | {
+    name: Columns(*PUBLISHED_COLUMNS[name], group)
+    for name, group in (
+        ("ham10000", "lesion_id"),
+        ("pad_ufes_20", "patient_id"),
+        ("isic2020", "patient_id"),
+        ("fitzpatrick17k", None),
+        ("ddi", None),
+    )
 }
 
 

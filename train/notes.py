@@ -76,7 +76,7 @@ def class_note(examples: Sequence[Example], recipe: Recipe, taxonomy: Taxonomy) 
     if not never:
         return None
     taught = [node for node in recipe.classes if node not in never]
-    if any(len(taxonomy.class_mask(example.nodes, recipe.classes).nonzero()[0]) != 1 for example in examples):
+    if any(taxonomy.class_mask(nodes, recipe.classes).sum() != 1 for nodes in {example.nodes for example in examples}):
         nodes = {node_of(example.nodes, taxonomy) for example in examples}
         highest = {n for n in nodes if not any(other != n and taxonomy.covers(other, n) for other in nodes)}
         taught = [node for node in taxonomy.parents if node in highest]

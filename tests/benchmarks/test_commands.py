@@ -231,7 +231,7 @@ def test_images_that_trained_the_build_are_named(bundle_path: Path, dataset: Pat
     result = runner.invoke(app, fixed, catch_exceptions=False)
     stored = json.loads(result.stdout)
     assert sorted(stored["dataset"]["seen"]) == names[1:]
-    said = f"{len(names) - 1} of the images, first {stored['dataset']['seen'][0]}, trained this build or chose its thresholds"
+    said = f"{len(names) - 1} of the images, first {stored['dataset']['seen'][0]}, have the names of those that trained"
     assert any(note.startswith(said) for note in stored["notes"]) and said in result.stderr
 
 

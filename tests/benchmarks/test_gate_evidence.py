@@ -264,7 +264,7 @@ def test_images_that_made_the_build_do_not_ship(make: Any) -> None:
     ]
     document["dataset"]["seen"] = ["a", "b", "c"]
     assert failures(judged(limit, document)) == [
-        f"{document['kind']}.ham10000: 3 images trained this build or chose its thresholds, first a; take their rows out"
+        f"{document['kind']}.ham10000: 3 images have the names of those that made this build, first a; take their rows out"
     ]
 
 

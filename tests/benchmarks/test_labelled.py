@@ -68,7 +68,9 @@ def test_publishers_columns_are_known(photos: Path, tmp_path: Path) -> None:
         read_labelled(photos, pad)
     with pytest.raises(DataError, match="no column 'image'"):  # one that was asked for is not replaced
         read_labelled(photos, pad, image_column="image", dataset="pad_ufes_20")
-    one_hot = table(tmp_path, "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\na,1,0,0,0,0,0,0\n")
+    with pytest.raises(DataError, match="no column 'dx' or 'diagnostic'; it has img_id, label"):
+        read_labelled(photos, table(tmp_path, "img_id,label\na,MEL\n"), dataset="pad_ufes_20")
+    one_hot = table(tmp_path, "image,MEL,NV,BCC,AKIEC,BKL,DF,VASC,label\na,1,0,0,0,0,0,0,x\n")
     assert [image.label for image in read_labelled(photos, one_hot, dataset="isic2018").images] == ["MEL"]
 
 

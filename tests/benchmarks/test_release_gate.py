@@ -40,6 +40,21 @@ def test_an_absolute_limit_is_on_the_stated_end(rule: dict[str, Any], ship: bool
     assert "int8.auc_difference: -0.001 [-0.003, 0.001], n=100, " in found.checks[0].said
 
 
+@pytest.mark.parametrize(
+    ("figure", "outcome", "hopeful"),
+    [
+        ({"value": 0.96, "low": 0.94, "high": 0.97, "n": 1000}, "failed", True),
+        ({"value": 0.94, "low": 0.92, "high": 0.96, "n": 1000}, "failed", False),
+        ({"value": 1.0, "low": 0.94, "high": 1.0, "n": 60}, "too few", False),
+    ],
+)
+def test_more_images_are_asked_for_where_they_might_help(figure: dict[str, float], outcome: str, hopeful: bool) -> None:
+    document = stored_results.drift()
+    document["variants"]["int8"]["operating_points"]["rule_out"]["agreement"] = figure
+    (check,) = judged({"figure": "drift.*.int8.agreement", "bound": "low", "at_least": 0.95}, document).checks
+    assert check.outcome == outcome and ("more images might show it" in check.said) is hopeful
+
+
 def test_a_model_without_skill_does_not_ship() -> None:
     document = stored_results.drift()
     for variant in document["variants"].values():

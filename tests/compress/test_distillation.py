@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from compress.distillation import Distillation, distil, load_teachers, untaught, validation_figures
+import compress.distillation
+from compress.distillation import Distillation, distil, load_teachers, validation_figures
 from compress.recipe import StudentRecipe
 from mobile_runtime.errors import DataError
 from tests.conftest import TrainedRun
@@ -208,18 +210,27 @@ def test_a_student_and_its_control_are_two_runs_of_one_budget(distilled: dict[st
     assert recipe.name == "student"
 
 
-def test_a_control_sees_the_damage_that_a_student_sees() -> None:
-    recipe, pixels, masks = plan(damage=1.0), torch.full((4, 3, 48, 48), 7, dtype=torch.uint8), torch.eye(7)[:4]
-    seen: list[torch.Tensor] = []
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_control_sees_the_damage_that_a_student_sees(
+    share: float, tiny_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[dict[str, Any]] = []
 
-    class Watching(nn.Module):
-        def forward(self, views: torch.Tensor) -> torch.Tensor:
-            seen.append(views)
-            return torch.zeros(len(views), 7)
+    def note(*_: object, **options: object) -> Path:
+        given.append(options)
+        return tmp_path
 
-    for share in (1.0, 0.0):
-        untaught(recipe.model_copy(update={"damage": share}))(Watching(), pixels, masks, torch.zeros(7))  # type: ignore[arg-type]
-    assert not torch.equal(seen[0], pixels.float()) and torch.equal(seen[1], pixels)
+    monkeypatch.setattr(compress.distillation, "fit", note)
+    examples, teachers = read_examples(tiny_run.data), [tiny_run.checkpoint]
+    distil(plan(damage=share), examples, tmp_path / "run", teachers, student=tiny_run.checkpoint)
+    pixels, seen = torch.full((4, 3, 48, 48), 7, dtype=torch.uint8), []
+
+    def watching(views: torch.Tensor) -> torch.Tensor:
+        seen.append(views)
+        return torch.zeros(len(views), 7)
+
+    given[1]["objective"](watching, pixels, torch.eye(7)[:4], torch.zeros(7))
+    assert torch.equal(seen[0], pixels) is (share == 0)
 
 
 def test_a_loaded_student_trains_whole_and_its_teacher_not_at_all(distilled: dict[str, Path], tiny_run: TrainedRun) -> None:

@@ -175,7 +175,7 @@ def test_pictures_of_a_burst_that_do_not_count_are_named(tiny_bundle: Path, phot
     plain = tmp_path / "plain.png"
     Image.new("RGB", (300, 300), (200, 150, 130)).save(plain)
     shown = CliRunner().invoke(app, ["assess", str(photo), str(photo), str(plain), "--burst", "--bundle", str(tiny_bundle)])
-    assert shown.exit_code == 0 and "plain.png did not count: " in shown.stdout
+    assert shown.exit_code == 0 and "plain.png does not count: " in shown.stdout
 
 
 def test_a_burst_with_an_unreadable_picture_says_so_in_json(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:

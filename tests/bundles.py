@@ -62,12 +62,13 @@ def tiny_release(_tiny_export: Path) -> Path:
     return _tiny_export / "release"
 
 
-def unseen_labels(bundle: Path, data: Path, folder: Path) -> Path:
-    """The labels of the synthetic images that did not calibrate a bundle, as a CSV in a folder."""
-    used = {key.split(":")[1] for key in Bundle.read(bundle).manifest.provenance.calibration_ids}
+def unseen_labels(bundle: Path, data: Path, folder: Path, calibration_only: bool = False) -> Path:
+    """The labels of the synthetic images that did not make a bundle, or only did not calibrate it, as a CSV in a folder."""
+    provenance = Bundle.read(bundle).manifest.provenance
+    made_by = provenance.calibrated_on if calibration_only else provenance.seen
     lines = (data / "HAM10000_metadata.csv").read_text(encoding="utf-8").splitlines()
     column = lines[0].split(",").index("image_id")
-    kept = [lines[0], *(line for line in lines[1:] if line.split(",")[column] not in used)]
+    kept = [lines[0], *(line for line in lines[1:] if not made_by("ham10000", [line.split(",")[column]]))]
     path = folder / "unseen.csv"
     path.write_text("\n".join(kept) + "\n", encoding="utf-8")
     return path

@@ -115,19 +115,20 @@ def test_drift_reads_the_bundle(tiny_bundle: Path, synthetic_data: Path, tmp_pat
     labels = unseen_labels(tiny_bundle, synthetic_data, tmp_path)
     words = ["drift", "--bundle", str(tiny_bundle), "--images", str(images), "--resamples", "200", "--json"]
     flattered = CliRunner().invoke(app, [*words, "--labels", str(whole), "--out", str(tmp_path / "whole")])
-    assert "calibrated the quantized variants" in json.loads(flattered.stdout)["notes"][0]
-    assert "calibrated the quantized variants" in flattered.stderr
+    assert "that trained this build" in json.loads(flattered.stdout)["notes"][0]
+    assert "that trained this build" in flattered.stderr
     found = CliRunner().invoke(app, [*words, "--labels", str(labels), "--out", str(tmp_path / "report")])
     assert found.exit_code == 0, found.output
     document = json.loads(found.stdout)
-    assert not any("calibrated" in note for note in document["notes"])
+    assert document["dataset"]["seen"] == document["dataset"]["calibration"] == []
+    assert not any("that trained this build" in note for note in document["notes"])
     assert (tmp_path / "report" / "drift.html").stat().st_size > 1000
     assert "static_wi8_ai8" in json.dumps(document)
     for command in (["decisions", "--prevalence", "0.1"], ["robustness", "--limit", "8"], ["gates", "--limit", "8"]):
         few = [*command, "--bundle", str(tiny_bundle), "--images", str(images), "--labels", str(whole), "--json"]
         found = CliRunner().invoke(app, few)
         assert found.exit_code == 0, found.output
-        assert "calibrated the quantized variants" in json.loads(found.stdout)["notes"][0]
+        assert "that trained this build" in json.loads(found.stdout)["notes"][0]
 
 
 def test_rebuild_without_images_gives_the_same_models(

@@ -125,7 +125,12 @@ def test_what_cannot_be_checked_at_all_is_an_error(own: Path, tmp_path: Path, sy
     assert isinstance(run(own, "--operating-point", "none").exception, BundleError)
     (own / "golden" / "golden.json").write_text("{}", encoding="utf-8")
     assert isinstance(run(own).exception, BundleError)
-    labelled = ("--images", str(synthetic_data), "--labels", str(unseen_labels(own, synthetic_data, tmp_path)))
+    labelled = (
+        "--images",
+        str(synthetic_data),
+        "--labels",
+        str(unseen_labels(own, synthetic_data, tmp_path, calibration_only=True)),
+    )
     status, document, _ = report(own, *labelled, *only("float32"))
     assert status == 1
     assert document["problem"] is not None
@@ -153,7 +158,12 @@ def test_damaged_golden_images_fail_though_labelled_ones_pass(
     own: Path, tiny_bundle: Path, synthetic_data: Path, tmp_path: Path
 ) -> None:
     np.save(own / "golden" / "png.prepared.npy", np.zeros((3, 3, 3), np.uint8))
-    words = ["--images", str(synthetic_data), "--labels", str(unseen_labels(tiny_bundle, synthetic_data, tmp_path))]
+    words = [
+        "--images",
+        str(synthetic_data),
+        "--labels",
+        str(unseen_labels(tiny_bundle, synthetic_data, tmp_path, calibration_only=True)),
+    ]
     status, document, failures = report(own, *words, *only("float32"))
     assert status == 1
     assert document["problem"] is not None

@@ -121,7 +121,8 @@ def read_labelled(
     Args:
         images: folder; sub-folders are searched too.
         labels: CSV with a header, UTF-8.
-        image_column: column of ids: a file name, with or without extension, or a path relative to `images`.
+        image_column: column of ids: a file name, with or without extension, or a path relative to `images`. This and the next,
+            left out, may also be named as the data set's publisher names them.
         label_column: column of labels; `A | B` says "A or B". A table with a column of zeros and ones for each label of the
             data set, as ISIC's, needs none.
         dataset: label map in the taxonomy.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -13,14 +12,14 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.capture_scenes import Pixels, camera_frames, encode, encode_heic, exif, padded, scene, stored
 from benchmarks.environment import environment
 from mobile_runtime import colour_profiles as profiles
 from mobile_runtime.capture import ImageInput, acquire, prepare
-from mobile_runtime.files import write_atomically
+from mobile_runtime.console import guard, out
+from mobile_runtime.files import write_json
 from mobile_runtime.frames import CameraFrame, Matrix, Range
 
 RESULT = Path(__file__).parent / "results" / "capture_routes.json"
@@ -220,13 +219,12 @@ def main() -> None:
                 "limit": route.limit,
             }
         )
-    Console().print(table)
+    out.print(table)
     heic = version("pillow-heif") if find_spec("pillow_heif") else None
     described = {"pillow_heif": heic, "environment": environment().model_dump()}
     result = {"size": SIZE, "mean_limit": MEAN_LIMIT, **described, "routes": rows}
-    with write_atomically(RESULT) as path:
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(RESULT, result)
 
 
 if __name__ == "__main__":
-    main()
+    guard(main)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
@@ -23,6 +23,7 @@ from mobile_runtime import Bundle, TriagePipeline
 from mobile_runtime.capture import acquire, prepare
 from mobile_runtime.console import guard, out, track
 from mobile_runtime.files import write_json
+from mobile_runtime.options import BundleOption
 from mobile_runtime.resample import centre_square
 
 RESULT = Path(__file__).parent / "results" / "capture_scaling.json"
@@ -69,7 +70,7 @@ def measure(pipeline: TriagePipeline, files: list[Path], seed: int) -> dict[str,
 def main(
     images: Annotated[Path, typer.Option(help="Folder of photographs.")],
     limit: Annotated[int, typer.Option(min=1, help="How many to take.")] = 200,
-    bundle: Annotated[Optional[Path], typer.Option(help="Bundle; the default one if left out.")] = None,
+    bundle: BundleOption = None,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Seed of the choice and of the grain.")] = 0,
     result: Annotated[Path, typer.Option("--out", callback=place_of_file, help="JSON to write.")] = RESULT,
 ) -> None:

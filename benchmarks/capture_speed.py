@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import json
 import multiprocessing
 import os
 import statistics
@@ -24,14 +23,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
-from rich.console import Console
 from rich.table import Table
 
 from benchmarks.capture_scenes import encode
 from benchmarks.environment import environment
 from mobile_runtime.capture import prepare
+from mobile_runtime.console import guard, out
+from mobile_runtime.cores import pinned
 from mobile_runtime.errors import MissingExtraError
-from mobile_runtime.files import write_atomically
+from mobile_runtime.files import write_json
 from mobile_runtime.synthetic import lesion
 
 RESULT = Path(__file__).parent / "results" / "capture_speed.json"
@@ -66,8 +66,6 @@ def measure(data: bytes) -> dict[str, Any]:
     """
     from torchvision import transforms
 
-    if hasattr(os, "sched_setaffinity"):
-        os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
     transform = transforms.Compose([transforms.Resize(SIZE), transforms.CenterCrop(SIZE)])
     sides: dict[str, Callable[[], npt.NDArray[np.uint8]]] = {
         "skintriage": lambda: prepare(data, SIZE),
@@ -76,12 +74,13 @@ def measure(data: bytes) -> dict[str, Any]:
     wall: dict[str, list[float]] = {side: [] for side in sides}
     cpu: dict[str, list[float]] = {side: [] for side in sides}
     outputs = {side: run() for side, run in sides.items()}
-    for _ in range(REPEATS):
-        for side, run in sides.items():
-            wall_start, cpu_start = time.perf_counter(), time.process_time()
-            run()
-            cpu[side].append((time.process_time() - cpu_start) * 1000)
-            wall[side].append((time.perf_counter() - wall_start) * 1000)
+    with pinned():
+        for _ in range(REPEATS):
+            for side, run in sides.items():
+                wall_start, cpu_start = time.perf_counter(), time.process_time()
+                run()
+                cpu[side].append((time.process_time() - cpu_start) * 1000)
+                wall[side].append((time.perf_counter() - wall_start) * 1000)
     left = (WIDTH - HEIGHT) // 2
     levels = np.abs(outputs["skintriage"].astype(np.int16) - prepare(data, SIZE, (left, 0, left + HEIGHT, HEIGHT)))
     return {
@@ -126,7 +125,7 @@ def main() -> None:
         differs = row["largest_difference_to_full_decoding"]
         cells = (noise, quality, round(row["file_bytes"] / 1e6, 2), round(ours, 1), round(theirs, 1), *ratios, differs)
         table.add_row(*map(str, cells))
-    Console().print(table)
+    out.print(table)
     result = {
         "what": f"{WIDTH}x{HEIGHT} JPEG bytes to {SIZE}x{SIZE} uint8 RGB, one core, {REPEATS} alternating runs a side",
         "pinned_to_one_core": hasattr(os, "sched_setaffinity"),
@@ -134,9 +133,8 @@ def main() -> None:
         "environment": described,
         "files": rows,
     }
-    with write_atomically(RESULT) as path:
-        path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    write_json(RESULT, result)
 
 
 if __name__ == "__main__":
-    main()
+    guard(main)

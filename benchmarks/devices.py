@@ -39,7 +39,7 @@ class Setup(str, Enum):
 def devices(
     context: typer.Context,
     bundle: Annotated[
-        Optional[Path], typer.Argument(metavar="[BUNDLE]", help="Bundle folder; the one that ships if left out.")
+        Optional[str], typer.Argument(metavar="[BUNDLE]", help="Bundle folder, or full or half, which ship; full if left out.")
     ] = None,
     target: Annotated[Optional[Target], typer.Option("--target", help="What runs the bundle.")] = None,
     setup: Annotated[

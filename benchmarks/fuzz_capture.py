@@ -8,7 +8,6 @@ Time is the process's CPU time, so that a busy machine does not count. File numb
 from __future__ import annotations
 
 import gc
-import json
 import multiprocessing
 import random
 import resource
@@ -18,18 +17,18 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from benchmarks.cold_start import peak_memory_bytes
 from benchmarks.environment import environment
 from benchmarks.fuzz_mutations import bombs, corpus, mutate
 from benchmarks.options import place_of_file
-from mobile_runtime.console import track
+from mobile_runtime.console import guard, print_json, track
 from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.files import sha256_bytes, write_json
+from mobile_runtime.options import BundleOption
 from mobile_runtime.pipeline import TriagePipeline
 
 RESULT = Path(__file__).parent / "results" / "fuzz_capture.json"
@@ -93,7 +92,7 @@ def judge(kind: str, seconds: float, extra_bytes: int) -> str:
     return kind
 
 
-def fuzz(bundle: Path | None, count: int, seed: int, large: dict[str, bytes]) -> Iterator[Outcome]:
+def fuzz(bundle: str | Path | None, count: int, seed: int, large: dict[str, bytes]) -> Iterator[Outcome]:
     """Outcomes of `count` files in order; large: what `bombs` made, or nothing.
 
     Raises:
@@ -132,7 +131,7 @@ def fuzz(bundle: Path | None, count: int, seed: int, large: dict[str, bytes]) ->
 
 def _work(
     pipe: Connection,
-    bundle: Path | None,
+    bundle: str | Path | None,
     start: int,
     count: int,
     seed: int,
@@ -196,8 +195,8 @@ def summarize(outcomes: list[Outcome], seed: int) -> dict[str, Any]:
 def main(
     count: Annotated[int, typer.Option(min=1, help="Number of files.")] = 20_000,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed gives other files.")] = 0,
-    bundle: Annotated[Optional[Path], typer.Option(help="Bundle; the default one if left out.")] = None,
-    result: Annotated[Path, typer.Option(callback=place_of_file, help="Where the result goes.")] = RESULT,
+    bundle: BundleOption = None,
+    result: Annotated[Path, typer.Option("--out", callback=place_of_file, help="JSON to write.")] = RESULT,
 ) -> None:
     """Fuzz, write the JSON; exit status 1 if any file did what it must not."""
     described = environment().model_dump()
@@ -208,9 +207,9 @@ def main(
     document["environment"] = described
     write_json(result, document)
     shown = ("count", "outcomes", "per_format", "failures")
-    Console().print_json(json.dumps({name: document[name] for name in shown}))
+    print_json({name: document[name] for name in shown})
     raise typer.Exit(1 if document["failures"] else 0)
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    guard(lambda: typer.run(main))

@@ -18,7 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from benchmarks import scoring
 from benchmarks.labelled import LabelledSet, Truth, fingerprint, read_labelled
 from benchmarks.results import DatasetFacts, Part, Unreadable
-from mobile_runtime.console import err, out, print_error, print_json
+from mobile_runtime.console import err, out, print_error, print_json, print_warning
 from mobile_runtime.errors import DataError, name_few
 from mobile_runtime.files import check_place, sha256
 from mobile_runtime.manifest import Manifest
@@ -153,7 +153,7 @@ def warn_of_own_images(manifest: Manifest, labelled: LabelledSet) -> list[str]:
         f"{len(found)} of the images, first {found[0]}, {what}, which flatters its figures: `gate` fails the result; take "
         f"their rows out, or rename images that are others (the result's JSON lists them: dataset.{field})."
     )
-    err.print(f"[yellow]warning:[/] {escape(note)}", highlight=False, soft_wrap=True)
+    print_warning(note)
     return [note]
 
 
@@ -170,7 +170,7 @@ def _warn_of_gaps(labelled: LabelledSet) -> None:
         (labelled.unlabelled, "images have no label row"),
     ):
         if names:
-            err.print(f"[yellow]warning:[/] {len(names)} {what}: {escape(name_few(names))}", soft_wrap=True)
+            print_warning(f"{len(names)} {what}: {name_few(names)}")
 
 
 def prepare_images(labelled: LabelledSet, pipeline: TriagePipeline) -> scoring.Prepared:

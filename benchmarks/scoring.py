@@ -62,7 +62,7 @@ def open_pipelines(
 
     Raises:
         BundleError: there is no such variant or operating point.
-        EngineError: a variant that was asked for by name, or any TFLite variant, does not run.
+        EngineError: a variant that was asked for by name, or any TFLite variant, does not run, or none does.
     """
     pipelines, not_run = {}, {}
     for name in bundle.variants if names is None else dict.fromkeys(names):
@@ -72,6 +72,8 @@ def open_pipelines(
             if names is not None or bundle.variant(name).runtime == "litert":
                 raise
             not_run[name] = f"not run on this machine: {error}"
+    if not pipelines:
+        raise EngineError(f"{bundle.path}: no variant of it runs on this machine; {'; '.join(not_run.values())}")
     return pipelines, not_run
 
 

@@ -10,7 +10,6 @@ from typing import Annotated, Any, Optional
 import numpy as np
 import torch
 import typer
-from rich.markup import escape
 from rich.table import Table
 
 from compress.calibration_set import MIN_IMAGES
@@ -23,7 +22,7 @@ from compress.pruning import prune as prune_network
 from compress.qat import QatRecipe, finetune
 from compress.recipe import RECIPES
 from compress.sensitivity import draw_workbench
-from mobile_runtime.console import err, out, print_json
+from mobile_runtime.console import err, out, print_json, print_warning
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import check_place, refuse_own_source, write_json
 from mobile_runtime.manifest import Estimate
@@ -214,7 +213,7 @@ def _parts(checkpoint: Path, split: Path | None, examples: list[Example], recipe
     if split or homes.is_file():
         return load_split(homes, examples)
     said = f"no split beside {checkpoint}; its recipe cuts one, which may judge by what was trained on; give its own (--split)"
-    err.print(f"[yellow]warning:[/] {escape(said)}", highlight=False, soft_wrap=True)
+    print_warning(said)
     return split_examples(examples, recipe.split)
 
 

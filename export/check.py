@@ -44,13 +44,19 @@ class Row:
 
 @dataclass(frozen=True)
 class Report:
-    """The outcome; `problem` is what is wrong with the bundle as a whole, such as a file that is not in its list."""
+    """The outcome.
+
+    Attributes:
+        problem: what is wrong with the bundle as a whole, such as a file that is not in its list.
+        own_images: ids of labelled images that made the bundle: differences between its variants may be smaller there.
+    """
 
     bundle: str
     reference: str | None
     operating_point: str
     problem: str | None
     rows: tuple[Row, ...]
+    own_images: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -69,7 +75,7 @@ class Report:
             }
             for row in self.rows
         ]
-        names = ("bundle", "reference", "operating_point", "problem", "passed")
+        names = ("bundle", "reference", "operating_point", "problem", "passed", "own_images")
         return {"schema_version": 1, "variants": rows} | {name: getattr(self, name) for name in names}
 
 
@@ -135,7 +141,8 @@ def check(
             f"{bundle.path}: no {' or '.join(REFERENCES)} in it to compare anything with, so nothing could be checked; "
             "give the bundle that `make bundle` writes, or replay this one by `skintriage verify --golden`"
         )
-    return Report(bundle.id, reference.variant.name if reference else None, point, problem, tuple(rows))
+    own = tuple(name for images in sets for name in images.own)
+    return Report(bundle.id, reference.variant.name if reference else None, point, problem, tuple(rows), own)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from export.check import Report, Row
 from export.check import check as check_bundle
 from export.check_images import golden_set, labelled_set
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.console import err, out, print_error, print_json
+from mobile_runtime.console import err, out, print_error, print_json, print_warning
 from mobile_runtime.errors import BundleError, DataError
 from mobile_runtime.golden import GOLDEN
 from mobile_runtime.options import JsonOption
@@ -80,6 +80,11 @@ def check(
         print_json(report.to_dict())
     else:
         _print_check(report)
+    if own := report.own_images:
+        print_warning(
+            f"{len(own)} of the labelled images, first {own[0]}, have the names of those that trained this bundle or chose its "
+            "thresholds, on which its variants may differ less than on others; take their rows out (own_images in --json)"
+        )
     failed = [row.variant for row in report.rows if not row.passed]
     if report.problem:
         print_error(report.problem)

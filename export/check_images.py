@@ -32,6 +32,7 @@ class ImageSet:
         truth: None without labels.
         recorded: variant -> its outputs when the bundle was made.
         vectors: the golden vectors that the images are of, if they are.
+        own: ids of those that trained the bundle's network or chose its thresholds, as far as names tell.
     """
 
     name: str
@@ -39,6 +40,7 @@ class ImageSet:
     truth: Truth | None = None
     recorded: dict[str, Outputs] = field(default_factory=dict)
     vectors: GoldenVectors | None = None
+    own: tuple[str, ...] = ()
 
 
 def golden_set(bundle: Bundle) -> ImageSet:
@@ -80,7 +82,9 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     if columns.group is None:
         columns = replace(columns, group=group_column(labels))
     examples = read_table(labels, folders, dataset, columns)
-    bundle.manifest.provenance.refuse_calibration_images(dataset, [example.image_id for example in examples])
+    names, provenance = [example.image_id for example in examples], bundle.manifest.provenance
+    provenance.refuse_calibration_images(dataset, names)
     pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
     groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
-    return ImageSet(dataset, pixels, Truth(truths(examples, "malignancy", default_taxonomy()), groups))
+    truth = Truth(truths(examples, "malignancy", default_taxonomy()), groups)
+    return ImageSet(dataset, pixels, truth, own=tuple(provenance.seen(dataset, names)))

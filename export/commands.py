@@ -29,7 +29,7 @@ from export.release import ReleaseName, fit_release
 from export.signing import sign as sign_bundle
 from export.variants import STATIC_VARIANT
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.console import err, out, print_json, steps
+from mobile_runtime.console import out, print_json, print_warning, steps
 from mobile_runtime.manifest import NAME_PATTERN
 from mobile_runtime.options import JsonOption
 from train.checkpoint import load_checkpoint, save_checkpoint
@@ -213,4 +213,4 @@ def _report(made: Bundle, as_json: bool) -> None:
         table.add_row(variant.name, variant.runtime, size, f"{variant.temperature:.3f}", difference)
     out.print(table)
     for doubt in doubted:
-        err.print(f"[yellow]warning:[/] {escape(doubt)}", highlight=False, soft_wrap=True)
+        print_warning(doubt)

@@ -16,7 +16,7 @@ from rich.markup import escape
 from mobile_runtime.annotate import check_stem, forget, picture_path
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.capture import ImageInput, normalize
-from mobile_runtime.console import err, print_error, print_json, track
+from mobile_runtime.console import err, print_error, print_json, print_warning, track
 from mobile_runtime.display import agreement, left_out, show
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import sha256, write_json
@@ -120,7 +120,7 @@ def _assess_burst(pipeline: TriagePipeline, images: list[Path], folder: Path | N
         raise typer.Exit(1) from error
     title = f"{len(images)} pictures of one lesion, {found.usable} usable"
     if len({sha256(image) for image in images}) < len(images):
-        err.print("[yellow]warning:[/] a picture was given twice: that they agree says nothing", highlight=False)
+        print_warning("a picture was given twice: that they agree says nothing")
     first = normalize(images[0], pipeline.input_size).image
     frames = "\n".join([agreement(found), *left_out(found, images)])
     show(pipeline, found.assessment, first, title, folder, "burst", as_json, frames)

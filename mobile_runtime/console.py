@@ -56,6 +56,11 @@ def print_error(message: object) -> None:
     err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
 
 
+def print_warning(message: str) -> None:
+    """Write one line `warning: ...` to standard error."""
+    err.print(f"[yellow]warning:[/] {escape(message)}", highlight=False, soft_wrap=True)
+
+
 Item = TypeVar("Item")
 
 

@@ -34,7 +34,7 @@ _NOTES = (
 def peers(
     context: typer.Context,
     bundle: Annotated[
-        Optional[Path], typer.Argument(help="Bundle folder with all variants, such as dist/bundle.", show_default=False)
+        Optional[str], typer.Argument(help="Bundle folder with all variants, such as dist/bundle.", show_default=False)
     ] = None,
     only: Annotated[Optional[list[str]], typer.Option(help="Runtime to measure; repeat for more.", show_default=False)] = None,
     quick: Annotated[bool, typer.Option("--quick", help="48 samples each, not 640; stated in the result.")] = False,

@@ -30,6 +30,11 @@ def test_labelled_images(tiny_bundle: Path, synthetic_data: Path, tmp_path: Path
         gap = figures["auc_difference"]
         assert gap["low"] <= gap["value"] <= gap["high"]
         assert figures["ece_reference"] == document["variants"][0]["figures"]["ham10000"]["ece"]
+    seen = Bundle.load(tiny_bundle).manifest.provenance.seen
+    listed = Path(words[3]).read_text(encoding="utf-8").splitlines()[1:]
+    assert document["own_images"] == [name for line in listed if seen("ham10000", [name := line.split(",")[1]])] != []
+    said = run(tiny_bundle, *words, *only("float32_onnx")).stderr
+    assert f"warning: {len(document['own_images'])} of the labelled images, first" in said
     # A difference of nothing is not shown to be none by any number of images.
     refused = run(tiny_bundle, *words, "--margin", "0")
     assert isinstance(refused.exception, DataError)

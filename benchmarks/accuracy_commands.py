@@ -77,7 +77,9 @@ def drift(
     loaded = Bundle.load(bundle)
     reference = drifting.reference_variant(loaded)
     classes = loaded.manifest.classes
-    labelled = read_images(loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing)
+    labelled = read_images(
+        loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, result=None
+    )
     notes = warn_of_own_images(loaded.manifest, labelled)
     names = None if variants is None else [reference, *split_names(variants)]
     pipelines, not_run = scoring.open_pipelines(loaded, names, operating_point, threads)
@@ -157,7 +159,16 @@ def decisions(
     columns, cuts = list(dict.fromkeys(subgroup or [])), subgroups.parse_cuts(cut or [])
     pipeline = TriagePipeline(bundle, variant, operating_point, threads)
     labelled = read_images(
-        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, columns
+        pipeline.manifest,
+        images,
+        labels,
+        image_column,
+        label_column,
+        dataset,
+        group_column,
+        allow_missing,
+        columns,
+        result=file,
     )
     notes = warn_of_own_images(pipeline.manifest, labelled)
     subgroups.check(labelled, columns, cuts)

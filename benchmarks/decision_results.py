@@ -141,7 +141,7 @@ class DecisionsReport(Part):
     default_variant: str | None = None
     default_operating_point: str | None = None
     threshold: float
-    prevalence: float
+    prevalence: float = Field(gt=0, lt=1)
     floor: int
     dataset: DatasetFacts
     verdicts: dict[str, dict[str, int]]

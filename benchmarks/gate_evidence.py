@@ -59,6 +59,11 @@ def refuse_incomparable(new: Result, old: Result) -> None:
                 f"{(ours or 'none')[:16]}; baseline {old.dataset.images}, {(theirs or 'none')[:16]}); measure both bundles on "
                 "the same images and labels"
             )
+        if new.dataset.groups != old.dataset.groups:
+            raise DataError(
+                f"{new.kind} of {new.dataset.name} with {new.dataset.groups} lesions or patients, the baseline with "
+                f"{old.dataset.groups}; measure both by one --group-column"
+            )
         for what in ("operating_point", "prevalence"):
             ours, theirs = (getattr(result, what, None) for result in (new, old))
             if ours != theirs:
@@ -93,7 +98,7 @@ def figureless(results: Sequence[Result]) -> list[Check]:
 def unfit(results: Sequence[Result]) -> list[Check]:
     """A failed check for each way in which results leave out what users run, or images, or flatter the build."""
     checks = [check for result in results if isinstance(result, DriftReport) for check in _default_measured(result)]
-    checks += _of_the_default(results) + _on_the_same_images(results)
+    checks += _of_the_default(results) + _on_the_same_images(results) + _of_one_dataset(results)
     return checks + [check for result in results if isinstance(result, OnImages) for check in _right_images(result)]
 
 
@@ -203,7 +208,22 @@ def _on_the_same_images(results: Sequence[Result]) -> list[Check]:
                 said = f"{name}: on {ours.images} images, {most.kind} on {theirs.images} others or with other labels"
                 said += "; measure both on the same images and labels"
                 checks.append(Check(figure=name, outcome="failed", said=said))
+            elif same and ours.groups != theirs.groups:
+                name = f"{result.kind}.{place}"
+                said = f"{name}: of {ours.groups} lesions or patients, {most.kind} of {theirs.groups}"
+                checks.append(Check(figure=name, outcome="failed", said=f"{said}; measure both by one --group-column"))
     return checks
+
+
+def _of_one_dataset(results: Sequence[Result]) -> list[Check]:
+    """A failed check where what scores show and what verdicts show was measured on different data sets throughout."""
+    drifted = {result.dataset.name for result in results if isinstance(result, DriftReport)}
+    decided = {result.dataset.name for result in results if isinstance(result, DecisionsReport)}
+    if not drifted or not decided or drifted & decided:
+        return []
+    name = f"decisions.{min(decided)}"
+    said = f"{name}: drift is of {', '.join(sorted(drifted))}; measure both on the same images"
+    return [Check(figure=name, outcome="failed", said=said)]
 
 
 def _right_images(result: OnImages) -> list[Check]:
@@ -236,6 +256,17 @@ def unsaid(results: Sequence[Result]) -> list[str]:
         f"malignant_unanswered of decisions.{result.dataset.name} is counted by images, not lesions: measure again"
         for result in results
         if isinstance(result, DecisionsReport) and result.malignant_unanswered is None and result.dataset.malignant
+    ]
+    unasked = [result for result in results if isinstance(result, OnImages) and result.dataset.seen is None]
+    if unasked:
+        names = ", ".join(f"{result.kind}.{result.dataset.name}" for result in unasked)
+        notes.append(f"{names}: whether images made this build is not known, its manifest or an older command does not say")
+    notes += [
+        f"{name} of drift.{result.dataset.name} was not measured: {reason}"
+        for result in results
+        if isinstance(result, DriftReport)
+        for name, reason in result.not_run.items()
+        if name != result.default_variant
     ]
     pairs = dict.fromkeys(pair for found in _measured(results).values() for pair in found)
     if pairs and not _defaults(results)[0]:

@@ -49,6 +49,8 @@ def read_rows(
             found = list(reader.fieldnames or [])
             if doubled := sorted(name for name, count in Counter(found).items() if name and count > 1):
                 raise DataError(f"{labels}: columns have the same name: {', '.join(doubled)}; rename them")
+            if len(found) <= 2 and found and found[0].startswith("sep="):
+                raise DataError(f"{labels}: its first line is {found[0]!r}, Excel's, and not the header; delete that line")
             if len(found) == 1 and (between := [name for mark, name in OTHER_SEPARATORS.items() if mark in found[0]]):
                 raise DataError(f"{labels}: {between[0]}, not commas, separate its cells; save it as a CSV with commas")
             published = PUBLISHED_COLUMNS.get(dataset, DEFAULT_COLUMNS)

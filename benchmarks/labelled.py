@@ -15,7 +15,7 @@ from benchmarks.label_table import read_rows
 from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.foreign import conversion
-from mobile_runtime.marked_labels import GROUP_COLUMNS
+from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, refuse_contradiction
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
 
 
@@ -126,21 +126,23 @@ def read_labelled(
         label_column: column of labels; `A | B` says "A or B". A table with a column of zeros and ones for each label of the
             data set, as ISIC's, needs none.
         dataset: label map in the taxonomy.
-        group_column: column of lesion or patient ids; None takes patient_id, lesion_id or group, row by row, if there.
+        group_column: column of lesion or patient ids; None takes patient_id, lesion_id or group, row by row, if there. Cells
+            such as NA say nothing. Files that are the same are of one group.
         columns: further columns to keep, as `LabelledImage.values`.
         classes: the model's C classes, as taxonomy nodes.
         allow_missing: let rows without an image pass; they are listed in `missing`.
 
     Raises:
         DataError: a file, folder or column is missing, an id is doubled or fits several files, a row has no image, or
-            there is nothing to read.
+            there is nothing to read; or two files are the same picture with other labels, or a row says both benign and
+            malignant.
         TaxonomyError: the data set or labels are unknown to the taxonomy.
     """
     taxonomy = default_taxonomy()
     more = [*([group_column] if group_column else []), *columns]
     rows = read_rows(labels, image_column, label_column, more, dataset, taxonomy)
     # A column without anything in it, or not in this row, says nothing of lesions that the other one may know.
-    by = [group_column] if group_column else [name for name in GROUP_COLUMNS if any(row.get(name) for row in rows)]
+    by = [group_column] if group_column else [name for name in GROUP_COLUMNS if any(_named(row.get(name)) for row in rows)]
     ids = [row[image_column] for row in rows]
     _refuse_doubled(labels, ids, "ids occur more than once")
     nodes = _nodes_by_label(labels, dataset, [row[label_column] for row in rows], taxonomy)
@@ -170,11 +172,14 @@ def read_labelled(
         if (path := paths[image_id]) is None:
             continue
         malignant, class_index = facts[label]
+        refuse_contradiction(f"{labels}: image {image_id!r}", dataset, row, malignant)
         # A lesion and a patient of one number are not the same.
-        group = next((row[name] if name == by[0] else f"{name} {row[name]}" for name in by if row[name]), f"image {image_id}")
+        group = next(
+            (row[name] if name == by[0] else f"{name} {row[name]}" for name in by if _named(row[name])), f"image {image_id}"
+        )
         values = {name: row[name] for name in columns}
         examples.append(LabelledImage(image_id, path, label, nodes[label], malignant, class_index, group, values))
-    return LabelledSet(tuple(examples), dataset, by[0] if by else None, tuple(missing), tuple(unlabelled))
+    return LabelledSet(_copies_together(labels, examples), dataset, by[0] if by else None, tuple(missing), tuple(unlabelled))
 
 
 def draw(labelled: LabelledSet, limit: int, rng: np.random.Generator) -> LabelledSet:
@@ -219,6 +224,29 @@ def _refuse_doubled(labels: Path, values: Sequence[str], what: str) -> None:
     if doubled := [value for value, count in Counter(values).items() if count > 1]:
         names = name_few([Path(value).name for value in doubled])
         raise DataError(f"{labels}: {len(doubled)} {what}: {names}; keep one row each")
+
+
+def _named(group: str | None) -> bool:
+    """Whether a cell names a lesion or patient: those that others write NA for are not all one."""
+    return bool(group) and str(group).casefold() not in NAMELESS
+
+
+def _copies_together(labels: Path, images: Sequence[LabelledImage]) -> tuple[LabelledImage, ...]:
+    """The images, those that are the same file under another name in the group of the first: they tell nothing more."""
+    sizes = Counter(image.path.stat().st_size for image in images)
+    first: dict[str, LabelledImage] = {}
+    together = []
+    for image in images:
+        if sizes[image.path.stat().st_size] > 1:
+            other = first.setdefault(sha256(image.path), image)
+            if other.label != image.label:
+                raise DataError(
+                    f"{labels}: {other.image_id} and {image.image_id} are one picture, labelled {other.label!r} and "
+                    f"{image.label!r}; take one row out"
+                )
+            image = replace(image, group=other.group)
+        together.append(image)
+    return tuple(together)
 
 
 def notes_of_gaps(labelled: LabelledSet) -> list[str]:

@@ -20,7 +20,7 @@ from benchmarks.labelled import LabelledSet, Truth, fingerprint, read_labelled
 from benchmarks.results import DatasetFacts, Part, Unreadable
 from mobile_runtime.console import err, out, print_error, print_json, print_warning
 from mobile_runtime.errors import DataError, name_few
-from mobile_runtime.files import check_place, sha256
+from mobile_runtime.files import check_place, refuse_own_source, sha256
 from mobile_runtime.manifest import Manifest
 from mobile_runtime.pipeline import TriagePipeline
 
@@ -113,13 +113,15 @@ def read_images(
     group_column: str | None,
     allow_missing: bool,
     columns: Sequence[str] = (),
+    *,
+    result: Path | None,
 ) -> LabelledSet:
     """The labelled images that a command names, for the classes of a bundle.
 
     Rows without an image and images without a row are named on standard error.
 
     Raises:
-        DataError, TaxonomyError: as `benchmarks.labelled.read_labelled`.
+        DataError, TaxonomyError: as `benchmarks.labelled.read_labelled`; or `result`, the file to write, is among what is read.
     """
     labelled = read_labelled(
         images,
@@ -132,6 +134,10 @@ def read_images(
         classes=[spec.node for spec in manifest.classes],
         allow_missing=allow_missing,
     )
+    if result is not None:
+        refuse_own_source(result, labels, "table of labels")
+        for image in labelled.images:
+            refuse_own_source(result, image.path, "picture")
     _warn_of_gaps(labelled)
     return labelled
 
@@ -146,9 +152,9 @@ def warn_of_own_images(manifest: Manifest, labelled: LabelledSet) -> list[str]:
     calibrated, seen = _own_images(manifest, labelled)
     if not seen and not calibrated:
         return []
-    found, what, field = seen, "have the names of those that trained this build or chose its thresholds", "seen"
-    if not seen:
-        found, what, field = calibrated, "calibrated the quantized variants", "calibration"
+    found, what, field = calibrated, "calibrated the quantized variants", "calibration"
+    if seen:
+        found, what, field = seen, "have the names of those that trained this build or chose its thresholds", "seen"
     note = (
         f"{len(found)} of the images, first {found[0]}, {what}, which flatters its figures: `gate` fails the result; take "
         f"their rows out, or rename images that are others (the result's JSON lists them: dataset.{field})."
@@ -157,7 +163,7 @@ def warn_of_own_images(manifest: Manifest, labelled: LabelledSet) -> list[str]:
     return [note]
 
 
-def _own_images(manifest: Manifest, labelled: LabelledSet) -> tuple[list[str], list[str]]:
+def _own_images(manifest: Manifest, labelled: LabelledSet) -> tuple[list[str], list[str] | None]:
     names = [image.image_id for image in labelled.images]
     provenance = manifest.provenance
     return provenance.calibrated_on(labelled.dataset, names), provenance.seen(labelled.dataset, names)

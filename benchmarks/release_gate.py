@@ -37,12 +37,14 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     """Judge results of one bundle, against a baseline of the same images and machine where limits ask for one.
 
     Raises:
-        DataError: the results are of several bundles, doubled, or not comparable with the baseline.
+        DataError: the results or the baselines are of several bundles, doubled, or not comparable.
     """
     if len(bundles := sorted({result.bundle for result in results})) != 1:
         raise DataError(f"results of different bundles: {', '.join(bundles)}; judge one bundle at a time")
     if bundles[0] in {result.bundle for result in baseline}:
         raise DataError(f"the baseline is of the same bundle, {bundles[0]}; give the results of the release before")
+    if len(releases := sorted({result.bundle for result in baseline})) > 1:
+        raise DataError(f"baselines of different bundles: {', '.join(releases)}; give the results of one release")
     new, old = by_subject(results), by_subject(baseline)
     for subject in new.keys() & old.keys():
         refuse_incomparable(new[subject], old[subject])

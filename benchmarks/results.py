@@ -35,7 +35,7 @@ class DatasetFacts(Part):
         calibration: ids of measured images that calibrated the bundle's quantized variants, whose figures they flatter; empty
             in results made before it was taken.
         seen: ids of measured images that trained the bundle's network, calibrated it or chose its thresholds, as far as its
-            manifest tells.
+            manifest tells; None where it does not, and in results made before it was taken.
         unlabelled: number of files without a row; the first few are named in the notes.
     """
 
@@ -53,6 +53,6 @@ class DatasetFacts(Part):
     per_label: dict[str, int]
     missing: list[str]
     calibration: list[str] = Field(default_factory=list)
-    seen: list[str] = Field(default_factory=list)
+    seen: list[str] | None = None
     unlabelled: int
     unreadable: list[Unreadable]

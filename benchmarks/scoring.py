@@ -12,7 +12,7 @@ from benchmarks.labelled import LabelledImage, LabelledSet
 from benchmarks.results import Unreadable
 from mobile_runtime import capture
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.errors import CaptureError, DataError, EngineError
+from mobile_runtime.errors import CaptureError, DataError, EngineError, MissingEngineError
 from mobile_runtime.manifest import Variant
 from mobile_runtime.pipeline import Prediction, TriagePipeline
 
@@ -62,18 +62,19 @@ def open_pipelines(
 
     Raises:
         BundleError: there is no such variant or operating point.
-        EngineError: a variant that was asked for by name, or any TFLite variant, does not run, or none does.
+        MissingEngineError: a variant that was asked for by name, or any TFLite variant, does not run, or none does.
+        EngineError: a runtime refuses a variant.
     """
     pipelines, not_run = {}, {}
     for name in bundle.variants if names is None else dict.fromkeys(names):
         try:
             pipelines[name] = TriagePipeline(bundle, name, operating_point, threads)
-        except EngineError as error:
+        except MissingEngineError as error:
             if names is not None or bundle.variant(name).runtime == "litert":
                 raise
             not_run[name] = f"not run on this machine: {error}"
     if not pipelines:
-        raise EngineError(f"{bundle.path}: no variant of it runs on this machine; {'; '.join(not_run.values())}")
+        raise MissingEngineError(f"{bundle.path}: no variant of it runs on this machine; {'; '.join(not_run.values())}")
     return pipelines, not_run
 
 

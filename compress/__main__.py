@@ -1,6 +1,8 @@
 """`python -m compress`."""
 
 from mobile_runtime.console import run
+from mobile_runtime.ending import ended_by_sigterm
 
 if __name__ == "__main__":
-    run("compress")
+    with ended_by_sigterm():
+        run("compress")

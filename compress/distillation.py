@@ -21,7 +21,7 @@ from train.datasets import Example
 from train.fitting import fit
 from train.network import LesionNetwork, compile_backbone
 from train.objective import Objective, likelihood, marginal_loss, mixture
-from train.splits import Split, refuse_seen, split_examples
+from train.splits import LAST_FILE, Split, refuse_seen, split_examples
 from train.starts import refuse_seen_start
 
 NOTE = "distillation.json"
@@ -137,6 +137,8 @@ def keep_note(out: Path, teachers: Sequence[Path], start: str, resume: bool) -> 
     before = out / NOTE
     if resume and before.is_file() and json.loads(before.read_text(encoding="utf-8")) != note:
         raise DataError(f"{before}: begun with other teachers or another start; start over with --fresh or another --out")
+    if not resume:  # killed before its first checkpoint, the run would go on from one of other teachers
+        (out / LAST_FILE).unlink(missing_ok=True)
     write_json(before, note)
 
 

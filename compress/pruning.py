@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import torch
 import torch_pruning
+from timm.models._efficientnet_blocks import InvertedResidual
 from torch import nn
 
 from compress.importance import fisher_information, renew_statistics
@@ -62,7 +63,9 @@ def prune(
     network = copy.deepcopy(network).eval()
     if views is not None and is_folded(network):
         restore_normalization(network, views)
-    chunks = _chunks(network, input_size, share, views, seed)
+    # Elsewhere depthwise layers are followed by what cannot lose channels.
+    fit = any(isinstance(module, InvertedResidual) for module in network.modules())
+    chunks = _chunks(network, input_size, share, views, seed) if fit else []
     if not chunks:
         raise DataError("the network has no inverted residual blocks, hence nothing to prune")
     budget = share * cost(network, input_size).multiply_adds

@@ -13,7 +13,6 @@ import numpy.typing as npt
 from export import statements
 from export.coreml import Metadata
 from export.deployed import aggregation, deploy
-from export.ending import exit_if_ended
 from export.errors import ExportError
 from export.golden import write_golden
 from export.mediapipe import described
@@ -27,6 +26,7 @@ from mobile_runtime import synthetic
 from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.bundle import MANIFEST, Bundle
 from mobile_runtime.console import steps
+from mobile_runtime.ending import exit_if_ended
 from mobile_runtime.files import build_folder, is_replaceable, sha256
 from mobile_runtime.manifest import ClassSpec, FileEntry, InputSpec, Manifest, ScoreSpec, Variant, manifest_schema
 from mobile_runtime.resample import resample

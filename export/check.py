@@ -13,10 +13,10 @@ from typing import Any
 from export.check_decisions import wrong_capture, wrong_decisions
 from export.check_images import REFERENCES, ImageSet
 from export.comparison import Figures, Outputs, broken, compare, judge, limits_of
-from export.content import contradictions, wrong_scores
+from export.content import contradictions
 from export.mil import open_coreml
 from export.parity import own_limits
-from mobile_runtime.bundle import Bundle
+from mobile_runtime.bundle import Bundle, wrong_scores
 from mobile_runtime.decision import operating_point
 from mobile_runtime.engines import Engine, open_engine
 from mobile_runtime.errors import BundleError, EngineError

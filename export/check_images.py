@@ -87,4 +87,4 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
     groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
     truth = Truth(truths(examples, "malignancy", default_taxonomy()), groups)
-    return ImageSet(dataset, pixels, truth, own=tuple(provenance.seen(dataset, names)))
+    return ImageSet(dataset, pixels, truth, own=tuple(provenance.seen(dataset, names) or ()))

@@ -12,24 +12,9 @@ from compress.conversion import quiet
 from compress.flatbuffer import code, read
 from export.tflite_metadata import labels_inside
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.errors import TaxonomyError
-from mobile_runtime.manifest import Manifest, Runtime, Variant
-from mobile_runtime.taxonomy import default_taxonomy
+from mobile_runtime.manifest import Runtime, Variant
 
 _CONVOLUTIONS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D)
-
-
-def wrong_scores(manifest: Manifest) -> str | None:
-    """Why the manifest's scores are not the taxonomy's; None if they are. Engines are held to the manifest's sums alone."""
-    nodes = [spec.node for spec in manifest.classes]
-    for score in manifest.scores:
-        try:
-            wanted = [int(weight) for weight in default_taxonomy().aggregate_vector(score.name, nodes)]
-        except TaxonomyError as error:
-            return f"the manifest's scores: {error}; rebuild the bundle"
-        if score.weights != wanted:
-            return f"{score.name} sums classes {score.weights}, by the taxonomy it is {wanted}; rebuild the bundle"
-    return None
 
 
 def contradictions(bundle: Bundle, variant: Variant) -> Iterator[str]:

@@ -27,6 +27,8 @@ _END, _SCAN, _FRAME, _TABLES = b"\xff\xd9", b"\xff\xda", b"\xff\xc0", b"\xff\xc4
 _SIDE = 32
 _HOLE = 40
 _CUT = "truncated"
+_HDR = "high_dynamic_range"
+_SDR_TRANSFER, _PQ, _HLG = 1, 16, 18
 _CODES = {"stored": (0, zlib.Z_DEFAULT_STRATEGY), "fixed codes": (9, zlib.Z_FIXED), "own codes": (9, zlib.Z_DEFAULT_STRATEGY)}
 
 
@@ -34,7 +36,7 @@ def file_vectors() -> list[dict[str, Any]]:
     """The list `files` of port.json, the same at every call."""
     picture = _picture()
     made = [*_jpegs(picture), *_pngs(picture), *_webps(picture), *_heics(), *_others()]
-    return [{"name": name, "data": data.hex(), "accepted": _accepts(data), "code": code} for name, data, code in made]
+    return [{"name": name, "data": data.hex(), "accepted": _accepts(data, code), "code": code} for name, data, code in made]
 
 
 def edge_vectors() -> list[dict[str, Any]]:
@@ -54,11 +56,12 @@ def edge_vectors() -> list[dict[str, Any]]:
     return cases
 
 
-def _accepts(data: bytes) -> bool:
+def _accepts(data: bytes, code: str | None) -> bool:
     try:
-        # Decoding HEIC needs an extra, and files drawn here are no more than a container.
+        # Decoding HEIC needs an extra, which tells of colours, too, and files drawn here are no more than a container.
         if data[4:8] == b"ftyp":
             check_structure(data, "image")
+            return code != _HDR
         else:
             acquire(data)
     except CaptureError:
@@ -144,6 +147,12 @@ def _pngs(picture: Pixels) -> Iterator[Case]:
     yield "a PNG without its end", plain[:-12], _CUT
     yield "a PNG that ends within its pixels", plain[: len(plain) // 2], _CUT
     yield "a PNG whose pixels reach outside", plain[: pixels - 4] + b"\x7f" + plain[pixels - 3 :], _CUT
+    yield "a PNG in high dynamic range, cut", _before(plain, b"IDAT", _cicp(_PQ))[: len(plain) // 2], _CUT
+    for transfer, code in ((_SDR_TRANSFER, None), (_PQ, _HDR), (_HLG, _HDR)):
+        yield f"a PNG of transfer {transfer}", _before(plain, b"IDAT", _cicp(transfer)), code
+        yield f"a PNG of transfer {transfer}, behind its pixels", _before(plain, b"IEND", _cicp(transfer)), code
+    yield "a PNG whose transfer is missing", _before(plain, b"IDAT", _chunk(b"cICP", b"\x09")), None
+    yield "a PNG with a transfer behind its end", plain + _cicp(_PQ), None
     kinds = [(0, 1, False), (0, 16, False), (2, 8, False), (2, 8, True), (3, 2, False), (4, 8, True), (6, 8, False)]
     for colour, depth, interlaced in kinds:
         for codes, (level, strategy) in _CODES.items():
@@ -173,6 +182,16 @@ def _drawn_png(colour: int, depth: int, interlaced: bool, packer: Any, share: fl
 
 def _chunk(kind: bytes, body: bytes) -> bytes:
     return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def _cicp(transfer: int) -> bytes:
+    return _chunk(b"cICP", bytes([9, transfer, 0, 1]))
+
+
+def _before(png: bytes, kind: bytes, more: bytes) -> bytes:
+    """A PNG with something more before its first chunk of a kind."""
+    at = png.index(kind) - 4
+    return png[:at] + more + png[at:]
 
 
 def _webps(picture: Pixels) -> Iterator[Case]:
@@ -207,9 +226,43 @@ def _heics() -> Iterator[Case]:
     yield "a HEIC whose rest is zeros, with another list behind it", damaged + _box(b"meta", bytes(4)), _CUT
     yield "a HEIC with a hole", _heic(half + bytes(_HOLE) + half), _CUT
     yield "a HEIC whose second picture has a hole", _heic(picture, b"hev1", half + bytes(200)), _CUT
+    for wide in (False, True):
+        size = "long" if wide else "short"
+        for transfer, code in ((_SDR_TRANSFER, None), (_PQ, _HDR), (_HLG, _HDR)):
+            named = f"a HEIC of transfer {transfer}, {size} numbers"
+            yield named, _heic(picture, colours=_colours([_nclx(transfer)], {1: [1]}, wide)), code
+            yield f"{named}, with a profile", _heic(picture, colours=_colours([_PROFILE, _nclx(transfer)], {1: [1, 2]}, wide)), None
+            other = _colours([_nclx(transfer), _nclx(_SDR_TRANSFER)], {2: [1], 1: [2]}, wide)
+            yield f"{named}, of another picture", _heic(picture, colours=other), None
+            tiles = _colours([_box(b"irot", b"\0"), _nclx(transfer)], {1: [1], 2: [2]}, wide)
+            yield f"{named}, of its tiles", _heic(picture, colours=tiles), code
+    for box in (b"pitm", b"iprp", b"ipco"):
+        without = _colours([_nclx(_PQ)], {1: [1]}).replace(box, b"free")
+        yield f"a HEIC whose {box.decode()} is missing", _heic(picture, colours=without), None
+    yield "a HEIC whose colours are cut", _heic(picture, colours=_colours([_box(b"colr", b"nclx\0\x09")], {1: [1]})), None
 
 
-def _heic(picture: bytes, other: bytes = b"Exif", more: bytes = b"more", version: int = 0, wide: bool = False) -> bytes:
+_PROFILE = struct.pack(">I", 20) + b"colrprof" + bytes(8)
+
+
+def _nclx(transfer: int) -> bytes:
+    return _box(b"colr", b"nclx" + struct.pack(">HHHB", 9, transfer, 9, 128))
+
+
+def _colours(properties: list[bytes], numbers: dict[int, list[int]], wide: bool = False) -> bytes:
+    """That the first item counts, and numbers from 1 of each item's properties (ISO/IEC 23008-12); wide: in long numbers."""
+    item_format, number_format, essential = (">I", ">H", 1 << 15) if wide else (">H", ">B", 1 << 7)
+    links = struct.pack(">II", int(wide) << 24 | int(wide), len(numbers))
+    for item, own in numbers.items():
+        links += struct.pack(item_format, item) + bytes([len(own)])
+        links += b"".join(struct.pack(number_format, essential | number) for number in own)
+    primary = _box(b"pitm", struct.pack(">I", int(wide) << 24) + struct.pack(item_format, 1))
+    return primary + _box(b"iprp", _box(b"ipco", b"".join(properties)) + _box(b"ipma", links))
+
+
+def _heic(
+    picture: bytes, other: bytes = b"Exif", more: bytes = b"more", version: int = 0, wide: bool = False, colours: bytes = b""
+) -> bytes:
     """Two items, the first a picture (ISO/IEC 14496-12); version: of the list of places, of which 2 has long numbers."""
     kinds = [b"hvc1", other]
     numbers = ">I" if version == 2 else ">H"
@@ -223,7 +276,7 @@ def _heic(picture: bytes, other: bytes = b"Exif", more: bytes = b"more", version
         for item, (offset, length) in enumerate([(0, len(picture)), (len(picture), len(more))], 1):
             places += struct.pack(numbers, item) + (b"\0\0" if version else b"") + struct.pack(">HIH", 0, base, 1)
             places += struct.pack(">II", offset, length)
-        meta = _box(b"meta", bytes(4) + items + _box(b"iloc", places))
+        meta = _box(b"meta", bytes(4) + items + _box(b"iloc", places) + colours)
         return _box(b"ftyp", b"mif1" + bytes(4) + b"mif1heic") + meta + (b"\0\0\0\1mdat" if wide else b"")
 
     if not wide:

@@ -1,6 +1,6 @@
 """Port vectors: what golden vectors leave out because it does not depend on the model, for ports in other languages.
 
-`port.json` in a kit has seven lists; bytes are hex digits:
+`port.json` in a kit has eight lists; bytes are hex digits:
 
 - `frames`: every camera layout, matrix, range, rotation and mirroring, with padded strides; `rgb` is null where a frame must
   be refused;
@@ -8,7 +8,8 @@
 - `bursts`: frames with recorded outputs or reasons, and the one verdict;
 - `outputs`: what an engine may give, and whether a verdict may rest on it; what JSON has no number for is a string ("NaN");
 - `manifests`: see `kit_manifests`;
-- `files` and `edges`: see `kit_files`.
+- `files` and `edges`: see `kit_files`;
+- `turned`: see `kit_turned`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import numpy.typing as npt
 from export.golden import QUALITY_TOLERANCE
 from export.kit_files import edge_vectors, file_vectors
 from export.kit_manifests import manifest_vectors
+from export.kit_turned import turned_vectors
 from mobile_runtime import burst, capture
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.bundle import Bundle
@@ -53,6 +55,7 @@ def port_vectors(bundle: Bundle, variant: Variant) -> dict[str, Any]:
         "manifests": manifest_vectors(bundle),
         "files": file_vectors(),
         "edges": edge_vectors(),
+        "turned": turned_vectors(),
     }
 
 

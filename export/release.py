@@ -19,7 +19,6 @@ from compress.quantization import quantize
 from compress.temperature import fit_temperature
 from export.coreml import Metadata
 from export.deployed import deploy
-from export.ending import exit_if_ended
 from export.figures import group_numbers
 from export.outliers import OutlierModel, fit_outliers, outliers_digest
 from export.quality_limits import quality_limits
@@ -29,6 +28,7 @@ from export.tflite_metadata import fingerprint
 from export.variant_fitting import as_prediction, by_dataset, fit_variant, shared
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import steps
+from mobile_runtime.ending import exit_if_ended
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.image_names import pack_names
 from mobile_runtime.manifest import Provenance

@@ -7,13 +7,14 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from mobile_runtime.errors import BundleError
+from mobile_runtime.errors import BundleError, TaxonomyError
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.flatbuffer import check_structure
 from mobile_runtime.flatbuffer_walk import StructureError
 from mobile_runtime.manifest import FileEntry, Manifest, Variant
 from mobile_runtime.manifest_file import parse_manifest
 from mobile_runtime.signing import signed_digests
+from mobile_runtime.taxonomy import default_taxonomy
 
 DEFAULT_BUNDLE = Path(__file__).parent / "data" / "bundle"
 SHIPPED_BUNDLES = {"full": DEFAULT_BUNDLE, "half": DEFAULT_BUNDLE.with_name("half")}
@@ -185,6 +186,19 @@ class Bundle:
         for variant in self.variants.values():
             if not any(name == variant.path or name.startswith(f"{variant.path}/") for name in listed):
                 raise BundleError(f"{self.path / variant.path}: variant {variant.name} has no file in the manifest")
+
+
+def wrong_scores(manifest: Manifest) -> str | None:
+    """Why the manifest's scores are not the taxonomy's; None if they are. Engines are held to the manifest's sums alone."""
+    nodes = [spec.node for spec in manifest.classes]
+    for score in manifest.scores:
+        try:
+            wanted = [int(weight) for weight in default_taxonomy().aggregate_vector(score.name, nodes)]
+        except TaxonomyError as error:
+            return f"the manifest's scores: {error}; rebuild the bundle"
+        if score.weights != wanted:
+            return f"{score.name} sums classes {score.weights}, by the taxonomy it is {wanted}; rebuild the bundle"
+    return None
 
 
 def _read_manifest(path: str | Path | None) -> tuple[Path, Path, bytes]:

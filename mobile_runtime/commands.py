@@ -15,7 +15,7 @@ from rich.table import Table
 from mobile_runtime import __version__, synthetic
 from mobile_runtime.archive_command import assess_archive
 from mobile_runtime.assess_command import assess, assess_one, refuse_to_overwrite
-from mobile_runtime.bundle import SIGNATURE, Bundle
+from mobile_runtime.bundle import SIGNATURE, Bundle, wrong_scores
 from mobile_runtime.capture import ImageInput
 from mobile_runtime.console import out, print_error, print_json
 from mobile_runtime.display import print_replay
@@ -112,7 +112,8 @@ def verify(
     golden: Annotated[bool, typer.Option("--golden", help="Replay the golden vectors, stage by stage.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check a bundle: closed file list, sizes, SHA-256, schema, structure of models; on request signature and golden vectors.
+    """Check a bundle: closed file list, sizes, SHA-256, schema, structure of models, which classes count as malignant; on
+    request signature and golden vectors.
 
     The exit status is 2 when the bundle is not intact and 1 when a golden vector is not met, or the
     default variant was not run (Core ML's needs a Mac).
@@ -123,6 +124,8 @@ def verify(
     for variant in loaded.variants.values():
         if variant.runtime != "coreml":
             loaded.model_bytes(variant)
+    if wrong := wrong_scores(loaded.manifest):
+        raise BundleError(f"{loaded.path}: {wrong}")
     signature = "verified" if key else "not checked" if (loaded.path / SIGNATURE).exists() else "none"
     replayed = replay(loaded) if golden else None
     failure = replayed.first_failure if replayed else None

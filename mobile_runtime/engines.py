@@ -20,7 +20,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.errors import EngineError
+from mobile_runtime.errors import EngineError, MissingEngineError
 from mobile_runtime.manifest import Manifest, Variant
 
 MAX_THREADS = 256
@@ -68,8 +68,8 @@ class LiteRTEngine:
         size: S that the input must have; None takes any.
 
     Raises:
-        EngineError: no interpreter is installed, it refuses the model, or the model lacks an input or output, or its input
-            is not uint8 [1, S, S, 3].
+        MissingEngineError: no interpreter is installed.
+        EngineError: it refuses the model, or the model lacks an input or output, or its input is not uint8 [1, S, S, 3].
     """
 
     def __init__(self, model: bytes, variant: Variant, threads: int = 1, xnnpack: bool = True, size: int | None = None) -> None:
@@ -111,15 +111,15 @@ class OnnxEngine:
     """ONNX Runtime on the CPU (extra `onnx`).
 
     Raises:
-        EngineError: it is not installed, refuses the model, or the model lacks an input or output, or its input is not
-            uint8 [1, S, S, 3].
+        MissingEngineError: it is not installed.
+        EngineError: it refuses the model, or the model lacks an input or output, or its input is not uint8 [1, S, S, 3].
     """
 
     def __init__(self, model: bytes, variant: Variant, threads: int = 1, size: int | None = None) -> None:
         try:
             onnxruntime = import_module("onnxruntime")
         except ImportError as error:
-            raise EngineError("ONNX Runtime is not installed; in skintriage's folder, pip install '.[onnx]'") from error
+            raise MissingEngineError("ONNX Runtime is not installed; in skintriage's folder, pip install '.[onnx]'") from error
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
@@ -157,16 +157,17 @@ class CoreMLEngine:
     """Core ML through coremltools, on macOS only. Core ML decides on threads and on CPU, GPU or Neural Engine itself.
 
     Raises:
-        EngineError: another system, coremltools is missing, or it refuses the model.
+        MissingEngineError: another system, or coremltools is missing.
+        EngineError: it refuses the model.
     """
 
     def __init__(self, model: Path, variant: Variant, threads: int = 1) -> None:
         if platform.system() != "Darwin":
-            raise EngineError(f"variant {variant.name} is for Core ML, which runs on macOS and iOS only; choose another one")
+            raise MissingEngineError(f"variant {variant.name} is for Core ML, for macOS and iOS only; choose another one")
         try:
             coremltools = import_module("coremltools")
         except ImportError as error:
-            raise EngineError("coremltools is not installed; pip install coremltools") from error
+            raise MissingEngineError("coremltools is not installed; pip install coremltools") from error
         try:
             self._model = coremltools.models.MLModel(str(model))
         except Exception as error:  # compiling raises whatever the framework reports
@@ -199,7 +200,8 @@ def open_engine(bundle: Bundle, variant: Variant, threads: int = 1, xnnpack: boo
         xnnpack: see `LiteRTEngine`; other runtimes do not have the choice.
 
     Raises:
-        EngineError: the runtime is not installed, not for this machine, or refuses the model.
+        MissingEngineError: the runtime is not installed, or not for this machine.
+        EngineError: it refuses the model.
         BundleError: the model file is not the one in the manifest.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or not 1 <= threads <= MAX_THREADS:
@@ -221,7 +223,7 @@ def _litert() -> tuple[Any, str]:
             return interpreter, f"{package} {version(package)}"
         except PackageNotFoundError:  # vendored without its metadata, as some app builders do
             return interpreter, package
-    raise EngineError("no TFLite interpreter; pip install ai-edge-litert")
+    raise MissingEngineError("no TFLite interpreter; pip install ai-edge-litert")
 
 
 def _check_names(variant: Variant, inputs: set[str], outputs: set[str]) -> None:

@@ -21,6 +21,10 @@ class EngineError(SkintriageError):
     """An inference engine is missing or refused the model."""
 
 
+class MissingEngineError(EngineError):
+    """The runtime that a variant needs is not installed, or not for this machine."""
+
+
 class ServingError(SkintriageError):
     """The page is not built, or cannot be served where it was to be."""
 

@@ -185,13 +185,18 @@ class Provenance(_Part):
 
         return [name for name in image_ids if is_used(name)]
 
-    def seen(self, dataset: str, image_ids: Iterable[str]) -> list[str]:
-        """Those of some images that made this bundle: figures on them flatter it.
+    def seen(self, dataset: str, image_ids: Iterable[str]) -> list[str] | None:
+        """Those of some images that made this bundle: figures on them flatter it. None where that is not known.
 
         Args:
-            dataset, image_ids: as in `calibrated_on`.
+            dataset, image_ids: as in `calibrated_on`. Public data sets that the bundle was made from are known by their images'
+                names under any label map.
         """
-        return packed_among(self.seen_images, dataset, image_ids)
+        if not self.seen_images:
+            return None
+        images = list(image_ids)
+        found = {name for known in {dataset, *self.datasets} for name in packed_among(self.seen_images, known, images)}
+        return [name for name in images if name in found]
 
     def refuse_calibration_images(self, dataset: str, image_ids: Iterable[str]) -> None:
         """Stop an evaluation on images that fixed the variants' activation ranges.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
@@ -11,6 +12,9 @@ from mobile_runtime.taxonomy import Taxonomy
 GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
 """Columns that say which images belong together, the widest first: images of one patient are not independent either. `group`
 is what `python -m train data select` writes."""
+
+NAMELESS = frozenset({"na", "n/a", "nan", "none", "null", "unknown", "?", "-"})
+"""What tables write, in any case, where they know no lesion or patient."""
 
 PUBLISHED_COLUMNS = {
     "ham10000": ("image_id", "dx"),
@@ -71,13 +75,46 @@ def marked_columns(dataset: str, header: Collection[str], taxonomy: Taxonomy) ->
     return found if found.labels and set(found.labels) <= set(header) else None
 
 
+_VERDICTS = {
+    "isic2020": {
+        "benign_malignant": {"benign": False, "malignant": True},
+        "target": {"0": False, "0.0": False, "1": True, "1.0": True},
+    }
+}
+"""Data set -> column that says which lesions are malignant, beside that of labels -> what its cells say."""
+
+
+def refuse_contradiction(named: str, dataset: str, row: Mapping[str, object], malignant: bool | None) -> None:
+    """Stop where another column of a row calls malignant what its label does not, or the reverse.
+
+    Args:
+        named: table and image, for the message.
+        dataset: name of the label map.
+        row: column -> cell.
+        malignant: what the label says; None contradicts nothing.
+
+    Raises:
+        DataError: it does.
+    """
+    for column, meanings in _VERDICTS.get(dataset, {}).items():
+        said = meanings.get(str(row.get(column)).strip())
+        if malignant is not None and said is not None and said != malignant:
+            kinds = ("benign", "malignant")
+            raise DataError(
+                f"{named}: {column} is {str(row[column]).strip()!r}, but its label means {kinds[malignant]}; mend that row"
+            )
+
+
+_NO_MELANOMA = re.compile(r"benign|n[ae]+v(us|i)|keratosis|normal|healthy|\b(no|not|other)\b|\bnon", re.IGNORECASE)
+
+
 def refuse_other_marks(table: str, dataset: str, column: str) -> None:
     """Stop where a column of marks is named as that of labels: in ISIC 2017 a one means melanoma, and nothing else.
 
     Raises:
-        DataError: it is the column of another label.
+        DataError: by its name it is the column of another label.
     """
-    if column in (_OWN[dataset].labels if dataset in _OWN else {}) and column != "melanoma":
+    if dataset in _OWN and _NO_MELANOMA.search(column.replace("_", " ")):
         raise DataError(
             f"{table}: column {column!r} does not say which lesions are melanomas; leave --label-column out, or name 'melanoma'"
         )

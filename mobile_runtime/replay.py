@@ -12,7 +12,7 @@ import numpy.typing as npt
 from mobile_runtime import capture
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.engines import Engine, check_outputs, open_engine
-from mobile_runtime.errors import BundleError, CaptureError, EngineError
+from mobile_runtime.errors import BundleError, CaptureError, EngineError, MissingEngineError
 from mobile_runtime.frames import CameraFrame
 from mobile_runtime.golden import (
     GOLDEN,
@@ -148,8 +148,11 @@ def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = 
         for kernels in ("xnnpack", "builtin") if variant.runtime == "litert" else (variant.runtime,):
             try:
                 engine = open_engine(bundle, variant, xnnpack=kernels == "xnnpack")
-            except EngineError as error:
+            except MissingEngineError as error:
                 not_run[name] = str(error)
+                continue
+            except EngineError as error:
+                checks.append(Check("outputs", "all", f"{name} ({kernels})", float("inf"), 0, str(error)))
                 continue
             checks += _replay_outputs(bundle, variant, engine, expected, port.feed(prepared), names, listed)
         checks += replay_decisions(bundle, variant, expected, vectors.cases, listed)

@@ -22,7 +22,7 @@ from PIL import Image
 from mobile_runtime.capture import acquire
 from mobile_runtime.console import err, track
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.files import build_folder, cache_root
+from mobile_runtime.files import build_folder, cache_root, changed_ns
 from train.datasets import Example
 from train.shards import read_image, split_path
 
@@ -78,7 +78,7 @@ def _fingerprint(examples: Sequence[Example]) -> str:
             stat = (inside[0] if inside else example.path).stat()
         except OSError as error:
             raise CaptureError(f"{example.path}: {error.strerror}; restore the image or take its row out") from error
-        digest.update(f"{example.key}|{example.path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+        digest.update(f"{example.key}|{example.path}|{stat.st_size}|{changed_ns(stat)}\n".encode())
     return digest.hexdigest()[:16]
 
 

@@ -51,6 +51,11 @@ def is_checkpoint(path: Path) -> bool:
         return False
 
 
+def classes_of(path: Path) -> tuple[str, ...] | None:
+    """The classes of a checkpoint of this project; None of another file."""
+    return load_checkpoint(path)[1].classes if is_checkpoint(path) else None
+
+
 def load_checkpoint(path: Path) -> tuple[LesionNetwork, Recipe]:
     """Read a network in evaluation mode, float32, and the recipe that it was trained by.
 

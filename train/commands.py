@@ -9,6 +9,7 @@ import typer
 from rich.table import Table
 
 from mobile_runtime.console import out, print_json
+from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256
 from mobile_runtime.options import JsonOption
 from train.averaging import average as average_runs
@@ -164,6 +165,10 @@ def fit(
     """
     plan = overridden(load_recipe(recipe), seed, epochs)
     own = None
+    given: dict[str, object] = {"--images": images, "--group-column": group_column}
+    given |= {"--image-column": image_column != "image_id", "--label-column": label_column != "dx"}
+    if labels is None and (idle := [name for name, value in given.items() if value]):
+        raise DataError(f"{', '.join(idle)} without --labels say nothing; give the CSV, or a dataset.yaml in the data folder")
     if labels is not None:
         own = Description(
             dataset=dataset,

@@ -146,7 +146,7 @@ def select(
 def synthetic(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write.")],
     per_class: Annotated[int, typer.Option(min=1, help="Images of each of the seven classes.")] = 40,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed draws other lesions.")] = 0,
 ) -> None:
     """Draw synthetic lesions in the layout of HAM10000's release: for trying things out, never for claims."""
     examples = write_synthetic(folder, per_class, seed)

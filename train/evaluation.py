@@ -124,7 +124,7 @@ def _level(
     confusion = np.zeros((len(nodes), len(nodes)), dtype=int)
     np.add.at(confusion, (truth, answers), 1)
     present = confusion.sum(1) > 0
-    enough = present.sum() > 1
+    enough = present.sum() > 1 and sum(mask.any() for mask in masks) > 1
     return Level(
         nodes=list(nodes),
         absent_in_data=[node for node, there in zip(nodes, present, strict=True) if not there],

@@ -21,7 +21,7 @@ from train.datasets import Example
 from train.loading import prepared_images
 from train.memory import keep_freed_memory
 from train.metrics import score
-from train.network import LesionNetwork, compile_backbone, initialize
+from train.network import LesionNetwork, compile_backbone
 from train.normalization import is_folded, restore_normalization
 from train.notes import class_note, say
 from train.objective import Objective, class_log_prior, likelihood
@@ -30,8 +30,8 @@ from train.processes import ALONE, LesionData, Processes, gather, is_first
 from train.progress import EpochLines, keep_rows, logged_losses, quieten
 from train.recipe import Recipe
 from train.schedule import make_optimizer, make_schedule
-from train.splits import RUN_FILE, SPLIT_FILE, Split, save_split, split_examples, trained_images
-from train.starts import read_last, refuse_seen_start, start_of
+from train.splits import LAST_FILE, RUN_FILE, SPLIT_FILE, Split, save_split, split_examples, trained_images
+from train.starts import NAMED, begin, read_last, refuse_seen_start, start_of
 
 STATISTICS = 512
 """Training images, at most, that the normalization of a folded start is measured on."""
@@ -177,11 +177,11 @@ def fit(
     recipe = with_partition(recipe, examples, taxonomy)
     parts = split or split_examples(examples, recipe.split)
     if network is None:
-        if init not in ("scratch", "hub"):
+        if init not in NAMED:
             refuse_own_source(out / RUN_FILE, Path(init), "network that --init names")
         start = start_of(init)
         refuse_seen_start(init, parts)
-    last = out / "last.ckpt"
+    last = out / LAST_FILE
     saved = read_last(last, recipe, parts, start) if resume and last.is_file() else None
     train = trained_images(parts, recipe)
     if len(train) < recipe.batch_size:
@@ -193,11 +193,7 @@ def fit(
         raise DataError(f"{processes.count} processes cannot share a batch of {recipe.batch_size} images equally; start others")
 
     if network is None:
-        network = LesionNetwork(
-            recipe.backbone, len(recipe.classes), recipe.drop_rate, pretrained=init == "hub", orientations=recipe.orientations
-        )
-        if init not in ("scratch", "hub"):
-            initialize(network, Path(init))
+        network = begin(recipe, init)
     network.orientations = recipe.orientations  # a given one may have had another recipe; this one is stored with it
     if saved is None and is_folded(network):
         few = train[:: -(-len(train) // STATISTICS)]
@@ -234,6 +230,9 @@ def fit(
         **processes.trainer_options(),
     )
     if is_first():
+        if saved is None:  # a network of before, were it left beside this split, would pass for one that was trained by it
+            for stale in (last, out / RUN_FILE, out / "metrics.json"):
+                stale.unlink(missing_ok=True)
         save_split(parts, out / SPLIT_FILE)
         open_cache(examples, cache)  # before the others are started or met: a damaged image ends one process only
         if saved and not finished:
@@ -244,7 +243,12 @@ def fit(
         classifier.load_state_dict(saved["state_dict"])
         trainer.validate(classifier, datamodule=data, verbose=False)
     else:
-        trainer.fit(classifier, datamodule=data, ckpt_path=str(last) if saved else None, weights_only=False)
+        try:
+            trainer.fit(classifier, datamodule=data, ckpt_path=str(last) if saved else None, weights_only=False)
+        except SystemExit as ended:  # what Lightning makes of Ctrl-C
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                raise KeyboardInterrupt from ended
+            raise
     if not is_first():
         return out / RUN_FILE
     figures = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -155,10 +155,15 @@ def narrow(network: LesionNetwork, state: dict[str, torch.Tensor]) -> None:
     network.pruned = True
 
 
-def initialize(network: LesionNetwork, path: Path) -> int:
+def initialize(network: LesionNetwork, path: Path, with_head: bool = True) -> int:
     """Load a backbone or a whole network from a safetensors file.
 
     Accepts timm's naming (an ImageNet backbone, its classifier ignored) and this project's own checkpoints.
+
+    Args:
+        network: changed in place.
+        path: the file.
+        with_head: take a head of this shape, too; only that of the same classes in the same order has a meaning here.
 
     Returns:
         How many tensors were taken.
@@ -175,6 +180,8 @@ def initialize(network: LesionNetwork, path: Path) -> int:
         state = {f"backbone.{name}": value for name, value in state.items()}
     wanted = {name for name in own if name.startswith("backbone.") and not name.endswith("num_batches_tracked")}
     taken = {name: value.float() for name, value in state.items() if name in own and own[name].shape == value.shape}
+    if not with_head:
+        taken = {name: value for name, value in taken.items() if not name.startswith("head.")}
     if missing := sorted(wanted - taken.keys()):
         raise DataError(f"{path}: does not fit this backbone, {len(missing)} tensors differ, first {missing[:3]}")
     network.load_state_dict(taken, strict=False)

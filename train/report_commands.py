@@ -12,7 +12,7 @@ import typer
 from rich.table import Table
 
 from mobile_runtime.capture import prepare
-from mobile_runtime.console import out, print_json
+from mobile_runtime.console import out, print_json, print_warning
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically, write_json
 from mobile_runtime.options import JsonOption
@@ -30,7 +30,7 @@ from train.explanation_picture import panels
 from train.inference import outputs
 from train.notes import say, say_next
 from train.options import DataOption
-from train.splits import RUN_FILE, load_split, refuse_seen, split_beside
+from train.splits import RUN_FILE, load_split, refuse_seen, seen_keys, split_beside
 
 RunArgument = Annotated[Path, typer.Argument(help="Run folder of `train fit`, or a model.safetensors.")]
 
@@ -66,9 +66,11 @@ def read_readers(options: list[str]) -> dict[str, list[Point]]:
 
 def _chosen(run: Path, data: Path, part: str, split: Path | None) -> list[Example]:
     examples = read_examples(data)
-    if part == "all":
-        return examples
     checkpoint = checkpoint_of(run)
+    if part == "all":
+        if seen := seen_keys(checkpoint, examples):
+            print_warning(f"{len(seen)} of the images trained this network, or others of their lesions did: figures flatter it")
+        return examples
     chosen = load_split(split or split_beside(checkpoint), examples)[part]
     refuse_seen(checkpoint, {part: chosen})
     return chosen

@@ -17,7 +17,7 @@ from train.recipe import Recipe, SplitPlan
 
 SPLITS = ("train", "val", "test")
 Split = dict[str, list[Example]]
-RUN_FILE = "model.safetensors"
+RUN_FILE, LAST_FILE = "model.safetensors", "last.ckpt"
 SPLIT_FILE = "splits.csv"
 
 
@@ -130,19 +130,31 @@ def carry_split(split: Path | None, target: Path) -> None:
         temporary.write_bytes(content)
 
 
-def refuse_seen(checkpoint: Path, split: Split) -> None:
-    """Refuse a network that was trained on lesions or patients of the validation or test part, as far as these are given.
+def seen_keys(checkpoint: Path, examples: Sequence[Example]) -> list[str]:
+    """Keys of the examples that a network was trained on, or on others of their lesions or patients.
 
-    The split beside it says so; where none is (see `split_beside`), nothing is known and nothing refused.
+    The split beside it says so; where none is (see `split_beside`), nothing is known.
+
+    Raises:
+        DataError: the file is no split file.
+    """
+    beside = split_beside(checkpoint)
+    if not beside.is_file():
+        return []
+    rows = [row for row in _read_rows(beside, "dataset", "image_id", "group", "split") if row["split"] == "train"]
+    groups = {row["group"] for row in rows}
+    # Where one side names no lesions, the same image has another group.
+    keys = {f"{row['dataset']}:{row['image_id']}" for row in rows}
+    return [example.key for example in examples if example.group in groups or example.key in keys]
+
+
+def refuse_seen(checkpoint: Path, split: Split) -> None:
+    """Refuse a network that has seen images of the validation or test part, as far as these are given; see `seen_keys`.
 
     Raises:
         DataError: naming the first of them, or the file is no split file.
     """
-    beside = split_beside(checkpoint)
-    if not beside.is_file():
-        return
-    trained = {row["group"] for row in _read_rows(beside, "group", "split") if row["split"] == "train"}
-    if seen := [e.key for name in ("val", "test") for e in split.get(name, ()) if e.group in trained]:
+    if seen := seen_keys(checkpoint, [e for name in ("val", "test") for e in split.get(name, ())]):
         raise DataError(
             f"{checkpoint}: was trained on lesions or patients of whom {len(seen)} images are for validation or test here, "
             f"first {seen[0]}; take the same split (--split)"
@@ -157,6 +169,16 @@ def _read_rows(path: Path, *columns: str) -> list[dict[str, str]]:
         raise DataError(f"{path}: not a readable split file ({error})") from error
     except KeyError as error:
         raise DataError(f"{path}: no column {error}; make the file with `python -m train data split`") from error
+
+
+def relabelled(path: Path, examples: Sequence[Example]) -> list[str]:
+    """Keys of examples that have another label than when the split was saved.
+
+    Raises:
+        DataError: not a split file.
+    """
+    before = {f"{row['dataset']}:{row['image_id']}": row["label"] for row in _read_rows(path, "dataset", "image_id", "label")}
+    return [example.key for example in examples if before.get(example.key, example.label) != example.label]
 
 
 def load_split(path: Path, examples: Sequence[Example]) -> Split:

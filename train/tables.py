@@ -14,7 +14,7 @@ import pandas as pd
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.foreign import refuse_foreign_table
-from mobile_runtime.marked_labels import GROUP_COLUMNS, marked_columns, refuse_other_marks
+from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, marked_columns, refuse_other_marks
 from mobile_runtime.taxonomy import default_taxonomy
 from train.image_files import find_files, locate
 from train.labels import meaning_of
@@ -90,7 +90,8 @@ def make_examples(
 
     Args:
         table: where the rows are from, for messages.
-        frame: the rows, all cells strings. A label `A | B` says "A or B". An empty group makes the image its own.
+        frame: the rows, all cells strings. A label `A | B` says "A or B". An empty group, or one such as NA, makes the image
+            its own.
         files: image files by what an id may call them.
         dataset: name of the label map in the taxonomy.
         columns: which column holds what.
@@ -104,7 +105,8 @@ def make_examples(
     for row in frame.to_dict("records"):
         image_id, label = row[columns.image], row[columns.label]
         # Without this, all lesions that have no number would be one.
-        group = (row[columns.group] if columns.group else "") or image_id
+        group = row[columns.group] if columns.group else ""
+        group = image_id if group.casefold() in ("", *NAMELESS) else group
         attributes = {name: value for name, value in row.items() if value and name not in vars(columns).values()}
         examples.append(Example(image_id, found[image_id], dataset, label, meaning[label], f"{dataset}:{group}", attributes))
     if not examples:

@@ -210,7 +210,7 @@ def test_an_export_that_is_ended_leaves_nothing(tiny_release: Path, tiny_bundle:
 
 SWALLOWED = """
 import os, signal
-from export.ending import ended_by_sigterm
+from mobile_runtime.ending import ended_by_sigterm
 from export.errors import ExportError
 from export.variants import VariantWriter
 from mobile_runtime.console import run

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from export.content import wrong_scores
 from export.deployed import aggregation, deploy, undo_adjustment
 from export.outliers import fit_outliers
 from mobile_runtime import Bundle
+from mobile_runtime.bundle import wrong_scores
 from mobile_runtime.manifest import ClassSpec, ScoreSpec
 from mobile_runtime.taxonomy import HAM10000_CLASSES, default_taxonomy
 from tests.conftest import TrainedRun

@@ -50,7 +50,9 @@ def test_images_that_fixed_activation_ranges_are_refused_by_any_of_their_names(d
 def test_images_that_made_the_bundle_are_told() -> None:
     made = PROVENANCE.model_copy(update={"seen_images": pack_names(["ham10000:ISIC_0000009"])})
     assert made.seen("ham10000", ["ISIC_0000009.jpg", "ISIC_0000008.jpg"]) == ["ISIC_0000009.jpg"]
-    assert PROVENANCE.seen("ham10000", ["ISIC_0000009.jpg"]) == []  # nothing is known
+    assert PROVENANCE.seen("ham10000", ["ISIC_0000009.jpg"]) is None  # nothing is known
+    photographs = made.model_copy(update={"datasets": {"pad_ufes_20": 1}, "seen_images": pack_names(["pad_ufes_20:PAT_1.png"])})
+    assert photographs.seen("taxonomy", ["PAT_1.jpg", "PAT_2.png"]) == ["PAT_1.jpg"]
     for damaged in ("A", "A===", "AAAA AAAA", "AAAA\n"):
         with pytest.raises(ValidationError, match="seen_images"):
             Provenance.model_validate(made.model_dump() | {"seen_images": damaged})

@@ -1,8 +1,8 @@
 /** Runs in the browser: golden vectors through the browser's decoders and LiteRT.js. */
 
 import { replayDecoding, replayExact, replayOutputs, summarize, type Check } from "../../../export/kit_sources/web/src/golden.js";
-import { replayPort } from "../../../export/kit_sources/web/src/golden_port.js";
-import { Engine, openPhoto, parseManifest, readPixels, variantOf } from "../../../export/kit_sources/web/src/index.js";
+import { replayPort, replayTurned } from "../../../export/kit_sources/web/src/golden_port.js";
+import { Engine, openPhoto, parseManifest, readPixels, variantOf, type Pixels } from "../../../export/kit_sources/web/src/index.js";
 
 const read = async (path: string): Promise<Uint8Array<ArrayBuffer>> => new Uint8Array(await (await fetch(`/bundle/${path}`)).arrayBuffer());
 
@@ -11,16 +11,18 @@ async function conform(variantName: string | undefined, runtime: string): Promis
   const manifest = parseManifest(text);
   const variant = variantOf(manifest, variantName);
   const engine = await Engine.open(manifest, variant, await read(variant.path), runtime);
-  const port = await fetch("/bundle/port.json");
+  const response = await fetch("/bundle/port.json");
+  const port = response.ok ? await response.text() : null;
   const checks = [
     ...(await replayExact(read, manifest)),
-    ...(port.ok ? replayPort(await port.text(), text) : []),
+    ...(port ? replayPort(port, text) : []),
     ...(await replayOutputs(read, variant.name, (image) => engine.run(image))),
   ];
-  const decoding = await replayDecoding(read, async (file) => {
+  const decode = async (file: Uint8Array): Promise<Pixels> => {
     const photo = await openPhoto(new Blob([file as Uint8Array<ArrayBuffer>]));
     return { width: photo.width, height: photo.height, channels: 3, data: readPixels(photo) };
-  });
+  };
+  const decoding = [...(await replayDecoding(read, decode)), ...(port ? await replayTurned(port, decode) : [])];
   const image = new Uint8Array(manifest.input.size ** 2 * 3).map((_, index) => (index * 7) % 251);
   const times: number[] = [];
   for (let i = 0; i < 30; i++) {

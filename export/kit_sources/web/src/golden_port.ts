@@ -7,6 +7,7 @@ import { BundleError, CaptureError, type CaptureFault } from "./errors.js";
 import { toRgb } from "./frames.js";
 import { check, compareQuality, frameOf, largest, type Check, type FrameSpec, type QualityVector } from "./golden.js";
 import { parseManifest, variantOf, type Manifest } from "./manifest.js";
+import { orientationOf, uprightLayout, withoutExif } from "./orientation.js";
 import { checkFile, endsUnwritten } from "./photo.js";
 import { TriagePipeline } from "./pipeline.js";
 import { judge } from "./quality.js";
@@ -33,6 +34,7 @@ interface Port {
   manifests: { name: string; find: string; replace: string; accepted: boolean }[];
   files: { name: string; data: string; accepted: boolean; code: CaptureFault | null }[];
   edges: (Vector & { accepted: boolean })[];
+  turned: (Vector & { name: string; data: string; orientation: number; tolerance: number })[];
 }
 
 /** What JSON has no number for is a string, as "NaN". */
@@ -103,6 +105,28 @@ export function replayPort(text: string, manifestText: string): Check[] {
     const pixels = hex(rgb);
     const found = !endsUnwritten(width, height, (edge) => [rgbaOf(pixels, width, edge)]);
     checks.push(check("port", "edges of a decoded picture", found === wanted ? 0 : Infinity, 0, found ? "accepted" : "refused"));
+  }
+  for (const { name, data, orientation: wanted, width, height } of port.turned) {
+    const file = hex(data);
+    const found = orientationOf(file);
+    const hidden = withoutExif(file);
+    const upright = uprightLayout(...storedSides(width, height, wanted), found);
+    const right = found === wanted && orientationOf(hidden) === 1 && faultOf(hidden) === null && upright.width === width;
+    checks.push(check("port", `turned: ${name}`, right ? 0 : Infinity, 0, `orientation ${found}`));
+  }
+  return checks;
+}
+
+const storedSides = (width: number, height: number, orientation: number): [number, number] =>
+  orientation < 5 ? [width, height] : [height, width];
+
+/** Decoding of files that EXIF says to turn, which is in part the browser's; `decode` gives upright pixels. */
+export async function replayTurned(text: string, decode: (file: Uint8Array) => Promise<Pixels>): Promise<Check[]> {
+  const checks: Check[] = [];
+  for (const { name, data, width, height, rgb, tolerance } of (JSON.parse(text) as Port).turned) {
+    const found = await decode(hex(data));
+    const same = found.width === width && found.height === height;
+    checks.push(check("upright", `turned: ${name}`, same ? largest(found.data, hex(rgb)) : Infinity, tolerance));
   }
   return checks;
 }

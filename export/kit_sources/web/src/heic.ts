@@ -1,10 +1,10 @@
 /**
- * HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py. So many zeros in a row are no HEVC data: after any
- * two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
+ * HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py; and those in high dynamic range. So many zeros in a
+ * row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
  */
 
 import { constants } from "./constants.js";
-import { ascii, bigEndian, hasZeros, Outside } from "./structure.js";
+import { ascii, bigEndian, hasZeros, isHdrTransfer, Outside } from "./structure.js";
 
 interface Box {
   kind: string;
@@ -24,6 +24,60 @@ export function heicLacksPart(data: Uint8Array): boolean {
     if (error instanceof Outside) return false; // a length points outside the file: the decoder says so
     throw error;
   }
+}
+
+/** Whether the picture that counts has levels of PQ or HLG, and no colour profile, which would say else. */
+export function isHdrHeic(data: Uint8Array): boolean {
+  try {
+    for (const box of boxes(data, 0, data.length)) if (box.kind === "meta" && isPrimaryHdr(data, box)) return true;
+  } catch (error) {
+    if (!(error instanceof Outside || error instanceof TooManyParts)) throw error; // the decoder says so
+  }
+  return false;
+}
+
+/** Where its own properties (ISO/IEC 14496-12, `colr`) say nothing, as of a grid, those of its tiles do. */
+function isPrimaryHdr(data: Uint8Array, meta: Box): boolean {
+  const parts = [...boxes(data, meta.begin + 4, meta.end)];
+  const [primary, groups] = [lastBox(parts, "pitm"), lastBox(parts, "iprp")];
+  if (!primary || !groups) return false;
+  const inner = [...boxes(data, groups.begin, groups.end)];
+  const container = lastBox(inner, "ipco");
+  if (!container) return false;
+  const properties = [...boxes(data, container.begin, container.end)];
+  const item = bigEndian(data, primary.begin + 4, bigEndian(data, primary.begin, 1) ? 4 : 2);
+  const numbers = inner.filter(({ kind }) => kind === "ipma").flatMap((box) => associated(data, box, item));
+  const own = numbers.flatMap((number) => properties[number - 1] ?? []).filter(({ kind }) => kind === "colr");
+  const colours = own.length ? own : properties.filter(({ kind }) => kind === "colr");
+  const kinds = colours.map(({ begin }) => ascii(data, begin, begin + 4));
+  if (kinds.some((kind) => kind === "prof" || kind === "rICC")) return false;
+  return colours.some(({ begin }, index) => kinds[index] === "nclx" && isHdrTransfer(bigEndian(data, begin + 6, 2)));
+}
+
+/** Numbers of an item's properties (ISO/IEC 23008-12, `ipma`). */
+function associated(data: Uint8Array, box: Box, item: number): number[] {
+  const found: number[] = [];
+  const next = reader(data, box);
+  const version = next(1);
+  const size = next(3) & 1 ? 2 : 1;
+  for (let left = next(4); left > 0; left--) {
+    const own = next(version ? 4 : 2) === item;
+    for (let count = next(1); count > 0; count--) {
+      const number = next(size) & (size === 2 ? 0x7fff : 0x7f);
+      if (own) found.push(number);
+    }
+  }
+  return found;
+}
+
+/** Reads one number of so many bytes after the other. */
+function reader(data: Uint8Array, { begin, end }: Box): (size: number) => number {
+  let at = begin;
+  return (size) => {
+    if (at + size > end) throw new Outside();
+    at += size;
+    return bigEndian(data, at - size, size);
+  };
 }
 
 function picturesLackPart(data: Uint8Array, meta: Box): boolean {
@@ -49,12 +103,7 @@ function pictures(data: Uint8Array, items: Box): Set<number> {
 
 /** Whether an extent of a picture reaches outside the file or has a hole (ISO/IEC 14496-12, `iloc`). */
 function hasHole(data: Uint8Array, places: Box, items: Set<number>): boolean {
-  let at = places.begin;
-  const next = (size: number): number => {
-    if (at + size > places.end) throw new Outside();
-    at += size;
-    return bigEndian(data, at - size, size);
-  };
+  const next = reader(data, places);
   const version = next(1);
   next(3);
   const sizes = next(2);

@@ -1,10 +1,13 @@
-/** Photographs and video frames in a browser: the browser decodes, turns upright and converts to sRGB; alpha goes on white. */
+/** Photographs and video frames in a browser: the browser decodes and converts to sRGB; alpha goes on white. */
 
 import { constants } from "./constants.js";
 import { CaptureError } from "./errors.js";
-import { heicLacksPart } from "./heic.js";
+import { heicLacksPart, isHdrHeic } from "./heic.js";
+import { orientationOf, uprightLayout, withoutExif, withOrientation } from "./orientation.js";
 import { centreSquare, checkBox, checkSize, type Box, type Capture, Resampler } from "./resample.js";
-import { ascii, bigEndian, jpegLacksPart, lastIndexOf, pngLacksPart, webpLacksPart } from "./structure.js";
+import {
+  ascii, bigEndian, isHdrPng, isJpeg, isPng, isWebp, jpegLacksPart, lastIndexOf, pngLacksPart, webpLacksPart,
+} from "./structure.js";
 
 const BAND_PIXELS = 1 << 20;
 const HEIC_BRANDS = ["heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs"];
@@ -23,25 +26,31 @@ function isHeic(data: Uint8Array): boolean {
 /**
  * Accept JPEG, PNG, WebP and HEIC that are whole: browsers show a picture that was cut off with a grey rest. A copy that
  * was interrupted may have its full length, with zeros for the rest: that is seen of all but progressive JPEG with an end.
+ * In high dynamic range, read as sRGB, a picture is flat, and what is referred otherwise is often reassured.
  *
- * @throws CaptureError another format, truncated, empty or over 64 MiB.
+ * @throws CaptureError another format, truncated, empty, over 64 MiB or in high dynamic range.
  */
 export function checkFile(data: Uint8Array): void {
   if (!data.length) throw new CaptureError("unreadable", "the file is empty");
   checkBytes(data.length);
   let complete = true;
-  if (data[0] === 0xff && data[1] === 0xd8 && data[2] === 0xff) {
+  let hdr = false;
+  if (isJpeg(data)) {
     complete = !jpegLacksPart(data);
-  } else if (ascii(data, 0, 8) === "\x89PNG\r\n\x1a\n") {
+  } else if (isPng(data)) {
     complete = lastIndexOf(data, 0x49, 0x45, 0x4e, 0x44, 0xae, 0x42, 0x60, 0x82) > 0 && !pngLacksPart(data);
-  } else if (ascii(data, 0, 4) === "RIFF" && ascii(data, 8, 12) === "WEBP") {
+    hdr = isHdrPng(data);
+  } else if (isWebp(data)) {
     complete = data.length >= 8 + new DataView(data.buffer, data.byteOffset).getUint32(4, true) && !webpLacksPart(data);
   } else if (isHeic(data)) {
     complete = !heicLacksPart(data);
+    hdr = complete && isHdrHeic(data);
   } else {
     throw new CaptureError("format", "not a JPEG, PNG, WebP or HEIC image");
   }
   if (!complete) throw new CaptureError("truncated", "the end of the image is missing");
+  const remedy = "export it as JPEG or take it again without HDR";
+  if (hdr) throw new CaptureError("high_dynamic_range", `a high dynamic range picture; ${remedy}`);
 }
 
 /**
@@ -68,8 +77,8 @@ export async function openPhoto(file: Blob): Promise<ImageBitmap> {
   try {
     const data = new Uint8Array(await file.arrayBuffer());
     checkFile(data);
-    jpeg = data[0] === 0xff;
-    bitmap = await createImageBitmap(file, { imageOrientation: "from-image", premultiplyAlpha: "default" });
+    jpeg = isJpeg(data);
+    bitmap = await decodeUpright(data, file.type);
   } catch (error) {
     if (error instanceof CaptureError) throw error;
     throw new CaptureError("unreadable", `the browser cannot decode it (${(error as Error).message})`);
@@ -78,6 +87,38 @@ export async function openPhoto(file: Blob): Promise<ImageBitmap> {
   const rgba = (edge: Box): Uint8ClampedArray[] => [...bands(bitmap, edge)].map(({ data }) => data);
   if (jpeg && endsUnwritten(bitmap.width, bitmap.height, rgba)) throw new CaptureError("truncated", "the lower part of the image is missing");
   return bitmap;
+}
+
+/**
+ * What turns a picture is read here, and browsers see no EXIF that they may read otherwise. None of them lets it be ignored:
+ * Chromium takes "none" for "from-image". They turn JPEGs, and HEIC as its container says, in less memory and time.
+ */
+async function decodeUpright(data: Uint8Array, type: string): Promise<ImageBitmap> {
+  const orientation = orientationOf(data);
+  const plain = withoutExif(data);
+  const parts = isJpeg(data) ? withOrientation(plain, orientation) : [plain];
+  const bitmap = await createImageBitmap(new Blob(parts, { type }), { imageOrientation: "from-image", premultiplyAlpha: "default" });
+  if (isJpeg(data) || orientation === 1) return bitmap;
+  try {
+    checkSize(bitmap.width, bitmap.height);
+    return await createImageBitmap(turned(bitmap, orientation));
+  } finally {
+    bitmap.close();
+  }
+}
+
+function turned(stored: ImageBitmap, orientation: number): ImageData {
+  const { width, height, first, across, down } = uprightLayout(stored.width, stored.height, orientation);
+  const upright = new ImageData(width, height);
+  const target = new Uint32Array(upright.data.buffer);
+  let row = first;
+  for (const band of bands(stored, { left: 0, top: 0, right: stored.width, bottom: stored.height })) {
+    const source = new Uint32Array(band.data.buffer);
+    for (let from = 0; from < source.length; row += down) {
+      for (let x = 0, to = row; x < stored.width; x++, to += across) target[to] = source[from++]!;
+    }
+  }
+  return upright;
 }
 
 /** Rows of a drawable's region as RGBA on white, at one canvas pixel per source pixel. */

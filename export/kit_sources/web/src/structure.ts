@@ -1,4 +1,4 @@
-/** What browsers show of image files that lack a part: something painted in its place, without an error. */
+/** What browsers show of image files that lack a part: something painted in its place, without an error. And what they are. */
 
 import { constants } from "./constants.js";
 import { inflatedLength } from "./inflated.js";
@@ -18,6 +18,10 @@ export function lastIndexOf(data: Uint8Array, ...bytes: number[]): number {
   return at;
 }
 
+export const isJpeg = (data: Uint8Array): boolean => ascii(data, 0, 3) === "\xff\xd8\xff";
+export const isPng = (data: Uint8Array): boolean => ascii(data, 0, 8) === "\x89PNG\r\n\x1a\n";
+export const isWebp = (data: Uint8Array): boolean => ascii(data, 0, 4) === "RIFF" && ascii(data, 8, 12) === "WEBP";
+
 /** A length or offset points outside the file. */
 export class Outside extends Error {}
 
@@ -33,7 +37,7 @@ export function bigEndian(data: Uint8Array, at: number, size: number): number {
 }
 
 /** Where the next marker starts that ends a scan's data; the file's length if there is none. */
-function nextMarker(data: Uint8Array, from: number): number {
+export function nextMarker(data: Uint8Array, from: number): number {
   for (let at = data.indexOf(0xff, from); at >= 0 && at + 1 < data.length; at = data.indexOf(0xff, at + 1)) {
     const kind = data[at + 1]!;
     if (kind > 0x01 && kind < 0xff && !(kind >= 0xd0 && kind <= 0xd7)) return at;
@@ -107,27 +111,49 @@ function lacksScans(data: Uint8Array): boolean {
   return true;
 }
 
+/** One piece after the other. */
+export function joined(pieces: Uint8Array[]): Uint8Array<ArrayBuffer> {
+  const whole = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let filled = 0;
+  for (const piece of pieces) {
+    whole.set(piece, filled);
+    filled += piece.length;
+  }
+  return whole;
+}
+
+/** Chunks of a PNG before its end; the content of the last may reach outside the file. */
+export function* pngChunks(data: Uint8Array): Generator<{ kind: string; begin: number; end: number }> {
+  for (let at = 8; at + 8 <= data.length && ascii(data, at + 4, at + 8) !== "IEND"; ) {
+    const end = at + 8 + bigEndian(data, at, 4);
+    yield { kind: ascii(data, at + 4, at + 8), begin: at + 8, end };
+    at = end + 4;
+  }
+}
+
+/** Whether a PNG says that its levels are of PQ or HLG. */
+export function isHdrPng(data: Uint8Array): boolean {
+  for (const { kind, begin, end } of pngChunks(data)) {
+    if (kind === "cICP" && end > begin + 1 && isHdrTransfer(data[begin + 1])) return true;
+  }
+  return false;
+}
+
+/** Whether these transfer characteristics are PQ or HLG (ITU-T H.273, table 3). */
+export const isHdrTransfer = (transfer: number | undefined): boolean => transfer === 16 || transfer === 18;
+
 /** Whether the pixels of a PNG are not what their checksums are of, or end within a chunk or before the picture is whole. */
 export function pngLacksPart(data: Uint8Array): boolean {
   const packed: Uint8Array[] = [];
-  let at = 8;
-  for (let part = 0; at + 8 <= data.length && ascii(data, at + 4, at + 8) !== "IEND"; part++) {
-    if (part === constants.max_parts) return true;
-    const stop = at + 8 + bigEndian(data, at, 4);
-    if (ascii(data, at + 4, at + 8) === "IDAT") {
-      if (stop + 4 > data.length || crc32(data, at + 4, stop) !== bigEndian(data, stop, 4)) return true;
-      packed.push(data.subarray(at + 8, stop));
-    }
-    at = stop + 4;
-  }
-  const pixels = new Uint8Array(packed.reduce((sum, { length }) => sum + length, 0));
-  let filled = 0;
-  for (const piece of packed) {
-    pixels.set(piece, filled);
-    filled += piece.length;
+  let parts = 0;
+  for (const { kind, begin, end } of pngChunks(data)) {
+    if (++parts > constants.max_parts) return true;
+    if (kind !== "IDAT") continue;
+    if (end + 4 > data.length || crc32(data, begin - 4, end) !== bigEndian(data, end, 4)) return true;
+    packed.push(data.subarray(begin, end));
   }
   const bytes = rowBytes(data);
-  return inflatedLength(pixels, bytes) < bytes;
+  return inflatedLength(joined(packed), bytes) < bytes;
 }
 
 /** Bytes of all rows of a PNG, filters included; Infinity for a colour type that there is none of. */
@@ -151,7 +177,7 @@ const CRC_TABLE = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-function crc32(data: Uint8Array, from: number, to: number): number {
+export function crc32(data: Uint8Array, from: number, to: number): number {
   let value = 0xffffffff;
   for (let at = from; at < to; at++) value = CRC_TABLE[(value ^ data[at]!) & 0xff]! ^ (value >>> 8);
   return ~value >>> 0;

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from mobile_runtime.errors import EngineError
+from mobile_runtime.errors import MissingEngineError
 from mobile_runtime.files import sha256_bytes
 from mobile_runtime.manifest import (
     ClassSpec,
@@ -131,7 +131,7 @@ class FakeEngine:
 def open_fake_engine(bundle: object, each: Variant, threads: int = 1) -> FakeEngine:
     """Stands in for `mobile_runtime.engines.open_engine`."""
     if each.runtime == "coreml":
-        raise EngineError(f"variant {each.name} is for Core ML, which runs on macOS and iOS only")
+        raise MissingEngineError(f"variant {each.name} is for Core ML, which runs on macOS and iOS only")
     return FakeEngine(each.name, threads)
 
 

@@ -31,6 +31,7 @@ DATASET = {
     "exact_class": 100,
     "per_label": {"mel": 20, "nv": 80},
     "missing": [],
+    "seen": [],
     "unlabelled": 0,
     "unreadable": [],
 }

@@ -14,11 +14,11 @@ from mobile_runtime.taxonomy import HAM10000_CLASSES
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    """Five files, two of them in sub-folders; their contents are never read here."""
+    """Five files, two of them in sub-folders; that they differ is all that is read of them here."""
     folder = tmp_path / "photos"
     for name in ("a.jpg", "b.JPEG", "left/c.png", "left/deep/d.webp", "v1.2.jpg"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).touch()
+        (folder / name).write_text(name, encoding="utf-8")
     (folder / "notes.txt").touch()
     return folder
 
@@ -279,3 +279,31 @@ def test_a_table_of_another_form_is_told_by_it(content: bytes, form: str, photos
     (tmp_path / "labels.csv").write_bytes(content)
     with pytest.raises(DataError, match=rf"labels\.csv: not a readable CSV but {form}; save it as CSV UTF-8"):
         read_labelled(photos, tmp_path / "labels.csv")
+
+
+def test_copies_of_a_picture_are_of_one_group_and_one_label(photos: Path, tmp_path: Path) -> None:
+    (photos / "b.JPEG").write_bytes((photos / "a.jpg").read_bytes())
+    found = read_labelled(photos, table(tmp_path, "image_id,dx,lesion_id\na,mel,L1\nb,mel,L2\nc,mel,L3\n"))
+    assert [image.group for image in found.images] == ["L1", "L1", "L3"]
+    with pytest.raises(DataError, match="a and b are one picture, labelled 'mel' and 'nv'; take one row out"):
+        read_labelled(photos, table(tmp_path, "image_id,dx\na,mel\nb,nv\n"))
+
+
+def test_lesions_without_a_name_are_not_one(photos: Path, tmp_path: Path) -> None:
+    found = read_labelled(photos, table(tmp_path, "image_id,dx,lesion_id\na,mel,NA\nb,mel,unknown\nc,mel,L3\nd,nv,L3\n"))
+    assert len(set(Truth.of(found).groups)) == 3
+    assert read_labelled(photos, table(tmp_path, "image_id,dx,lesion_id\na,mel,NA\nb,nv,n/a\n")).group_column is None
+
+
+@pytest.mark.parametrize("row", ["a,unknown,malignant,1", "a,unknown,benign,1", "a,melanoma,malignant,0"])
+def test_a_row_that_says_benign_and_malignant_is_refused(row: str, photos: Path, tmp_path: Path) -> None:
+    header = "image_name,diagnosis,benign_malignant,target\n"
+    right = read_labelled(photos, table(tmp_path, header + "a,unknown,benign,0\nb,melanoma,malignant,1\n"), dataset="isic2020")
+    assert [image.malignant for image in right.images] == [False, True]
+    with pytest.raises(DataError, match=r"image 'a': .* but its label means (benign|malignant); mend that row"):
+        read_labelled(photos, table(tmp_path, header + row + "\n"), dataset="isic2020")
+
+
+def test_excels_line_before_the_header_is_named(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="its first line is 'sep=', Excel's"):
+        read_labelled(photos, table(tmp_path, "sep=,\nimage_id,dx\na,mel\n"))

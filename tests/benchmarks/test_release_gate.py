@@ -71,6 +71,30 @@ def test_a_model_without_skill_does_not_ship() -> None:
     assert release_gate.judge([result(stored_results.drift()), decisions], read_limits()).ship
 
 
+def test_swapped_names_of_classes_do_not_ship() -> None:
+    """Malignancy may be as good as before where the classes' names are not theirs."""
+    kept = release_gate.judge([result(stored_results.drift()), result(stored_results.decisions())], read_limits())
+    assert kept.ship
+    document, before = stored_results.drift(), stored_results.drift("old")
+    before["variants"]["int8"]["auc_macro"] = stored_results.estimate(0.9)
+    document["variants"]["int8"] |= {"auc_macro": stored_results.estimate(0.66), "accuracy": stored_results.estimate(0.3)}
+    found = release_gate.judge([result(document), result(stored_results.decisions())], read_limits(), [result(before)])
+    said = [check.said for check in found.checks if check.outcome == "failed" and "old" not in check.figure]
+    assert [one.split(":")[0] for one in said if ".int8." in one] == [
+        "drift.ham10000.int8.auc_macro", "drift.ham10000.int8.auc_macro", "drift.ham10000.int8.accuracy",
+    ]  # fmt: skip
+
+
+def test_a_build_that_turns_no_bad_picture_away_does_not_ship() -> None:
+    document = stored_results.gates()
+    results = [result(stored_results.drift()), result(stored_results.decisions())]
+    document["caught_by_severity"] = {"blur": [stored_results.estimate(1.0, half=0.04)] * 5}
+    assert release_gate.judge([*results, result(document)], read_limits()).ship
+    document["caught_by_severity"] = {"blur": [stored_results.estimate(0.0)] * 5}
+    found = release_gate.judge([*results, result(document)], read_limits())
+    assert [check.figure for check in found.checks if check.outcome == "failed"] == ["gates.ham10000.int8.blur.5.turned_away"]
+
+
 def test_the_floor_on_rule_out_holds_whatever_point_was_compared() -> None:
     document = stored_results.drift()
     for variant in document["variants"].values():

@@ -11,7 +11,9 @@ from benchmarks import scoring
 from benchmarks.labelled import LabelledImage, LabelledSet
 from mobile_runtime import pipeline
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.errors import BundleError, DataError, EngineError
+from mobile_runtime.engines import Engine
+from mobile_runtime.errors import BundleError, DataError, EngineError, MissingEngineError
+from mobile_runtime.manifest import Variant
 from mobile_runtime.pipeline import TriagePipeline
 from tests.benchmarks import fakes
 
@@ -44,6 +46,26 @@ def test_a_broken_tflite_variant_is_never_skipped(bundle_path: Path, monkeypatch
     monkeypatch.setattr(pipeline, "open_engine", refuse)
     with pytest.raises(EngineError, match="refuses"):
         scoring.open_pipelines(Bundle.load(bundle_path), None)
+
+
+def test_a_file_that_its_runtime_refuses_is_not_taken_for_a_runtime_that_is_not_here(
+    bundle_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def open_or_not(bundle: Bundle, variant: Variant, threads: int) -> Engine:
+        if variant.runtime == "onnx":
+            raise EngineError("ONNX Runtime refuses it")
+        return fakes.open_fake_engine(bundle, variant, threads)
+
+    monkeypatch.setattr(pipeline, "open_engine", open_or_not)
+    with pytest.raises(EngineError, match="ONNX Runtime refuses it"):
+        scoring.open_pipelines(Bundle.load(bundle_path), None)
+
+
+@pytest.mark.usefixtures("bundle_path")
+def test_a_bundle_of_which_nothing_runs_here_is_an_error(tmp_path: Path) -> None:
+    phones = fakes.write_bundle(tmp_path / "phones", [fakes.variant("coreml_float16", "coreml", "float16")])
+    with pytest.raises(MissingEngineError, match=r"no variant of it runs on this machine; not run on this machine: .*Core ML"):
+        scoring.open_pipelines(Bundle.load(phones), None)
 
 
 def test_unreadable_images_are_set_aside_with_the_reason(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from mobile_runtime import Bundle, BundleError
 from mobile_runtime.commands import app
+from mobile_runtime.errors import EngineError, MissingEngineError
 from mobile_runtime.golden import GOLDEN, load_vectors, read_array
 from mobile_runtime.replay import STAGES, Check, Replay, replay
 from tests.mobile_runtime.small import edit_manifest, rehash, write_small_bundle
@@ -204,6 +205,36 @@ def test_a_bundle_whose_default_variant_was_not_run_fails(own: Path) -> None:
     assert "the default variant was not run: it has no golden vectors" in failure.describe()
     others = [other for other in load_vectors(Bundle.load(own)).variants if other != name]
     assert replay(Bundle.load(own), variants=others).first_failure is None
+
+
+@pytest.mark.parametrize("error", [EngineError, MissingEngineError])
+def test_a_file_that_its_runtime_refuses_fails(own: Path, monkeypatch: pytest.MonkeyPatch, error: type[EngineError]) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise error("cannot be opened")
+
+    monkeypatch.setattr("mobile_runtime.replay.open_engine", refuse)
+    bundle = Bundle.load(own)
+    found = replay(bundle)
+    said = {check.variant: check.detail for check in found.checks if check.stage == "outputs" and not check.passed}
+    default = bundle.manifest.default_variant
+    if error is EngineError:
+        assert not found.not_run
+        assert set(said.values()) == {"cannot be opened"} and f"{default} (xnnpack)" in said
+    else:
+        assert default in found.not_run
+        assert said == {default: "the default variant was not run: cannot be opened"}
+
+
+def test_classes_that_are_not_those_of_the_sums_do_not_verify(own: Path) -> None:
+    def swap(document: dict[str, Any]) -> None:
+        benign = next(i for i, weight in enumerate(document["scores"][0]["weights"]) if not weight)
+        malignant = next(i for i, weight in enumerate(document["scores"][0]["weights"]) if weight)
+        classes = document["classes"]
+        classes[benign], classes[malignant] = classes[malignant], classes[benign]
+
+    edit_manifest(own, swap)
+    with pytest.raises(BundleError, match=r"malignancy sums classes .*, by the taxonomy it is .*; rebuild the bundle"):
+        CliRunner().invoke(app, ["verify", str(own)], catch_exceptions=False)
 
 
 def test_another_machine_gets_the_other_tolerance(own: Path) -> None:

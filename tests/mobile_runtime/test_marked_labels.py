@@ -45,5 +45,8 @@ def test_every_label_that_a_mark_stands_for_is_in_the_taxonomy() -> None:
 def test_a_column_of_other_marks_is_no_column_of_labels() -> None:
     refuse_other_marks("t.csv", "isic2017", "melanoma")
     refuse_other_marks("t.csv", "isic2018", "MEL")
-    with pytest.raises(DataError, match="'seborrheic_keratosis' does not say which"):
-        refuse_other_marks("t.csv", "isic2017", "seborrheic_keratosis")
+    for melanoma in ("label", "target", "mel", "annotation"):
+        refuse_other_marks("t.csv", "isic2017", melanoma)
+    for other in ("seborrheic_keratosis", "benign", "Nevus", "not_melanoma", "non-melanoma"):
+        with pytest.raises(DataError, match=f"'{other}' does not say which"):
+            refuse_other_marks("t.csv", "isic2017", other)

@@ -86,6 +86,20 @@ def test_a_changed_image_is_decoded_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(open_cache([after], tmp_path / "stores")[after.key], noise(20, 20, 2))
 
 
+def test_images_that_change_places_are_decoded_again(tmp_path: Path) -> None:
+    """As two of one size are that an archive gave one time."""
+    examples = [saved(tmp_path, number, noise(20, 20, number), compress_level=0) for number in (0, 1)]
+    for one in examples:
+        os.utime(one.path, ns=(1, 1))
+    assert len({one.path.stat().st_size for one in examples}) == 1
+    open_cache(examples, tmp_path / "stores")
+    first, second = (one.path for one in examples)
+    first.rename(tmp_path / "aside")
+    second.rename(first)
+    (tmp_path / "aside").rename(second)
+    np.testing.assert_array_equal(open_cache(examples, tmp_path / "stores")[examples[0].key], noise(20, 20, 1))
+
+
 def test_a_damaged_or_missing_image_is_named_and_no_store_is_left(tmp_path: Path) -> None:
     good, bad = saved(tmp_path, 0, noise(20, 20)), saved(tmp_path, 1, noise(20, 20))
     bad.path.write_bytes(bad.path.read_bytes()[:100])

@@ -42,6 +42,15 @@ def judged(
     return evaluate(probabilities, examples, HAM10000_CLASSES, default_taxonomy(), **settings)
 
 
+def test_a_level_of_which_the_model_has_no_two_classes_has_no_accuracy() -> None:
+    examples = [example(0, "mel"), example(1, "nv"), example(2, "bcc")]
+    probabilities = np.array([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], np.float32)
+    report = evaluate(probabilities, examples, ("benign", "malignant"), default_taxonomy(), run="r", part="test")
+    assert report.levels["three_way"].balanced_accuracy is not None
+    assert report.levels["nine_way"].balanced_accuracy is None
+    assert report.levels["nine_way"].accuracy is None
+
+
 def test_accuracies_through_the_tree_by_hand() -> None:
     report = judged(
         [

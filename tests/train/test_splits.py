@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -21,7 +22,9 @@ from train.splits import (
     check_split,
     load_split,
     refuse_seen,
+    relabelled,
     save_split,
+    seen_keys,
     split_beside,
     split_examples,
     without_test,
@@ -196,3 +199,22 @@ def test_an_unreadable_split_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "binary.csv").write_bytes(b"dataset,image_id,split\n\xff\xfe,b,c\n")
     with pytest.raises(DataError, match=r"binary\.csv: not a readable split file"):
         load_split(tmp_path / "binary.csv", [example(0)])
+
+
+def test_an_image_is_seen_whatever_its_group_is_called(tmp_path: Path) -> None:
+    alone = [Example(e.image_id, e.path, e.dataset, e.label, e.nodes, e.key) for e in varied(20)]
+    save_split({"train": alone[:10], "val": alone[10:15], "test": alone[15:]}, tmp_path / "splits.csv")
+    checkpoint = tmp_path / "model.safetensors"
+    by_lesion = varied(20)
+    assert seen_keys(checkpoint, by_lesion) == [e.key for e in by_lesion[:10]]
+    refuse_seen(checkpoint, {"train": by_lesion[:10], "val": by_lesion[10:15], "test": by_lesion[15:]})
+    with pytest.raises(DataError, match="1 images are for validation or test here, first ham10000:"):
+        refuse_seen(checkpoint, {"val": by_lesion[9:15]})
+
+
+def test_other_labels_than_before_are_told(tmp_path: Path) -> None:
+    before = varied(4)
+    save_split({"train": before[:2], "val": before[2:3], "test": before[3:]}, tmp_path / "splits.csv")
+    assert relabelled(tmp_path / "splits.csv", before) == []
+    other = dataclasses.replace(before[2], label="mel")
+    assert relabelled(tmp_path / "splits.csv", [*before[:2], other]) == [other.key]

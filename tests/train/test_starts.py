@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -11,14 +12,14 @@ from safetensors.torch import save_file
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256
-from train.checkpoint import save_checkpoint
+from train.checkpoint import load_checkpoint, save_checkpoint
 from train.crossvalidation import crossvalidate
 from train.datasets import Example
 from train.fitting import fit
 from train.network import LesionNetwork
 from train.recipe import Recipe
 from train.splits import save_split, split_examples
-from train.starts import refuse_seen_start, start_of
+from train.starts import begin, read_last, refuse_seen_start, start_of
 
 
 @pytest.fixture(scope="module")
@@ -108,3 +109,47 @@ def test_a_start_that_has_seen_what_it_would_be_judged_on_is_refused(
     others = tmp_path / "imagenet.safetensors"
     save_file({"conv_stem.weight": torch.zeros(1)}, others)
     refuse_seen_start(str(others), moved)
+
+
+def test_a_head_of_other_classes_begins_anew(quick_recipe: Recipe, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    theirs = load_checkpoint(weights)[0].state_dict()
+    same = begin(quick_recipe, str(weights)).state_dict()
+    torch.testing.assert_close(same["head.weight"], theirs["head.weight"])
+    assert "classes" not in capsys.readouterr().err
+    turned = begin(quick_recipe.model_copy(update={"classes": quick_recipe.classes[::-1]}), str(weights)).state_dict()
+    assert not torch.equal(turned["head.weight"], theirs["head.weight"])
+    name = next(name for name in theirs if name.startswith("backbone."))
+    torch.testing.assert_close(turned[name], theirs[name])
+    assert "has other classes than this recipe, so that the head begins anew" in capsys.readouterr().err
+
+
+def test_a_backbone_that_does_not_take_the_size_is_named(quick_recipe: Recipe) -> None:
+    recipe = quick_recipe.model_copy(update={"backbone": "vit_tiny_patch16_224"})
+    with pytest.raises(DataError, match=f"vit_tiny_patch16_224 does not take pictures of {recipe.input_size} pixels a side"):
+        begin(recipe, "scratch")
+
+
+def test_a_cut_checkpoint_and_other_labels_are_not_gone_on_from(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path
+) -> None:
+    split = split_examples(few_examples, quick_recipe.split)
+    fit(quick_recipe, few_examples, tmp_path, split=split, workers=0)
+    first = split["train"][0]
+    other = dataclasses.replace(first, label="bcc" if first.label != "bcc" else "nv")
+    with pytest.raises(DataError, match=f"begun with other labels of 1 images, first {first.key}; start over with --fresh"):
+        read_last(tmp_path / "last.ckpt", quick_recipe, {**split, "train": [other, *split["train"][1:]]}, None)
+    (tmp_path / "last.ckpt").write_bytes((tmp_path / "last.ckpt").read_bytes()[:5000])
+    with pytest.raises(DataError, match=r"last\.ckpt: not a whole checkpoint .*; start over with --fresh"):
+        fit(quick_recipe, few_examples, tmp_path, split=split, workers=0)
+
+
+def test_a_run_begun_anew_leaves_no_network_beside_its_split(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path
+) -> None:
+    fit(quick_recipe, few_examples, tmp_path, workers=0)
+    endless = quick_recipe.model_copy(update={"learning_rate": 1e9, "gradient_clip": 0.0})
+    with pytest.raises(DataError, match="the loss is"):
+        fit(endless, few_examples, tmp_path, workers=0, resume=False)
+    assert (tmp_path / "splits.csv").is_file()
+    assert not (tmp_path / "model.safetensors").exists()
+    assert not (tmp_path / "metrics.json").exists()

@@ -15,7 +15,7 @@ from mobile_runtime.bitmap import bitmap_size, is_bitmap, read_bitmap
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.resample import MIN_SIDE, Box
 from mobile_runtime.srgb import to_srgb
-from mobile_runtime.structure import check_pixels, check_structure, check_transfer
+from mobile_runtime.structure import check_pixels, check_profile, check_structure, check_transfer
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 EXTENSIONS = (".jpg", ".jpeg", ".jpe", ".jfif", ".pjpeg", ".png", ".webp", ".heic", ".heif", ".bmp")
@@ -60,6 +60,8 @@ def read_bytes(path: str | Path) -> bytes:
     Raises:
         CaptureError: missing, unreadable, not a file, empty or larger.
     """
+    if str(path) in ("", "-"):
+        raise CaptureError(f"{str(path)!r} is no file, and standard input is not read; give the path of an image")
     try:
         path = Path(path)
         # Asked before opening, because opening a named pipe would wait for ever.
@@ -106,9 +108,9 @@ def open_upright(
     """Decode image bytes to an upright 8-bit sRGB picture, or to a part of it.
 
     Orientation is EXIF's (HEIC: the container's). Colours go through the ICC profile, relative colorimetric; without one,
-    or with one that does not parse or fit, pixels are sRGB as in browsers (PNG's gAMA, cHRM and cICP are ignored, but for
-    PQ and HLG, which are refused). Alpha is composited on white after that. 16 bits become 8 by dropping the low byte. Of
-    an animation or a multi-picture JPEG the first picture counts.
+    or with one that does not parse or fit, pixels are taken as sRGB: PNG's gAMA, cHRM and cICP are ignored, which browsers
+    obey, but for PQ and HLG, which are refused. Alpha is composited on white after that. 16 bits become 8 by dropping the low
+    byte. Of an animation or a multi-picture JPEG the first picture counts, or the still one that a PNG has beside its animation.
 
     Args:
         data: the bytes of a JPEG, PNG, WebP or 24-bit BMP file, or of a HEIC file where pillow-heif is installed.
@@ -141,6 +143,7 @@ def open_upright(
             image, reduced = _open_heic(data, name), False
         else:
             image, reduced = _open(data, min_short_side, name)
+        check_profile(image.info.get("icc_profile"), name)
         # A crop that keeps everything would copy everything.
         if crop is not None and (box := crop(image.width, image.height, reduced)) != (0, 0, image.width, image.height):
             image = image.crop(box)

@@ -85,6 +85,22 @@ def check_transfer(transfer: int, name: str) -> None:
         raise CaptureError(f"{name}: a high dynamic range picture; export it as JPEG or take it again without HDR")
 
 
+def check_profile(profile: bytes | None, name: str) -> None:
+    """Refuse a picture whose colour profile says by its tag `cicp` (ICC.1:2022, 9.2.17) that it is in high dynamic range.
+
+    Raises:
+        CaptureError: it does; see `check_transfer`.
+    """
+    profile = profile or b""
+    last = min(132 + 12 * int.from_bytes(profile[128:132], "big"), len(profile) - 11)
+    for at in range(132, last, 12):
+        if profile[at : at + 4] == b"cicp":
+            begin = int.from_bytes(profile[at + 4 : at + 8], "big")
+            said = profile[begin : begin + 12]
+            if len(said) == 12 and said.startswith(b"cicp"):
+                check_transfer(said[9], name)
+
+
 def check_pixels(image: Image.Image, data: bytes, name: str) -> None:
     """Refuse a picture, as decoded, whose rest a decoder made up.
 

@@ -12,6 +12,7 @@ import pytest
 pytest.importorskip("jinja2")
 
 from export.kit_files import edge_vectors, file_vectors
+from export.kit_turned import turned_vectors
 from export.kits import write_kit
 from mobile_runtime import Bundle
 from tests.export.ports import PORTS, stages
@@ -31,11 +32,12 @@ def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = stages(done.stdout)
     assert found.keys() == {
-        "Constants", "DecisionAndPipeline", "PortBursts", "PortFiles", "PortFramesAndCaptures", "PortManifests", "PortOutputs", "PortTurned",
-        "Prepared", "Quality", "Refusals", "Upright",
+        "Constants", "DecisionAndPipeline", "PortBursts", "PortFiles", "PortFramesAndCaptures", "PortManifests", "PortOutputs",
+        "PortTurned", "Prepared", "Quality", "Refusals", "Upright",
     }  # fmt: skip
     assert found["PortBursts"][0] == 90
     assert found["PortFiles"][0] == len(file_vectors()) + len(edge_vectors())
+    assert found["PortTurned"][0] == len(turned_vectors())
     assert not sum(mismatches for _, mismatches in found.values())
 
 

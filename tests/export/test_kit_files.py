@@ -13,7 +13,7 @@ def test_python_takes_whole_files_and_refuses_broken_ones() -> None:
     assert len(FILES) == len(file_vectors())
     for name, case in FILES.items():
         assert case["accepted"] == (case["code"] is None), name
-    assert {case["code"] for case in FILES.values()} == {None, "truncated", "format", "unreadable"}
+    assert {case["code"] for case in FILES.values()} == {None, "truncated", "format", "unreadable", "high_dynamic_range"}
     assert list(FILES.values()) == file_vectors()
 
 

@@ -80,7 +80,7 @@ def test_the_port_gives_the_same_bits(tmp_path: Path, request: pytest.FixtureReq
     accepted = sum(case["prepared"] is not None for case in port["captures"])
     # Of each capture that is accepted: its quality, and that no verdict comes of it at another size than the model's.
     count = len(port["frames"]) + len(port["captures"]) + 2 * accepted + len(port["bursts"]) + len(port["outputs"])
-    count += len(port["manifests"]) + len(port["files"]) + len(port["edges"])
+    count += len(port["manifests"]) + len(port["files"]) + len(port["edges"]) + len(port["turned"])
     assert f"port: {count} cases, 0 mismatches" in found.stdout
     for stage, count in (("prepared", 60), ("quality", 60)):
         assert f"{stage}: {count} cases, 0 mismatches" in found.stdout

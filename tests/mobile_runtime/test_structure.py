@@ -18,7 +18,7 @@ from mobile_runtime.capture import acquire
 from mobile_runtime.colour_profiles import DISPLAY_P3, rgb_profile
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.jpeg_structure import MAX_SCANS
-from mobile_runtime.structure import check_structure
+from mobile_runtime.structure import check_profile, check_structure
 from mobile_runtime.synthetic import lesion
 
 RNG = np.random.default_rng(0)
@@ -269,17 +269,42 @@ def with_cicp(transfer: int) -> bytes:
     return data[:33] + struct.pack(">I", 4) + chunk + struct.pack(">I", zlib.crc32(chunk)) + data[33:]
 
 
-@pytest.mark.parametrize("made", [with_cicp, in_bt2020])
+def tagged_profile(transfer: int) -> bytes:
+    """A profile with one more tag, which says how light becomes numbers."""
+    plain = rgb_profile(DISPLAY_P3)
+    count = int.from_bytes(plain[128:132], "big")
+    entries = [struct.unpack_from(">4sII", plain, at) for at in range(132, 132 + 12 * count, 12)]
+    table = b"".join(struct.pack(">4sII", name, begin + 12, length) for name, begin, length in entries)
+    rest = plain[132 + 12 * count :] + b"cicp" + bytes((0, 0, 0, 0, 9, transfer, 0, 1))
+    size = len(plain) + 12 + 12
+    last = b"cicp" + struct.pack(">II", size - 12, 12)
+    return struct.pack(">I", size) + plain[4:128] + struct.pack(">I", count + 1) + table + last + rest
+
+
+def with_profile(transfer: int) -> bytes:
+    return encode(PICTURE, "JPEG", icc_profile=tagged_profile(transfer))
+
+
+@pytest.mark.parametrize("made", [with_cicp, in_bt2020, with_profile])
 @pytest.mark.parametrize("transfer", [16, 18])
 def test_high_dynamic_range_is_refused(made: Callable[[int], bytes], transfer: int) -> None:
     with pytest.raises(CaptureError, match="a high dynamic range picture; export it as JPEG or take it again without HDR"):
         acquire(made(transfer))
 
 
-@pytest.mark.parametrize("made", [with_cicp, in_bt2020])
+@pytest.mark.parametrize("made", [with_cicp, in_bt2020, with_profile])
 @pytest.mark.parametrize("transfer", [1, 2, 6, 13, 14])
 def test_other_transfers_are_read(made: Callable[[int], bytes], transfer: int) -> None:
     assert acquire(made(transfer)).shape == PICTURE.shape
+
+
+def test_a_profile_that_is_cut_short_says_nothing() -> None:
+    whole = tagged_profile(16)
+    for length in range(0, len(whole), 7):
+        check_profile(whole[:length], "cut")
+    with pytest.raises(CaptureError, match="whole: a high dynamic range picture"):
+        check_profile(whole, "whole")
+    check_profile(None, "none")
 
 
 def test_a_heic_without_transfer_or_with_a_profile_is_read() -> None:

@@ -36,7 +36,7 @@ def quantize(model: bytes, recipe: str, ranges: Ranges | None = None, keep_float
     """Quantize a float32 graph that takes uint8 pixels.
 
     Args:
-        model: float32 TFLite flatbuffer from `export.tflite`.
+        model: float32 TFLite flatbuffer from `compress.conversion`.
         recipe: one of `RECIPES`.
         ranges: activation ranges; only for static recipes.
         keep_float: names of output tensors of layers that stay as they are.

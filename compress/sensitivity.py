@@ -24,6 +24,7 @@ from train.cache import open_cache
 from train.loading import prepared_images
 from train.metrics import truths
 from train.splits import Split
+from train.tables import group_numbers
 
 _OPS = schema.BuiltinOperator
 _LAYERS = {_OPS.CONV_2D: "CONV_2D", _OPS.DEPTHWISE_CONV_2D: "DEPTHWISE_CONV_2D"}
@@ -92,8 +93,8 @@ def draw_workbench(split: Split, part: str, dataset: str, size: int, limit: int 
     measured = [split[part][i] for i in rows]
     chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], seed=seed)
     pixels = open_cache([*chosen, *measured])
-    groups = np.unique([e.group for e in measured], return_inverse=True)[1]
-    return Workbench(prepared_images(chosen, pixels, size), prepared_images(measured, pixels, size), truth[rows] == 1, groups)
+    images = prepared_images(measured, pixels, size)
+    return Workbench(prepared_images(chosen, pixels, size), images, truth[rows] == 1, group_numbers(measured))
 
 
 def calibration_spread(model: bytes, bench: Workbench) -> tuple[float, float]:

@@ -110,7 +110,7 @@ def open_upright(
     Orientation is EXIF's (HEIC: the container's). Colours go through the ICC profile, relative colorimetric; without one,
     or with one that does not parse or fit, pixels are taken as sRGB: PNG's gAMA, cHRM and cICP are ignored, which browsers
     obey, but for PQ and HLG, which are refused. Alpha is composited on white after that. 16 bits become 8 by dropping the low
-    byte. Of an animation or a multi-picture JPEG the first picture counts, or the still one that a PNG has beside its animation.
+    byte. Of an animation or a multi-picture JPEG the first picture counts, of a PNG the still one beside its animation, if any.
 
     Args:
         data: the bytes of a JPEG, PNG, WebP or 24-bit BMP file, or of a HEIC file where pillow-heif is installed.

@@ -19,6 +19,7 @@ from scipy.sparse.csgraph import connected_components
 from mobile_runtime.console import track
 from train.datasets import Example
 from train.splits import Split, check_split
+from train.tables import group_numbers
 
 HASH_BITS = 255
 MAX_DISTANCE = 24
@@ -136,7 +137,7 @@ def merge(*found: Sequence[Pair]) -> list[Pair]:
 
 def components(examples: Sequence[Example], pairs: Sequence[Pair]) -> npt.NDArray[np.int32]:
     """Connected components of the graph of lesion or patient numbers and pairs; int32 [N]."""
-    groups = np.unique([example.group for example in examples], return_inverse=True)[1]
+    groups = group_numbers(examples)
     count = len(examples)
     # Each image hangs from the node of its group, and each pair joins two images.
     starts = np.concatenate([np.arange(count), np.array([pair.first for pair in pairs], dtype=np.int64)])

@@ -24,6 +24,7 @@ from train.evaluation_results import Bin, Calibration, Evaluation, Level, Point,
 from train.metrics import truths
 from train.notes import group_notes
 from train.subgroups import acquisition, subgroup_values
+from train.tables import group_numbers
 
 Floats = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]
@@ -72,7 +73,7 @@ def evaluate(
         readers: task -> points (1 - specificity, sensitivity) of people who did it.
         subgroup_floor: a subgroup with fewer images, or with fewer than a quarter as many of either kind, gets no figure.
     """
-    groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
+    groups = group_numbers(examples)
     malignancy = descendant_sum(probabilities, taxonomy.aggregate_vector("malignancy", classes))
     malignant = truths(examples, "malignancy", taxonomy)
     known = ~np.isnan(malignant)

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from mobile_runtime.errors import DataError
@@ -112,6 +114,11 @@ def make_examples(
     if not examples:
         raise DataError(f"{table}: no rows")
     return examples
+
+
+def group_numbers(examples: Sequence[Example]) -> npt.NDArray[np.int64]:
+    """The lesion or patient of each example as a number, int64 [N]."""
+    return np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
 
 
 def require_columns(table: Path, frame: pd.DataFrame, *names: str) -> None:

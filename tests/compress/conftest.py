@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -13,7 +13,6 @@ from mobile_runtime.synthetic import LABELS, lesion
 
 if TYPE_CHECKING:
     from compress.conversion import Forms
-    from export.deployed import DeployedNetwork
     from train.network import LesionNetwork
 
 SIZE = 32
@@ -51,7 +50,7 @@ def small_graph(taps: int) -> SmallGraph:
     """The graph with a depthwise kernel of so many taps a side."""
     import torch
 
-    from export.tflite import write_tflite
+    from compress.conversion import convert
     from tests.compress.networks import Deployed, Logits
 
     torch.manual_seed(3)
@@ -60,7 +59,7 @@ def small_graph(taps: int) -> SmallGraph:
         network.head.weight *= 40  # logits of some spread, or every image would have the same probabilities
         for index, channel in enumerate(network.features[0].weight):
             channel *= 2.0 ** (index - 4)  # channels of unlike size, which one scale for all would flatten
-    model = write_tflite(cast("DeployedNetwork", Deployed(network)), SIZE)
+    model = convert(Deployed(network), SIZE)
     images = np.stack([lesion(label, seed, SIZE) for seed in range(8) for label in LABELS])
     return SmallGraph(network, model, images, collect_ranges(model, images))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
 import compress.quantization
+from compress.conversion import convert
 from compress.flatbuffer import (
     GraphError,
     operator_names,
@@ -21,14 +22,13 @@ from compress.flatbuffer import (
 from compress.quantization import quantize
 from compress.ranges import collect_ranges
 from export.graphs import delegation
-from export.tflite import write_tflite
 from mobile_runtime.errors import SkintriageError
 from tests.compress.conftest import SmallGraph
 from tests.compress.graphs import output_of, run, tensors_of
 from tests.compress.networks import Turning
 
 if TYPE_CHECKING:
-    from export.deployed import DeployedNetwork
+    pass
 
 HEAD = 8  # the fully connected layer before the softmax
 
@@ -160,7 +160,7 @@ def test_a_quantized_input_changes_no_output(small: SmallGraph, float_chain: byt
 
 @pytest.mark.parametrize("orientations", [2, 8])
 def test_a_quantized_input_is_turned_after_it(small: SmallGraph, monkeypatch: pytest.MonkeyPatch, orientations: int) -> None:
-    model = write_tflite(cast("DeployedNetwork", Turning(small.network, orientations)), small.images.shape[1])
+    model = convert(Turning(small.network, orientations), small.images.shape[1])
     with monkeypatch.context() as patch:
         patch.setattr(compress.quantization, "with_quantized_input", lambda model: model)
         bytewise = quantize(model, "static_wi8_ai8", collect_ranges(model, small.images))

@@ -16,7 +16,7 @@ from mobile_runtime.golden import GoldenVectors, load_vectors, read_array
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Columns, read_table
 from train.metrics import truths
-from train.tables import group_column
+from train.tables import group_column, group_numbers
 
 REFERENCES = ("float32", "float32_onnx")
 """Variants that others are compared with, the first that works."""
@@ -85,6 +85,5 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     names, provenance = [example.image_id for example in examples], bundle.manifest.provenance
     provenance.refuse_calibration_images(dataset, names)
     pixels = np.stack([prepare(example.path, bundle.manifest.input.size) for example in examples])
-    groups = np.unique([example.group for example in examples], return_inverse=True)[1].astype(np.int64)
-    truth = Truth(truths(examples, "malignancy", default_taxonomy()), groups)
+    truth = Truth(truths(examples, "malignancy", default_taxonomy()), group_numbers(examples))
     return ImageSet(dataset, pixels, truth, own=tuple(provenance.seen(dataset, names) or ()))

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 
+from compress.conversion import quiet
 from compress.ranges import Ranges
 from export.deployed import OUTPUTS, DeployedNetwork
 from export.errors import ExportError
-from export.tflite import quiet
 
 Floats = npt.NDArray[np.float32]
 INPUT_NAME = "image"

@@ -15,6 +15,7 @@ from mobile_runtime.statistics import Bools, Integers, Measure, auc, balanced_ac
 from mobile_runtime.taxonomy import Taxonomy
 from train.datasets import Example
 from train.metrics import truths
+from train.tables import group_numbers
 
 SENSITIVITY = 0.95
 AIMS = {
@@ -24,11 +25,6 @@ AIMS = {
 }
 NEAREST = 100
 """So many images around a threshold say how far it moves from one variant to another."""
-
-
-def group_numbers(examples: Sequence[Example]) -> Integers:
-    """The lesion or patient of each image as a number, int [N]."""
-    return np.unique([example.group for example in examples], return_inverse=True)[1]
 
 
 def thresholds(truth: Bools, malignancy: npt.NDArray[np.float32], groups: Integers) -> dict[str, float]:

@@ -17,8 +17,8 @@ import numpy.typing as npt
 import torch
 from torch.nn import functional
 
+from compress.conversion import quiet
 from compress.ranges import Ranges
-from export.tflite import quiet
 from mobile_runtime.engines import CoreMLEngine, Engine, Outputs
 from mobile_runtime.errors import EngineError
 from mobile_runtime.manifest import Variant

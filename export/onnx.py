@@ -13,10 +13,10 @@ import numpy.typing as npt
 import onnx
 import torch
 
+from compress.conversion import quiet
 from compress.ranges import Ranges
 from export.deployed import OUTPUTS, DeployedNetwork
 from export.errors import ExportError
-from export.tflite import quiet
 from train.network import PIXEL_RANGE
 
 Floats = npt.NDArray[np.float32]

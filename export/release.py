@@ -13,17 +13,15 @@ import numpy.typing as npt
 import torch
 
 from compress.calibration_set import draw_calibration_set
-from compress.conversion import prepare_static
+from compress.conversion import convert, prepare_static
 from compress.flatbuffer import with_temperature
 from compress.quantization import quantize
 from compress.temperature import fit_temperature
 from export.coreml import Metadata
 from export.deployed import deploy
-from export.figures import group_numbers
 from export.outliers import OutlierModel, fit_outliers, outliers_digest
 from export.quality_limits import quality_limits
 from export.record import ReleaseRecord, VariantRecord
-from export.tflite import write_tflite
 from export.tflite_metadata import fingerprint
 from export.variant_fitting import as_prediction, by_dataset, fit_variant, shared
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
@@ -41,7 +39,7 @@ from train.loading import label_masks, prepared_images
 from train.network import LesionNetwork
 from train.notes import unnamed_classes
 from train.splits import Split, trained_images
-from train.tables import short_ids
+from train.tables import group_numbers, short_ids
 
 Images = npt.NDArray[np.uint8]
 
@@ -125,7 +123,7 @@ def fit_release(
         begin("convert")
         outliers = fit_outliers(_textures(network, typical), [example.dataset for example in sample])
         deployed = deploy(network, classes, outliers, taxonomy)
-        base = write_tflite(deployed, recipe.input_size)
+        base = convert(deployed, recipe.input_size)
         begin("round weights")
         static = prepare_static(base, calibration, seed)
         int8 = quantize(*static)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from export.figures import carried, group_numbers, lock_points, measure, thresholds
+from export.figures import carried, lock_points, measure, thresholds
 from export.record import VariantRecord
 from mobile_runtime.errors import DataError
 from mobile_runtime.manifest import AbstentionLimit
@@ -18,6 +18,7 @@ from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Example
 from train.metrics import truths
 from train.splits import Split
+from train.tables import group_numbers
 
 REFUSAL_AIM = 0.02
 """Share of any data set's validation images that abstention may refuse."""

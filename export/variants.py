@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from compress.conversion import convert
 from compress.flatbuffer import with_temperature
 from compress.quantization import RECIPES, quantize
 from compress.ranges import Ranges
 from compress.rounding import convolution_weights, graft_weights
-from export import coreml, onnx, tflite
+from export import coreml, onnx
 from export.deployed import OUTPUTS, DeployedNetwork
 from export.errors import ExportError
 from export.mil import MilEngine, open_coreml
@@ -22,6 +23,8 @@ from mobile_runtime.engines import Engine, LiteRTEngine, OnnxEngine
 from mobile_runtime.manifest import OperatingPoint, Runtime, Variant
 
 STATIC_VARIANT = "static_wi8_ai8"
+LITERT_INPUT = "args_0"
+"""What litert-torch calls it."""
 TFLITE_VARIANTS = ("float32", "float16", "dynamic_wi8_afp32", STATIC_VARIANT)
 ONNX_VARIANT = "float32_onnx"
 STATIC_ONNX_VARIANT = "static_wi8_ai8_onnx"
@@ -78,7 +81,7 @@ class VariantWriter:
     def base(self) -> bytes:
         """The float32 TFLite graph at temperature 1."""
         self._network.temperature = 1.0
-        return self._base or tflite.write_tflite(self._network, self._size)
+        return self._base or convert(self._network, self._size)
 
     @cached_property
     def _onnx(self) -> Any:
@@ -147,7 +150,7 @@ def describe(
     name: str, path: str, size_bytes: int, temperature: float, points: dict[str, OperatingPoint], **rest: object
 ) -> Variant:
     """The manifest entry of a variant."""
-    inputs = {"litert": tflite.INPUT_NAME, "onnx": onnx.INPUT_NAME, "coreml": coreml.INPUT_NAME}
+    inputs = {"litert": LITERT_INPUT, "onnx": onnx.INPUT_NAME, "coreml": coreml.INPUT_NAME}
     return Variant.model_validate(
         {
             "name": name,

@@ -125,6 +125,21 @@ def test_a_killed_run_goes_on_as_if_nothing_had_happened(
     same_run(tiny_run.folder, folder)
 
 
+@pytest.mark.slow
+def test_a_run_that_is_ended_by_a_scheduler_does_not_pass_for_a_finished_one(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    folder = tmp_path / "ended"
+    with subprocess.Popen(
+        [sys.executable, "-m", "train", "fit", "--recipe", "tiny", "--data", str(tiny_run.data), "--out", str(folder)],
+        cwd=REPOSITORY,
+        env=os.environ | {"SKINTRIAGE_CACHE": str(tiny_run.cache)},
+        stderr=subprocess.DEVNULL,
+    ) as process:
+        wait_for((folder / "last.ckpt").is_file, process)
+        process.terminate()
+        assert process.wait() == 128 + signal.SIGTERM
+    assert not (folder / "model.safetensors").exists()
+
+
 def quick_fit(recipe: Recipe, examples: list[Example], out: Path, **options: object) -> Path:
     return fit(recipe, examples, out, **({"workers": 0} | options))
 

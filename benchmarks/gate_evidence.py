@@ -261,13 +261,9 @@ def unsaid(results: Sequence[Result]) -> list[str]:
     if unasked:
         names = ", ".join(f"{result.kind}.{result.dataset.name}" for result in unasked)
         notes.append(f"{names}: whether images made this build is not known, its manifest or an older command does not say")
-    notes += [
-        f"{name} of drift.{result.dataset.name} was not measured: {reason}"
-        for result in results
-        if isinstance(result, DriftReport)
-        for name, reason in result.not_run.items()
-        if name != result.default_variant
-    ]
+    for result in results:
+        if isinstance(result, DriftReport) and (names := ", ".join(result.not_run)):
+            notes.append(f"{names}: did not run where drift.{result.dataset.name} was measured, so nothing is known of them")
     pairs = dict.fromkeys(pair for found in _measured(results).values() for pair in found)
     if pairs and not _defaults(results)[0]:
         notes.append(f"no result says which variant is the default: whether users run {_named(list(pairs))} was not judged")

@@ -44,11 +44,18 @@ def parse_cuts(texts: Sequence[str]) -> dict[str, list[float]]:
 
 
 def check(labelled: LabelledSet, columns: Sequence[str], cuts: Mapping[str, Sequence[float]]) -> None:
-    """Raises DataError when a cut is of no such column or of one without numbers, or a column of many numbers has no cut."""
+    """Raises DataError when a cut is of no such column or of one without numbers, a column of many numbers has no cut, or
+    names of its groups differ in case alone."""
     if idle := [name for name in cuts if name not in columns]:
         raise DataError(f"--cut {', '.join(idle)}: not among the subgroups; add --subgroup {idle[0]}")
     for column in columns:
-        _named(column, [image.values[column] for image in labelled.images], cuts.get(column))
+        values = [image.values[column] for image in labelled.images]
+        _named(column, values, cuts.get(column))
+        spellings: dict[str, set[str]] = {}
+        for value in values:
+            spellings.setdefault(value.casefold(), set()).add(value)
+        if alike := next((sorted(names) for names in spellings.values() if len(names) > 1), None):
+            raise DataError(f"column {column!r} has {', '.join(alike)}: one group, or several? Write them alike in the labels")
 
 
 def subgroup(judged: Judged, columns: Sequence[str], cuts: Mapping[str, Sequence[float]], floor: int) -> dict[str, Subgrouping]:

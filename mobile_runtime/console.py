@@ -26,6 +26,13 @@ class Terminal(Console):
     """A console on which no name of a file, nor any other text, can move the cursor, change colours or turn the direction of
     writing: characters that are not printed are shown as escapes."""
 
+    def on_broken_pipe(self) -> None:
+        """Whoever read the output left: rich exits with 1, which has other meanings here, and a shell says 141 of SIGPIPE."""
+        try:
+            super().on_broken_pipe()
+        except SystemExit:
+            sys.exit(141)
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         for segment in super().render(renderable, options):
             text, style, control = segment

@@ -59,6 +59,15 @@ def test_a_closed_standard_output_is_one_line_and_status_2(words: list[str]) -> 
     assert ended.stderr == "error: standard output is closed; send it to a file, or to /dev/null\n"
 
 
+def test_a_reader_that_leaves_is_no_verdict() -> None:
+    """`gate` ends with 1 for a build that must not ship."""
+    command = '"$@" | head -c 1 >/dev/null; exit "${PIPESTATUS[0]}"'
+    words = [sys.executable, "-m", "mobile_runtime", "info", "--json"]
+    for _ in range(3):  # where the reader is slow to leave, all is written before
+        ended = subprocess.run(["bash", "-c", command, "bash", *words], cwd=REPOSITORY, stderr=subprocess.PIPE, check=False)
+        assert ended.returncode in (0, 141), ended.stderr
+
+
 def test_no_name_can_rewrite_what_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
     name = "a\x1b[1A\x1b[2Kb\x9b2J\u202egnp.jpg \u76ae"
     shown = r"a\x1b[1A\x1b[2Kb\x9b2J\u202egnp.jpg " + "\u76ae"

@@ -62,8 +62,7 @@ def _accepts(data: bytes, code: str | None) -> bool:
         if data[4:8] == b"ftyp":
             check_structure(data, "image")
             return code != _HDR
-        else:
-            acquire(data)
+        acquire(data)
     except CaptureError:
         return False
     return True
@@ -231,7 +230,11 @@ def _heics() -> Iterator[Case]:
         for transfer, code in ((_SDR_TRANSFER, None), (_PQ, _HDR), (_HLG, _HDR)):
             named = f"a HEIC of transfer {transfer}, {size} numbers"
             yield named, _heic(picture, colours=_colours([_nclx(transfer)], {1: [1]}, wide)), code
-            yield f"{named}, with a profile", _heic(picture, colours=_colours([_PROFILE, _nclx(transfer)], {1: [1, 2]}, wide)), None
+            yield (
+                f"{named}, with a profile",
+                _heic(picture, colours=_colours([_PROFILE, _nclx(transfer)], {1: [1, 2]}, wide)),
+                None,
+            )
             other = _colours([_nclx(transfer), _nclx(_SDR_TRANSFER)], {2: [1], 1: [2]}, wide)
             yield f"{named}, of another picture", _heic(picture, colours=other), None
             tiles = _colours([_box(b"irot", b"\0"), _nclx(transfer)], {1: [1], 2: [2]}, wide)

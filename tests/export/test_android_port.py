@@ -157,6 +157,9 @@ def test_java_refuses_what_no_vector_holds(android_kit: Path, tmp_path: Path) ->
         "opaque BGRA: taken",
         "outputs: taken",
         "null for an outlier: Inference",
+        "a burst: taken",
+        "a burst of two points: Capture",
+        "a burst of nothing: Capture",
     ], done.stderr
 
 

@@ -32,8 +32,8 @@ def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     found = stages(done.stdout)
     assert found.keys() == {
-        "Constants", "DecisionAndPipeline", "PortBursts", "PortFiles", "PortFramesAndCaptures", "PortManifests", "PortOutputs",
-        "PortTurned", "Prepared", "Quality", "Refusals", "Upright",
+        "BurstsOfAnotherKind", "Constants", "DecisionAndPipeline", "PortBursts", "PortFiles", "PortFramesAndCaptures",
+        "PortManifests", "PortOutputs", "PortTurned", "Prepared", "Quality", "Refusals", "Upright",
     }  # fmt: skip
     assert found["PortBursts"][0] == 90
     assert found["PortFiles"][0] == len(file_vectors()) + len(edge_vectors())

@@ -5,6 +5,10 @@ from __future__ import annotations
 import pytest
 
 from export.kit_files import edge_vectors, file_vectors
+from export.kit_turned import turned_vectors
+from mobile_runtime.errors import CaptureError
+from mobile_runtime.structure import check_transfer
+from tests.export.ports import PORTS
 
 FILES = {case["name"]: case for case in file_vectors()}
 
@@ -15,6 +19,25 @@ def test_python_takes_whole_files_and_refuses_broken_ones() -> None:
         assert case["accepted"] == (case["code"] is None), name
     assert {case["code"] for case in FILES.values()} == {None, "truncated", "format", "unreadable", "high_dynamic_range"}
     assert list(FILES.values()) == file_vectors()
+
+
+def test_ports_refuse_high_dynamic_range_in_the_same_words() -> None:
+    with pytest.raises(CaptureError) as refused:
+        check_transfer(16, "image")
+    fault, remedy = str(refused.value).removeprefix("image: ").split("; ")
+    texts = {file.name: file.read_text(encoding="utf-8") for file in PORTS if file.stem.lower() in ("photofile", "photo")}
+    assert texts.keys() == {"PhotoFile.java", "PhotoFile.swift", "photo.ts"}
+    for name, text in texts.items():
+        assert fault in text, name
+        assert remedy in text, name
+
+
+def test_files_are_turned_in_every_way_and_in_every_format() -> None:
+    cases = turned_vectors()
+    assert cases == turned_vectors()
+    assert len({case["name"] for case in cases}) == len(cases)
+    for kind in ("a JPEG", "a PNG", "a WebP"):
+        assert {case["orientation"] for case in cases if case["name"].startswith(kind)} == set(range(1, 9))
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "progressive JPEG", "PNG", "WebP", "HEIC"])

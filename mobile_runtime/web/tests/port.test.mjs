@@ -35,6 +35,33 @@ image.convert("RGB").save(folder / "extended.webp", quality=80, exif=Image.Exif(
 image.save(folder / "animated.webp", save_all=True, append_images=[Image.new("RGB", image.size)])
 `;
 
+// Real HEIC files in standard and high dynamic range; nothing where the extra for them is missing.
+const WRITE_HEIC = `
+import sys
+from pathlib import Path
+from PIL import Image, ImageCms
+try:
+    import pillow_heif
+except ImportError:
+    sys.exit(0)
+from mobile_runtime import TriagePipeline, synthetic
+from mobile_runtime.errors import CaptureError
+pillow_heif.register_heif_opener()
+image = Image.fromarray(synthetic.lesion("nv", 7, 200))
+profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+pipeline = TriagePipeline()
+for transfer in (13, 16, 18):
+    for icc in (None, profile):
+        file = Path(sys.argv[1]) / f"{transfer}{'-profile' if icc else ''}.heic"
+        colours = {"color_primaries": 9, "transfer_characteristics": transfer, "matrix_coefficients": 9}
+        image.save(file, save_nclx_profile=True, **colours, **({"icc_profile": icc} if icc else {}))
+        try:
+            pipeline.assess(file)
+            print(file.name, "accepted")
+        except CaptureError as error:
+            print(file.name, str(error).removeprefix(f"{file}: "))
+`;
+
 let folder;
 let port;
 
@@ -160,6 +187,18 @@ test("a file whose rest is zeros is refused, a whole one is not", async () => {
       }
     }
   }
+});
+
+test("real HEIC files in high dynamic range are refused as in Python", async (context) => {
+  const { output } = await python(["-c", WRITE_HEIC, folder]);
+  if (!output) return context.skip("needs pillow-heif");
+  const answers = output.trim().split("\n").map((line) => line.split(/ (.*)/));
+  for (const [name, answer] of answers) {
+    const check = () => port.checkFile(new Uint8Array(readFileSync(join(folder, name))));
+    if (answer === "accepted") check();
+    else assert.throws(check, { code: "high_dynamic_range", message: answer }, name);
+  }
+  assert.deepEqual(new Set(answers.map(([, answer]) => answer === "accepted")), new Set([true, false]));
 });
 
 test("a progressive JPEG that ends before its last scan is refused", () => {

@@ -23,8 +23,8 @@ interface Layout {
 }
 
 const HEAD = "Exif\0\0";
-/** Headers that Pillow takes: two of them have the bytes of the number 42 in the other order. */
-const TIFF = ["MM\0*", "II*\0", "MM*\0", "II\0*"];
+/** Headers that Pillow reads on from: also with the number 42 in the other byte order, and with a larger one. */
+const TIFF = ["MM\0*", "II*\0", "MM*\0", "II\0*", "MM\0+"];
 const ORIENTATION = 0x0112;
 /** Bytes of a value of each type (TIFF 6.0, section 2, and its supplement). */
 const BYTES: Record<number, number> = { 1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8 };
@@ -82,7 +82,7 @@ function exifOf(data: Uint8Array): Uint8Array<ArrayBuffer> {
   return joined(parts.map(({ begin, end }) => data.subarray(begin, end)));
 }
 
-/** The value of the first entry for it, of whatever type numbers are; NaN where there is none. */
+/** The value of the first entry for it, of whatever type; NaN where there is none. */
 function firstOrientation(exif: Uint8Array<ArrayBuffer>): number {
   let start = 0;
   while (ascii(exif, start, start + HEAD.length) === HEAD) start += HEAD.length;
@@ -100,13 +100,17 @@ function firstOrientation(exif: Uint8Array<ArrayBuffer>): number {
       if (elsewhere > tiff.byteLength) continue;
       if (offset + size > tiff.byteLength) return NaN; // where Pillow stops
     }
-    if (size && tiff.getUint16(entry, little) === ORIENTATION) return valueAt(tiff, type, size > 4 ? offset : entry + 8, little);
+    if (size && tiff.getUint16(entry, little) === ORIENTATION) {
+      return valueAt(tiff, type, size, size > 4 ? offset : entry + 8, little);
+    }
   }
   return NaN;
 }
 
-function valueAt(tiff: DataView, type: number, at: number, little: boolean): number {
+function valueAt(tiff: DataView, type: number, size: number, at: number, little: boolean): number {
+  const alone = size === 1 || (type === 2 && size === 2 && !tiff.getUint8(at + 1));
   switch (type) {
+    case 1: case 2: case 7: return alone ? tiff.getUint8(at) - 0x30 : NaN; // a digit
     case 3: return tiff.getUint16(at, little);
     case 4: case 13: return tiff.getUint32(at, little);
     case 5: return tiff.getUint32(at, little) / tiff.getUint32(at + 4, little);
@@ -141,7 +145,7 @@ function* jpegParts(data: Uint8Array): Generator<Part> {
     const end = Math.min(at, data.length);
     // Some take what has another byte after the name for EXIF, too: it must not turn the picture.
     const known = ascii(data, name, name + HEAD.length) === HEAD;
-    if (kind === 0xe1 && ascii(data, name, name + 4) === "Exif") yield { name, begin: known ? name + HEAD.length : end, end };
+    if (kind === 0xe1 && ascii(data, name, Math.min(name + 4, end)) === "Exif") yield { name, begin: known ? name + HEAD.length : end, end };
   }
 }
 

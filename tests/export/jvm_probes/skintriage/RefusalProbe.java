@@ -3,7 +3,9 @@ package skintriage;
 import java.nio.file.Files;
 import java.nio.file.Paths;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
 import java.util.Random;
 
@@ -30,6 +32,19 @@ public final class RefusalProbe {
         Bundle bundle = new Bundle(path -> Files.readAllBytes(Paths.get(arguments[0], path)));
         print("outputs", () -> assess(bundle, new float[] {0}));
         print("null for an outlier", () -> assess(bundle, null));
+        print("a burst", () -> combine(bundle, "rule_out", "rule_out"));
+        print("a burst of two points", () -> combine(bundle, "rule_out", "balanced"));
+        print("a burst of nothing", () -> combine(bundle));
+    }
+
+    private static void combine(Bundle bundle, String... points) {
+        List<Assessment> frames = new ArrayList<>();
+        Quality blurred = new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, Arrays.asList(Reason.values()[0]));
+        for (String point : points) {
+            Triage triage = new Triage(bundle, bundle.manifest.variant(bundle.manifest.defaultVariant), engine(null), point);
+            frames.add(triage.assessment(blurred, null));
+        }
+        BurstAssessment.combine(frames);
     }
 
     private static void frame(CameraFrame.Layout layout, byte[] data) {
@@ -48,7 +63,12 @@ public final class RefusalProbe {
         outputs.put("probabilities", probabilities);
         outputs.put("scores", scores);
         outputs.put("outlier", outlier);
-        Engine engine = new Engine() {
+        Triage triage = new Triage(bundle, manifest.variant(manifest.defaultVariant), engine(outputs));
+        triage.assessment(new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>()), outputs);
+    }
+
+    private static Engine engine(Map<String, float[]> outputs) {
+        return new Engine() {
             @Override
             public String name() {
                 return "none";
@@ -62,8 +82,6 @@ public final class RefusalProbe {
             @Override
             public void close() {}
         };
-        Triage triage = new Triage(bundle, manifest.variant(manifest.defaultVariant), engine);
-        triage.assessment(new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>()), outputs);
     }
 
     private static void print(String what, Runnable attempt) {

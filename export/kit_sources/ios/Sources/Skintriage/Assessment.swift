@@ -36,9 +36,17 @@ public struct BurstAssessment {
     /// Share of usable frames on the median's side of the threshold; nil when too few are usable.
     public let agreement: Double?
 
-    /// Combines the verdicts on one lesion's frames.
-    static func combine(_ frames: [Assessment]) throws -> BurstAssessment {
-        guard !frames.isEmpty else { throw TriageError.capture("a burst needs at least one frame") }
+    /// Combines the verdicts on one lesion's frames or photographs.
+    ///
+    /// - Throws: `TriageError.capture` where there is none, or they are of different bundles, variants or operating points.
+    public static func combine(_ frames: [Assessment]) throws -> BurstAssessment {
+        guard let first = frames.first else { throw TriageError.capture("a burst needs at least one frame") }
+        let basis = (first.bundleID, first.variant, first.operatingPoint)
+        guard frames.allSatisfy({ ($0.bundleID, $0.variant, $0.operatingPoint) == basis }) else {
+            throw TriageError.capture(
+                "a burst of different bundles, variants or operating points; make all assessments of one lesion with the same Triage"
+            )
+        }
         let scored = frames.filter { $0.malignancy != nil && $0.decision != .abstain }
         if scored.isEmpty || Double(scored.count) < Constants.minUsableShare * Double(frames.count) {
             let retakes = frames.filter { $0.decision == .retake }

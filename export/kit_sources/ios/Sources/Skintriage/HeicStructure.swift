@@ -1,5 +1,5 @@
-/// HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py. So many zeros in a row are no HEVC data: after any
-/// two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
+/// HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py; and those in high dynamic range. So many zeros in a
+/// row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
 struct HeicStructure {
     private struct TooManyParts: Error {}
     /// Begin and end of a box's content.
@@ -29,6 +29,61 @@ struct HeicStructure {
             return lacking  // a length points outside the file: the decoder says so
         }
         return lacking
+    }
+
+    /// Whether the picture that counts has levels of PQ or HLG, and no colour profile, which would say else.
+    static func isHdr(_ file: FileBytes) -> Bool {
+        var found = false
+        // A length that points outside the file: the decoder says so.
+        try? HeicStructure(file).walk(0, file.count) { head, content in
+            var structure = HeicStructure(file)
+            if file.has("meta", at: head), try structure.isPrimaryHdr(content) {
+                found = true
+            }
+        }
+        return found
+    }
+
+    /// Where its own properties (ISO/IEC 14496-12, `colr`) say nothing, as of a grid, those of its tiles do.
+    private mutating func isPrimaryHdr(_ meta: Content) throws -> Bool {
+        let parts = try boxes(meta.begin + 4, meta.end, ["pitm", "iprp"])
+        guard let primary = parts["pitm"], let groups = parts["iprp"] else { return false }
+        let item = try file.bigEndian(primary.begin + 4, try file.byte(primary.begin) > 0 ? 4 : 2)
+        var (seen, colours, links): (Int, [Int: Int], [Content]) = (0, [:], [])
+        try walk(groups.begin, groups.end) { head, content in
+            if file.has("ipma", at: head) {
+                links.append(content)
+            }
+            guard file.has("ipco", at: head) else { return }
+            try walk(content.begin, content.end) { head, content in
+                seen += 1
+                colours[seen] = file.has("colr", at: head) ? content.begin : nil
+            }
+        }
+        var numbers: Set<Int> = []
+        for content in links {
+            numbers.formUnion(try associated(content, item))
+        }
+        let own = colours.filter { numbers.contains($0.key) }
+        let told = (own.isEmpty ? colours : own).values
+        guard !told.contains(where: { file.has("prof", at: $0) || file.has("rICC", at: $0) }) else { return false }
+        return try told.contains { try file.has("nclx", at: $0) && PhotoFile.isHdrTransfer(file.bigEndian($0 + 6, 2)) }
+    }
+
+    /// Numbers of an item's properties (ISO/IEC 23008-12, `ipma`).
+    private mutating func associated(_ links: Content, _ item: Int) throws -> [Int] {
+        (at, stop) = links
+        var found: [Int] = []
+        let version = try next(1)
+        let size = try next(3) & 1 == 0 ? 1 : 2
+        for _ in 0..<(try next(4)) {
+            let own = try next(version > 0 ? 4 : 2) == item
+            for _ in 0..<(try next(1)) {
+                let number = try next(size) & (size == 2 ? 0x7fff : 0x7f)
+                found += own ? [number] : []
+            }
+        }
+        return found
     }
 
     private mutating func picturesLackPart(_ meta: Content) throws -> Bool {

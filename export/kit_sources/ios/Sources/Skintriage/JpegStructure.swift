@@ -2,9 +2,9 @@
 struct JpegStructure {
     private static let sequentialFrames = [0xc0, 0xc1, 0xc9]
     private static let progressiveFrames = [0xc2, 0xca]
-    private static let start = 0xd8
-    private static let end = 0xd9
-    private static let scan = 0xda
+    static let start = 0xd8
+    static let end = 0xd9
+    static let scan = 0xda
     private static let tables = 0xc4
     private static let coefficients = 64
     /// More are no colours that a decoder here knows.
@@ -34,7 +34,7 @@ struct JpegStructure {
         var telling = false
         var at = 0
         for _ in 0..<Constants.maxParts {
-            let marker = nextMarker(at)
+            let marker = JpegStructure.nextMarker(file, at)
             if telling && file.hasHole(from: at, to: marker) {
                 return true
             }
@@ -101,7 +101,7 @@ struct JpegStructure {
     }
 
     /// Where the next marker starts that ends a scan's data; the file's length if there is none.
-    private func nextMarker(_ from: Int) -> Int {
+    static func nextMarker(_ file: FileBytes, _ from: Int) -> Int {
         var at = from
         while at + 1 < file.count {
             let kind = file.data[at + 1]

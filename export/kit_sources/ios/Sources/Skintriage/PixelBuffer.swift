@@ -67,9 +67,10 @@ extension RgbImage {
     ///
     /// - Throws: as `PhotoFile.open`.
     public init(imageFile data: Data) throws {
-        self = try PhotoFile.open([UInt8](data)) { _ in try RgbImage.decoded(data) }
+        self = try PhotoFile.open([UInt8](data)) { try RgbImage.decoded(Data($0)) }
     }
 
+    /// Turned as a HEIC's container says; what other files say elsewhere than in EXIF, as in XMP, does not count.
     private static func decoded(_ data: Data) throws -> RgbImage {
         guard let source = CGImageSourceCreateWithData(data as CFData, nil),
             let image = CGImageSourceCreateImageAtIndex(source, 0, nil),
@@ -105,6 +106,7 @@ extension RgbImage {
             rgb[3 * pixel + 2] = rgba[4 * pixel + 2]
         }
         let stored = try RgbImage(width: width, height: height, rgb: rgb)
+        guard PhotoFile.isHeic(FileBytes(data: [UInt8](data))) else { return stored }
         let properties = CGImageSourceCopyPropertiesAtIndex(source, 0, nil) as? [CFString: Any]
         return try stored.upright(exifOrientation: properties?[kCGImagePropertyOrientation] as? Int ?? 1)
     }

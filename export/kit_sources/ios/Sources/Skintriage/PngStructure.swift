@@ -1,4 +1,5 @@
-/// PNG files whose pixels are damaged or run out: `_check_png` and `_lacks_rows` of mobile_runtime/structure.py.
+/// PNG files whose pixels are damaged or run out, or are in high dynamic range: `_check_png` and `_lacks_rows` of
+/// mobile_runtime/structure.py.
 enum PngStructure {
     private static let end: [UInt8] = Array("IEND".utf8) + [0xae, 0x42, 0x60, 0x82]
     private static let channels = [0: 1, 2: 3, 3: 1, 4: 2, 6: 4]
@@ -19,29 +20,48 @@ enum PngStructure {
     private static func lacks(_ file: FileBytes) throws -> Bool {
         guard hasEnd(file) else { return true }
         var packed: [UInt8] = []
-        var at = 8
-        for _ in 0..<Constants.maxParts {
-            if at + 8 > file.count || file.has("IEND", at: at + 4) {
-                let bytes = try rowBytes(file)
-                return try InflatedLength.of(packed, limit: bytes) < bytes  // what follows is no part of the picture
+        var parts = 0
+        try walk(file) { kind, content in
+            parts += 1
+            guard parts <= Constants.maxParts else { throw FileBytes.Outside() }  // no camera writes so many chunks
+            guard file.has("IDAT", at: kind) else { return }
+            let end = content.upperBound
+            guard end + 4 <= file.count, checksum(file.data[kind..<end]) == (try file.bigEndian(end, 4)) else {
+                throw FileBytes.Outside()
             }
-            let stop = at + 8 + (try file.bigEndian(at, 4))
-            if file.has("IDAT", at: at + 4) {
-                guard stop + 4 <= file.count, checksum(file.data[(at + 4)..<stop]) == (try file.bigEndian(stop, 4)) else {
-                    return true
-                }
-                packed += file.data[(at + 8)..<stop]
-            }
-            at = stop + 4
+            packed += file.data[content]
         }
-        return true  // no camera writes so many chunks
+        let bytes = try rowBytes(file)
+        return try InflatedLength.of(packed, limit: bytes) < bytes  // what follows the end is no part of the picture
+    }
+
+    /// Whether it says that its levels are of PQ or HLG.
+    static func isHdr(_ file: FileBytes) throws -> Bool {
+        var found = false
+        try walk(file) { kind, content in
+            let transfer = content.lowerBound + 1
+            if file.has("cICP", at: kind), content.contains(transfer), transfer < file.count {
+                found = try found || PhotoFile.isHdrTransfer(file.byte(transfer))
+            }
+        }
+        return found
+    }
+
+    /// Gives where the kind of each chunk before the end is, and its content, which may reach outside the file.
+    static func walk(_ file: FileBytes, _ visit: (_ kind: Int, _ content: Range<Int>) throws -> Void) throws {
+        var at = 8
+        while at + 8 <= file.count && !file.has("IEND", at: at + 4) {
+            let end = at + 8 + (try file.bigEndian(at, 4))
+            try visit(at + 4, (at + 8)..<end)
+            at = end + 4
+        }
     }
 
     private static func hasEnd(_ file: FileBytes) -> Bool {
         stride(from: file.count - end.count, through: 0, by: -1).contains { file.data[$0] == end[0] && file.has(end, at: $0) }
     }
 
-    private static func checksum(_ bytes: ArraySlice<UInt8>) -> Int {
+    static func checksum(_ bytes: ArraySlice<UInt8>) -> Int {
         Int(~bytes.reduce(UInt32.max) { checksums[Int(UInt8(truncatingIfNeeded: $0) ^ $1)] ^ ($0 >> 8) })
     }
 

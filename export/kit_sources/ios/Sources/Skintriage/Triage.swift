@@ -42,6 +42,12 @@ public final class Triage {
         try BurstAssessment.combine(try frames.map { try assess($0, box: box) })
     }
 
+    /// One verdict on several upright pictures of the same lesion. Large photographs need not be in memory at once:
+    /// `BurstAssessment.combine` takes the verdicts on each.
+    public func assessBurst(_ uprights: [RgbImage], box: Box? = nil) throws -> BurstAssessment {
+        try BurstAssessment.combine(try uprights.map { try assess($0, box: box) })
+    }
+
     /// The verdict that follows from quality and outputs; outputs are nil where the picture is to be retaken.
     func assessment(_ quality: Quality, outputs: [String: [Float]]?) throws -> Assessment {
         let manifest = bundle.manifest

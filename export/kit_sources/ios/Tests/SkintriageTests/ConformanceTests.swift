@@ -24,6 +24,8 @@ final class ConformanceTests: XCTestCase {
         let variants: [String: Variant]
     }
 
+    /// In levels: Core Graphics composites alpha, converts depth and decodes with rounding of its own.
+    private static let fileTolerance = 2
     private var bundle: ModelBundle!
     private var golden: Fields = [:]
     private var cases = 0
@@ -46,8 +48,6 @@ final class ConformanceTests: XCTestCase {
     }
 
     func testUpright() throws {
-        // Core Graphics composites alpha, converts depth and decodes with rounding of its own.
-        let fileTolerance = 2
         for fields in list(golden["cases"]) {
             let source = try data(text(fields["source"]))
             let expected = try array(fields["upright"]).image()
@@ -63,7 +63,7 @@ final class ConformanceTests: XCTestCase {
             if fields["frame"] as? Fields == nil {
                 let found = try RgbImage(imageFile: source)
                 let off = difference(found, expected)
-                check("\(fields["name"]!): off by \(off) levels", off <= max(tolerance, fileTolerance))
+                check("\(fields["name"]!): off by \(off) levels", off <= max(tolerance, Self.fileTolerance))
             }
             #endif
         }
@@ -136,9 +136,12 @@ final class ConformanceTests: XCTestCase {
                     check("\(name), \(point), \(fields["name"]!)", found.rawValue == decisions[row])
                     let engine = Recorded(prepared: try array(fields["prepared"]).image(), outputs: outputs)
                     let triage = try Triage(bundle: bundle, variant: variant, engine: engine, operatingPoint: point)
-                    let assessed = try triage.assess(try array(fields["upright"]).image())
+                    let upright = try array(fields["upright"]).image()
+                    let assessed = try triage.assess(upright)
+                    let twice = try triage.assessBurst([upright, upright]).assessment
+                    let same = twice.decision == assessed.decision && twice.malignancy == assessed.malignancy
                     let score = assessed.decision == .retake ? nil : malignancy
-                    let right = assessed.decision.rawValue == decisions[row] && assessed.malignancy == score
+                    let right = assessed.decision.rawValue == decisions[row] && assessed.malignancy == score && same
                     check("pipeline: \(name), \(point), \(fields["name"]!)", right)
                 }
             }
@@ -194,6 +197,20 @@ final class ConformanceTests: XCTestCase {
         }
     }
 
+    func testPortTurned() throws {
+        for fields in list(try document("port.json")["turned"]) {
+            let file = bytes(fields["data"])!
+            let found = PhotoFile.orientation(file)
+            let hidden = PhotoFile.withoutExif(file)
+            let right = found == fields["orientation"] as? Int && PhotoFile.orientation(hidden) == 1 && accepts(hidden)
+            check("\(fields["name"]!): orientation \(found)", right)
+            #if canImport(ImageIO)
+            let off = difference(try RgbImage(imageFile: Data(file)), try image(fields, "rgb")!)
+            check("\(fields["name"]!): off by \(off) levels", off <= max(fields["tolerance"] as! Int, Self.fileTolerance))
+            #endif
+        }
+    }
+
     /// Whether a file is taken for whole; with what a decoder gives of it, or nil for what its bytes say alone.
     private func accepts(_ file: [UInt8], decoded: RgbImage? = nil) -> Bool {
         do {
@@ -233,6 +250,23 @@ final class ConformanceTests: XCTestCase {
             let sameDecision = found.assessment.decision.rawValue == text(verdict["decision"])
             check("burst at \(point)", sameDecision && sameAdvice && sameLabels && near)
         }
+    }
+
+    func testBurstsOfAnotherKind() throws {
+        let variant = try bundle.manifest.variant(bundle.manifest.defaultVariant)
+        let frames: [Assessment] = try ["rule_out", "balanced"].map { point in
+            let engine = Recorded(prepared: nil, outputs: [:])
+            let triage = try Triage(bundle: bundle, variant: variant, engine: engine, operatingPoint: point)
+            return try triage.assessment(unmeasured([.blurred]), outputs: nil)
+        }
+        check("one operating point", isTaken([frames[0], frames[0]]))
+        check("two operating points", !isTaken(frames))
+        check("no frame", !isTaken([]))
+    }
+
+    /// Whether verdicts are taken for those on one lesion.
+    private func isTaken(_ frames: [Assessment]) -> Bool {
+        (try? BurstAssessment.combine(frames)) != nil
     }
 
     func testPortOutputs() throws {

@@ -8,6 +8,7 @@ import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Objects;
 
 /**
  * Replays the bundle's golden vectors and the kit's port vectors, stage by stage, each from what is recorded of the stage
@@ -61,6 +62,9 @@ public final class Conformance {
             replayDecisions(form, vectors, cases);
         }
         replayPort(read("port.json"));
+        for (Object item : Json.list(read("port.json").get("turned"))) {
+            replayTurned(Json.object(item));
+        }
         int mismatches = 0;
         for (Map.Entry<String, int[]> entry : counts.entrySet()) {
             int[] count = entry.getValue();
@@ -98,7 +102,7 @@ public final class Conformance {
         if (frame == null) {
             check("upright", name + ": the file is refused", accepts(source, null));
         }
-        RgbImage decoded = frame == null ? decoder.decode(source) : frame(Json.object(frame), source).toRgb();
+        RgbImage decoded = frame == null ? decode(source) : frame(Json.object(frame), source).toRgb();
         if (decoded == null) {
             skip("upright", name + ": no decoder for this file");
         } else {
@@ -111,6 +115,11 @@ public final class Conformance {
         check("prepared", name, difference(capture.image, prepared) == 0 && capture.regionPx == regionPx);
         Quality quality = Quality.judge(prepared, regionPx, bundle.manifest.quality);
         checkQuality("quality", name, quality, fields, qualityTolerance);
+    }
+
+    /** The upright picture of a file; null where this platform cannot decode it. */
+    private RgbImage decode(byte[] file) throws IOException {
+        return decoder.decode(file) == null ? null : PhotoFile.open(file, decoder);
     }
 
     private static Quality unmeasured(List<Reason> reasons) {
@@ -203,10 +212,14 @@ public final class Conformance {
                 Recorded playback = new Recorded(array(fields.get("prepared")).image(), outputs);
                 Triage triage = new Triage(bundle, form, playback, entry.getKey());
                 try {
-                    Assessment assessed = triage.assess(array(fields.get("upright")).image(), null);
+                    RgbImage upright = array(fields.get("upright")).image();
+                    Assessment assessed = triage.assess(upright, null);
+                    Assessment twice = triage.assessPhotos(Arrays.asList(upright, upright), null).assessment;
                     boolean scored = assessed.malignancy != null && assessed.malignancy == malignancy;
                     boolean agrees = assessed.decision.code().equals(expected.get(row));
-                    check("pipeline", what, agrees && scored == (assessed.decision != Decision.RETAKE));
+                    boolean same = twice.decision == assessed.decision
+                            && Objects.equals(twice.malignancy, assessed.malignancy);
+                    check("pipeline", what, agrees && same && scored == (assessed.decision != Decision.RETAKE));
                 } catch (TriageException error) {
                     check("pipeline", what + ": " + error.getMessage(), false);
                 }
@@ -263,6 +276,24 @@ public final class Conformance {
             Map<String, Object> fields = Json.object(item);
             boolean accepted = accepts(whole, image(fields, "rgb"));
             check("port", "edges of a decoded picture", fields.get("accepted").equals(accepted));
+        }
+    }
+
+    /** What EXIF says of a file, that it can be hidden, and what a decoder then makes of it. */
+    private void replayTurned(Map<String, Object> fields) throws IOException {
+        String name = "turned: " + fields.get("name");
+        byte[] file = hex(fields.get("data"));
+        byte[] hidden = PhotoFile.withoutExif(file);
+        int found = PhotoFile.orientation(file);
+        boolean right = found == Json.integer(fields.get("orientation")) && PhotoFile.orientation(hidden) == 1;
+        check("port", name + ": orientation " + found, right && accepts(hidden, null));
+        RgbImage decoded = decode(file);
+        if (decoded == null) {
+            skip("upright", null);
+        } else {
+            int difference = difference(decoded, image(fields, "rgb"));
+            int tolerance = Json.integer(fields.get("tolerance"));
+            check("upright", name + ": off by " + difference + " levels", difference <= tolerance);
         }
     }
 

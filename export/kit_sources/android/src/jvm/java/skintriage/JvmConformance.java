@@ -3,8 +3,6 @@ package skintriage;
 import java.awt.image.BufferedImage;
 import java.io.ByteArrayInputStream;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -33,8 +31,7 @@ public final class JvmConformance {
     }
 
     private static RgbImage decode(byte[] file) throws IOException {
-        boolean jpeg = file[0] == (byte) 0xff;
-        if (!jpeg && new String(file, StandardCharsets.ISO_8859_1).contains("iCCP")) {
+        if (file[0] != (byte) 0xff && new String(file, StandardCharsets.ISO_8859_1).contains("iCCP")) {
             return null; // ImageIO leaves the profile of a PNG aside; Android applies it
         }
         BufferedImage image = ImageIO.read(new ByteArrayInputStream(file));
@@ -42,31 +39,6 @@ public final class JvmConformance {
             return null; // ImageIO has no WebP, and takes 16-bit grey for linear light
         }
         int[] argb = image.getRGB(0, 0, image.getWidth(), image.getHeight(), null, 0, image.getWidth());
-        return RgbImage.fromArgb(argb, image.getWidth(), image.getHeight()).upright(jpeg ? orientation(file) : 1);
-    }
-
-    /** EXIF orientation of a JPEG; 1 where there is none. */
-    private static int orientation(byte[] file) {
-        ByteBuffer segments = ByteBuffer.wrap(file);
-        for (int at = 2; at + 18 < file.length && segments.getShort(at) != (short) 0xffda; ) {
-            if (segments.getShort(at) == (short) 0xffe1 && segments.getInt(at + 4) == 0x45786966) {
-                segments.position(at + 10);
-                return firstOrientation(segments.slice());
-            }
-            at += 2 + (segments.getShort(at + 2) & 0xffff);
-        }
-        return 1;
-    }
-
-    private static int firstOrientation(ByteBuffer tiff) {
-        tiff.order(tiff.get(0) == 'I' ? ByteOrder.LITTLE_ENDIAN : ByteOrder.BIG_ENDIAN);
-        int directory = tiff.getInt(4);
-        for (int i = 0; i < tiff.getShort(directory); i++) {
-            int entry = directory + 2 + 12 * i;
-            if (tiff.getShort(entry) == 0x0112) {
-                return tiff.getShort(entry + 8);
-            }
-        }
-        return 1;
+        return RgbImage.fromArgb(argb, image.getWidth(), image.getHeight());
     }
 }

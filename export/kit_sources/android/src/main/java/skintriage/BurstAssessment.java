@@ -26,10 +26,20 @@ public final class BurstAssessment {
         this.agreement = agreement;
     }
 
-    /** Combines the verdicts on one lesion's frames. */
-    static BurstAssessment combine(List<Assessment> frames) {
+    /**
+     * Combines the verdicts on one lesion's frames or photographs.
+     *
+     * @throws TriageException.Capture there is none, or they are of different bundles, variants or operating points
+     */
+    public static BurstAssessment combine(List<Assessment> frames) {
         if (frames.isEmpty()) {
             throw new TriageException.Capture("a burst needs at least one frame");
+        }
+        for (Assessment frame : frames) {
+            if (!isComparable(frame, frames.get(0))) {
+                throw new TriageException.Capture("a burst of different bundles, variants or operating points; make all"
+                        + " assessments of one lesion with the same Triage");
+            }
         }
         List<Assessment> scored = new ArrayList<>();
         List<Assessment> retakes = new ArrayList<>();
@@ -74,6 +84,11 @@ public final class BurstAssessment {
         Assessment combined = lower.with(verdict, retake ? null : (Double) middle, cancer, probabilities, outlier, remark);
         double spread = scored.get(scored.size() - 1).malignancy - scored.get(0).malignancy;
         return new BurstAssessment(combined, frames, scored.size(), spread, agreement);
+    }
+
+    private static boolean isComparable(Assessment one, Assessment other) {
+        return one.bundleId.equals(other.bundleId) && one.variant.equals(other.variant)
+                && one.point.name.equals(other.point.name);
     }
 
     private static Double mean(Double first, Double second) {

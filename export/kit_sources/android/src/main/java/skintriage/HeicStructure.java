@@ -1,13 +1,14 @@
 package skintriage;
 
+import java.util.Collections;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.Set;
 
 /**
- * HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py. So many zeros in a row are no HEVC data: after any
- * two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
+ * HEIC files with a hole: `check_heic` of mobile_runtime/heic_structure.py; and those in high dynamic range. So many zeros in a
+ * row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2).
  */
 final class HeicStructure {
     /** Takes the type, begin and end of the content of a box. */
@@ -38,6 +39,76 @@ final class HeicStructure {
             return file.lacking; // a length points outside the file: the decoder says so
         }
         return file.lacking;
+    }
+
+    /** Whether the picture that counts has levels of PQ or HLG, and no colour profile, which would say else. */
+    static boolean isHdr(byte[] data) {
+        HeicStructure file = new HeicStructure(data);
+        boolean[] found = {false};
+        try {
+            file.walk(0, data.length, (kind, begin, end) -> {
+                found[0] |= kind.equals("meta") && file.isPrimaryHdr(begin, end);
+            });
+        } catch (ArithmeticException | IndexOutOfBoundsException | IllegalStateException error) {
+            return found[0]; // the decoder says so
+        }
+        return found[0];
+    }
+
+    /** Where its own properties (ISO/IEC 14496-12, `colr`) say nothing, as of a grid, those of its tiles do. */
+    private boolean isPrimaryHdr(long from, long to) {
+        Map<String, long[]> parts = boxes(from + 4, to);
+        if (!parts.containsKey("pitm") || !parts.containsKey("iprp")) {
+            return false;
+        }
+        long[] primary = parts.get("pitm");
+        long item = number(primary[0] + 4, number(primary[0], 1) > 0 ? 4 : 2);
+        Map<Long, Long> colours = new LinkedHashMap<>(); // number of a property -> where its content begins
+        Set<Long> numbers = new HashSet<>();
+        long[] seen = {0};
+        walk(parts.get("iprp")[0], parts.get("iprp")[1], (group, begin, end) -> {
+            if (group.equals("ipco")) {
+                walk(begin, end, (kind, first, last) -> {
+                    seen[0]++;
+                    if (kind.equals("colr")) {
+                        colours.put(seen[0], first);
+                    }
+                });
+            } else if (group.equals("ipma")) {
+                addAssociated(begin, end, item, numbers);
+            }
+        });
+        if (!Collections.disjoint(colours.keySet(), numbers)) {
+            colours.keySet().retainAll(numbers);
+        }
+        boolean hdr = false;
+        for (long begin : colours.values()) {
+            String kind = PhotoFile.ascii(data, begin, begin + 4);
+            if (kind.equals("prof") || kind.equals("rICC")) {
+                return false;
+            }
+            hdr |= kind.equals("nclx") && PhotoFile.isHdrTransfer(number(begin + 6, 2));
+        }
+        return hdr;
+    }
+
+    /** Adds the numbers of an item's properties (ISO/IEC 23008-12, `ipma`). */
+    private void addAssociated(long from, long to, long item, Set<Long> numbers) {
+        at = from;
+        stop = to;
+        long version = next(1);
+        int size = (next(3) & 1) == 0 ? 1 : 2;
+        long items = next(4);
+        for (long i = 0; i < items; i++) {
+            boolean own = next(version > 0 ? 4 : 2) == item;
+            long count = next(1);
+            for (long j = 0; j < count; j++) {
+                long number = next(size) & (size == 2 ? 0x7fff : 0x7f);
+                if (own) {
+                    numbers.add(number);
+                }
+            }
+        }
     }
 
     private boolean picturesLackPart(long from, long to) {

@@ -6,9 +6,9 @@ import java.util.Map;
 
 /** JPEG files that lack a part although they open: `check_jpeg` of mobile_runtime/jpeg_structure.py. */
 final class JpegStructure {
-    private static final int START = 0xd8;
-    private static final int END = 0xd9;
-    private static final int SCAN = 0xda;
+    static final int START = 0xd8;
+    static final int END = 0xd9;
+    static final int SCAN = 0xda;
     private static final int TABLES = 0xc4;
     private static final int COEFFICIENTS = 64;
     /** More are no colours that a decoder here knows. */
@@ -43,7 +43,7 @@ final class JpegStructure {
         boolean telling = false;
         int at = 0;
         for (int part = 0; part < Constants.MAX_PARTS; part++) {
-            int marker = nextMarker(at);
+            int marker = nextMarker(data, at);
             if (telling && hasZeros(data, at, marker)) {
                 return true;
             }
@@ -122,10 +122,10 @@ final class JpegStructure {
     }
 
     /** Where the next marker starts that ends a scan's data; the file's length if there is none. */
-    private int nextMarker(int from) {
+    static int nextMarker(byte[] data, int from) {
         for (int at = from; at + 1 < data.length; at++) {
-            int kind = at(at + 1);
-            if (at(at) == 0xff && kind > 0x01 && kind < 0xff && !(kind >= 0xd0 && kind <= 0xd7)) {
+            int kind = data[at + 1] & 0xff;
+            if (data[at] == (byte) 0xff && kind > 0x01 && kind < 0xff && !(kind >= 0xd0 && kind <= 0xd7)) {
                 return at;
             }
         }

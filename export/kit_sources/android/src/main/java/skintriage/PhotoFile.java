@@ -9,7 +9,7 @@ import java.util.List;
 public final class PhotoFile {
     /** A platform's decoder. */
     public interface Decoder {
-        /** The upright sRGB picture of an image file. */
+        /** The sRGB picture of an image file, which has no EXIF: turned, if at all, as a HEIC's container says. */
         RgbImage decode(byte[] file) throws IOException;
     }
 
@@ -20,7 +20,8 @@ public final class PhotoFile {
     private PhotoFile() {}
 
     /**
-     * The upright picture of a file that is whole.
+     * The upright picture of a file that is whole. Decoders go by some of EXIF's orientations only, each by others, and so get
+     * the file without them.
      *
      * @throws TriageException.Capture as `check`, where the decoder fails, or of a JPEG whose lower part is missing
      */
@@ -28,7 +29,7 @@ public final class PhotoFile {
         check(file);
         RgbImage upright;
         try {
-            upright = decoder.decode(file);
+            upright = decoder.decode(withoutExif(file)).upright(orientation(file));
         } catch (IOException error) {
             throw new TriageException.Capture("damaged or truncated (" + error.getMessage() + "); take it again");
         }
@@ -40,10 +41,11 @@ public final class PhotoFile {
 
     /**
      * Accepts JPEG, PNG, WebP and HEIC that are whole, as mobile_runtime/structure.py does. Of WebP drawings with plain areas
-     * some are refused that Python, which looks at the pixels, too, accepts.
+     * some are refused that Python, which looks at the pixels, too, accepts. In high dynamic range, read as sRGB, a picture is
+     * flat, and what is referred otherwise is often reassured.
      *
      * @throws TriageException.Capture another format, empty, over 64 MiB, cut, damaged, with scans, a colour or pixels missing,
-     *     with zeros in their place, or of more scans or parts than cameras write
+     *     with zeros in their place, of more scans or parts than cameras write, or in high dynamic range
      */
     public static void check(byte[] file) {
         if (file.length == 0) {
@@ -56,16 +58,30 @@ public final class PhotoFile {
         if (lacksPart(file)) {
             throw new TriageException.Capture("truncated or damaged, a part of it is missing; copy or take it again");
         }
+        if (isPng(file) ? PngStructure.isHdr(file) : isHeic(file) && HeicStructure.isHdr(file)) {
+            throw new TriageException.Capture(
+                    "a high dynamic range picture; export it as JPEG or take it again without HDR");
+        }
+    }
+
+    /** EXIF orientation, 1 to 8, as Python reads it: 1 where there is none, and of HEIC, which is as its container says. */
+    public static int orientation(byte[] file) {
+        return Orientation.of(file);
+    }
+
+    /** A copy of the file of which no decoder turns the picture by EXIF; `RgbImage.upright(orientation(file))` then does. */
+    public static byte[] withoutExif(byte[] file) {
+        return Orientation.withoutExif(file);
     }
 
     private static boolean lacksPart(byte[] file) {
         if (isJpeg(file)) {
             return JpegStructure.lacksPart(file);
         }
-        if (ascii(file, 0, 8).equals("\u0089PNG\r\n\u001a\n")) {
+        if (isPng(file)) {
             return PngStructure.lacksPart(file);
         }
-        if (ascii(file, 0, 4).equals("RIFF") && ascii(file, 8, 12).equals("WEBP")) {
+        if (isWebp(file)) {
             return WebpStructure.lacksPart(file);
         }
         if (isHeic(file)) {
@@ -74,8 +90,21 @@ public final class PhotoFile {
         throw new TriageException.Capture("not a JPEG, PNG, WebP or HEIC image; convert it first");
     }
 
-    private static boolean isJpeg(byte[] file) {
+    static boolean isJpeg(byte[] file) {
         return ascii(file, 0, 3).equals("\u00ff\u00d8\u00ff");
+    }
+
+    static boolean isPng(byte[] file) {
+        return ascii(file, 0, 8).equals("\u0089PNG\r\n\u001a\n");
+    }
+
+    static boolean isWebp(byte[] file) {
+        return ascii(file, 0, 4).equals("RIFF") && ascii(file, 8, 12).equals("WEBP");
+    }
+
+    /** Whether these transfer characteristics are PQ or HLG (ITU-T H.273, table 3). */
+    static boolean isHdrTransfer(long transfer) {
+        return transfer == 16 || transfer == 18;
     }
 
     private static boolean isHeic(byte[] file) {

@@ -4,8 +4,16 @@ import java.util.zip.CRC32;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
 
-/** PNG files whose pixels are damaged or run out: `_check_png` and `_lacks_rows` of mobile_runtime/structure.py. */
+/**
+ * PNG files whose pixels are damaged or run out, or are in high dynamic range: `_check_png` and `_lacks_rows` of
+ * mobile_runtime/structure.py.
+ */
 final class PngStructure {
+    /** Takes the type of a chunk, and begin and end of its content, which may be outside the file; false ends the walk. */
+    interface Visitor {
+        boolean visit(String kind, long begin, long end);
+    }
+
     private static final String END = "IEND\u00aeB`\u0082";
     private static final int HEADER_END = 33;
     private static final int PIECE = 1 << 14;
@@ -24,27 +32,34 @@ final class PngStructure {
         }
         Inflater inflater = new Inflater();
         try {
-            long left = rowBytes(data);
-            long at = 8;
-            for (int part = 0; part < Constants.MAX_PARTS; part++) {
-                String kind = PhotoFile.ascii(data, at + 4, at + 8);
-                if (at + 8 > data.length || kind.equals("IEND")) {
-                    return left > 0; // what follows is no part of the picture
-                }
-                long stop = at + 8 + PhotoFile.bigEndian(data, at, 4);
-                if (kind.equals("IDAT")) {
-                    if (stop + 4 > data.length || !isIntact(data, (int) at + 4, (int) stop)) {
-                        return true;
-                    }
-                    left -= inflate(inflater, data, (int) at + 8, (int) stop, left);
-                }
-                at = stop + 4;
-            }
-            return true; // no camera writes so many chunks
+            Pixels pixels = new Pixels(data, inflater);
+            walk(data, pixels);
+            return pixels.damaged || pixels.left > 0; // what follows is no part of the picture
         } catch (DataFormatException error) {
             return true;
         } finally {
             inflater.end();
+        }
+    }
+
+    /** Whether it says that its levels are of PQ or HLG. */
+    static boolean isHdr(byte[] data) {
+        boolean[] found = {false};
+        walk(data, (kind, begin, end) -> {
+            boolean told = kind.equals("cICP") && end > begin + 1 && begin + 1 < data.length;
+            found[0] = told && PhotoFile.isHdrTransfer(data[(int) begin + 1]);
+            return !found[0];
+        });
+        return found[0];
+    }
+
+    /** Visits the chunks before the end. */
+    static void walk(byte[] data, Visitor visitor) {
+        boolean on = true;
+        for (long at = 8; on && at + 8 <= data.length && !PhotoFile.ascii(data, at + 4, at + 8).equals("IEND"); ) {
+            long end = at + 8 + PhotoFile.bigEndian(data, at, 4);
+            on = visitor.visit(PhotoFile.ascii(data, at + 4, at + 8), at + 8, end);
+            at = end + 4;
         }
     }
 
@@ -62,19 +77,46 @@ final class PngStructure {
         return checksum.getValue() == PhotoFile.bigEndian(data, to, 4);
     }
 
-    /** How many bytes of pixels a chunk adds, of at most those that are left. */
-    private static long inflate(Inflater inflater, byte[] data, int from, int to, long left) throws DataFormatException {
-        byte[] piece = new byte[PIECE];
-        long found = 0;
-        inflater.setInput(data, from, to - from);
-        while (found < left) {
-            int count = inflater.inflate(piece, 0, (int) Math.min(PIECE, left - found));
-            if (count == 0) {
-                break;
-            }
-            found += count;
+    /** Counts the bytes of pixels that are still to come. */
+    private static final class Pixels implements Visitor {
+        private final byte[] data;
+        private final Inflater inflater;
+        private long left;
+        private boolean damaged;
+        private int parts;
+
+        Pixels(byte[] data, Inflater inflater) throws DataFormatException {
+            this.data = data;
+            this.inflater = inflater;
+            left = rowBytes(data);
         }
-        return found;
+
+        @Override
+        public boolean visit(String kind, long begin, long end) {
+            damaged = ++parts > Constants.MAX_PARTS; // no camera writes so many chunks
+            if (!damaged && kind.equals("IDAT")) {
+                damaged = end + 4 > data.length || !isIntact(data, (int) begin - 4, (int) end) || !inflate((int) begin, (int) end);
+            }
+            return !damaged;
+        }
+
+        /** Takes the bytes of pixels that a chunk adds off those that are left; false if it is damaged. */
+        private boolean inflate(int from, int to) {
+            byte[] piece = new byte[PIECE];
+            inflater.setInput(data, from, to - from);
+            try {
+                while (left > 0) {
+                    int count = inflater.inflate(piece, 0, (int) Math.min(PIECE, left));
+                    if (count == 0) {
+                        break;
+                    }
+                    left -= count;
+                }
+                return true;
+            } catch (DataFormatException error) {
+                return false;
+            }
+        }
     }
 
     /** Bytes of all rows, filters included. */

@@ -54,6 +54,18 @@ public final class Triage implements AutoCloseable {
         return BurstAssessment.combine(singles);
     }
 
+    /**
+     * One verdict on several upright pictures of the same lesion. Large photographs need not be in memory at once:
+     * {@link BurstAssessment#combine} takes the verdicts on each.
+     */
+    public BurstAssessment assessPhotos(List<RgbImage> uprights, Box box) {
+        List<Assessment> singles = new ArrayList<>();
+        for (RgbImage upright : uprights) {
+            singles.add(assess(upright, box));
+        }
+        return BurstAssessment.combine(singles);
+    }
+
     @Override
     public void close() {
         engine.close();

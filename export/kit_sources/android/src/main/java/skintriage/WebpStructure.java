@@ -45,7 +45,7 @@ final class WebpStructure {
         return zeros > Constants.MAX_ZEROS;
     }
 
-    private static long littleEndian(byte[] data, int at) {
+    static long littleEndian(byte[] data, int at) {
         return Integer.toUnsignedLong(Integer.reverseBytes((int) PhotoFile.bigEndian(data, at, 4)));
     }
 }

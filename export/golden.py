@@ -11,10 +11,11 @@ import numpy.typing as npt
 
 from export.golden_cases import Source, draw_sources
 from export.mil import open_coreml
+from export.rewriting import rewrite
 from mobile_runtime import capture
-from mobile_runtime.bundle import MANIFEST, SIGNATURE, Bundle
+from mobile_runtime.bundle import Bundle
 from mobile_runtime.engines import open_engine
-from mobile_runtime.files import build_folder, sha256, write_json
+from mobile_runtime.files import sha256, write_json
 from mobile_runtime.golden import (
     GOLDEN,
     Case,
@@ -73,24 +74,17 @@ def write_golden(folder: Path, manifest: Manifest) -> list[FileEntry]:
 
 
 def add_golden(path: Path) -> Bundle:
-    """Give a finished bundle golden vectors in place of any that it has; it is replaced as a whole, or not at all.
-
-    A signature is dropped, since it was for other files.
+    """Give a finished bundle golden vectors in place of any that it has; see `rewrite`.
 
     Raises:
         BundleError: the bundle is not intact.
         EngineError: see `write_golden`.
     """
-    path = path.resolve()  # a link stays one, and `.` is another folder once it is replaced
-    bundle = Bundle.load(path)
-    with build_folder(path) as folder:
-        shutil.copytree(path, folder, dirs_exist_ok=True)
-        (folder / SIGNATURE).unlink(missing_ok=True)
-        kept = [entry for entry in bundle.manifest.files if entry.role != "golden"]
-        manifest = bundle.manifest.model_copy(update={"files": kept + write_golden(folder, bundle.manifest)})
-        (folder / MANIFEST).write_text(manifest.to_json(), encoding="utf-8")
-        Bundle.load(folder)
-    return Bundle.load(path)
+
+    def change(folder: Path, manifest: Manifest) -> list[FileEntry]:
+        return [entry for entry in manifest.files if entry.role != "golden"] + write_golden(folder, manifest)
+
+    return rewrite(path, change)
 
 
 def _write_case(bundle: Bundle, source: Source) -> Case:

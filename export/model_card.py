@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Optional
@@ -14,10 +13,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from export import statements
 from export.errors import ExportError
 from export.parity import own_limits
-from mobile_runtime.bundle import MANIFEST, SIGNATURE, Bundle
+from export.rewriting import rewrite
+from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out, print_json
-from mobile_runtime.files import build_folder, sha256
-from mobile_runtime.manifest import Estimate, Manifest
+from mobile_runtime.files import sha256
+from mobile_runtime.manifest import Estimate, FileEntry, Manifest
 from mobile_runtime.options import JsonOption
 
 CARD = "model_card.md"
@@ -131,27 +131,20 @@ def write_card(manifest: Manifest, results: Sequence[Subgroups] = ()) -> str:
 
 
 def update_card(path: Path, results: Sequence[Path]) -> Bundle:
-    """Write a finished bundle's card anew with stored results; the bundle is replaced as a whole, or not at all.
-
-    A signature is dropped, since it was for another card.
+    """Write a finished bundle's card anew with stored results; see `rewrite`.
 
     Raises:
         BundleError: the bundle is not intact.
         ExportError: see `read_subgroups`.
     """
-    path = path.resolve()  # a link stays one, and `.` is another folder once it is replaced
-    manifest = Bundle.load(path).manifest
-    text = write_card(manifest, [read_subgroups(result, manifest) for result in results])
-    with build_folder(path) as folder:
-        shutil.copytree(path, folder, dirs_exist_ok=True)
-        (folder / SIGNATURE).unlink(missing_ok=True)
+
+    def change(folder: Path, manifest: Manifest) -> list[FileEntry]:
         card = folder / CARD
-        card.write_text(text, encoding="utf-8")
+        card.write_text(write_card(manifest, [read_subgroups(result, manifest) for result in results]), encoding="utf-8")
         changed = {"sha256": sha256(card), "size_bytes": card.stat().st_size}
-        files = [entry.model_copy(update=changed) if entry.path == CARD else entry for entry in manifest.files]
-        (folder / MANIFEST).write_text(manifest.model_copy(update={"files": files}).to_json(), encoding="utf-8")
-        Bundle.load(folder)
-    return Bundle.load(path)
+        return [entry.model_copy(update=changed) if entry.path == CARD else entry for entry in manifest.files]
+
+    return rewrite(path, change)
 
 
 def card(

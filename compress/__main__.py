@@ -1,8 +1,6 @@
 """`python -m compress`."""
 
 from mobile_runtime.console import run
-from mobile_runtime.ending import ended_by_sigterm
 
 if __name__ == "__main__":
-    with ended_by_sigterm():
-        run("compress")
+    run("compress")

@@ -19,6 +19,7 @@ from rich.markup import escape
 from rich.progress import Progress
 from rich.segment import Segment
 
+from mobile_runtime.ending import ended_by_sigterm
 from mobile_runtime.errors import MissingExtraError, SkintriageError
 
 
@@ -140,7 +141,8 @@ def load_app(package: str) -> typer.Typer:
 
 def run(package: str, arguments: list[str] | None = None, prog_name: str | None = None) -> None:
     """Entry point of `python -m PACKAGE`: a user's mistake gives one line and exit status 2, never a traceback."""
-    guard(lambda: load_app(package)(arguments, prog_name=prog_name or f"python -m {package}"))
+    with ended_by_sigterm():
+        guard(lambda: load_app(package)(arguments, prog_name=prog_name or f"python -m {package}"))
 
 
 def guard(command: Any) -> None:

@@ -31,8 +31,9 @@ def exit_if_ended() -> None:
 @contextmanager
 def ended_by_sigterm() -> Iterator[None]:
     """Exit with 143 on SIGTERM, whatever a library makes of it, so that `finally` and context managers run."""
-    signal.signal(signal.SIGTERM, _end)
+    before = signal.signal(signal.SIGTERM, _end)
     try:
         yield
     finally:
+        signal.signal(signal.SIGTERM, before)
         exit_if_ended()

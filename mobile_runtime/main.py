@@ -9,9 +9,9 @@ from mobile_runtime.console import EXTRAS, guard, run
 
 HELP = {
     "train": "Read data sets, fit and evaluate classifiers (extra: train).",
-    "compress": "Quantize a network (extra: export).",
+    "compress": "Distil, prune and quantize networks, and measure what that costs (extra: export).",
     "export": "Write, check and rebuild bundles (extra: export).",
-    "benchmarks": "Measure drift and latency (extra: benchmarks).",
+    "benchmarks": "Measure drift, decisions, robustness and latency; say whether a build may ship (extra: benchmarks).",
 }
 
 for _package, _help in HELP.items():

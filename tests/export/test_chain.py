@@ -210,7 +210,6 @@ def test_an_export_that_is_ended_leaves_nothing(tiny_release: Path, tiny_bundle:
 
 SWALLOWED = """
 import os, signal
-from mobile_runtime.ending import ended_by_sigterm
 from export.errors import ExportError
 from export.variants import VariantWriter
 from mobile_runtime.console import run
@@ -226,8 +225,7 @@ def swallow(writer, name, *rest):
     return write(writer, name, *rest)
 
 VariantWriter.write = swallow
-with ended_by_sigterm():
-    run("export")
+run("export")
 """
 
 

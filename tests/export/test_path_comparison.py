@@ -21,10 +21,6 @@ SIDE = Side(
 )
 
 
-def golden(mean: float) -> dict[str, Errors]:
-    return {"golden": Errors(10, 0.01, mean, 1.0)}
-
-
 def pair(ratio: float = 1.0, **second: Any) -> Pair:
     """The same on both sides but for what is given of the second; graph figures by their own names."""
     graph = {key: second.pop(key) for key in list(second) if key not in ("errors", "p50_ms")}

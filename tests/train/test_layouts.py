@@ -65,6 +65,13 @@ def test_isic_2020_is_grouped_by_patient_and_leaves_out_named_copies(tmp_path: P
     assert len(by_id(tmp_path)) == 2
 
 
+def test_a_row_of_isic_2020_that_says_benign_and_malignant_is_refused(tmp_path: Path) -> None:
+    table = isic2020(tmp_path) / "ISIC_2020_Training_GroundTruth_v2.csv"
+    edited(table, lambda lines: [line.replace("unknown,benign,0", "unknown,malignant,1") for line in lines])
+    with pytest.raises(DataError, match="'ISIC_2637011': benign_malignant is 'malignant', but its label means benign"):
+        by_id(tmp_path)
+
+
 def test_derm7pt_gives_both_pictures_of_a_case_by_their_relative_paths(tmp_path: Path) -> None:
     examples = {e.image_id: e for e in read_examples(derm7pt(tmp_path))}
     assert examples["NEL/Nel026.jpg"].path != examples["FAL/Nel026.jpg"].path

@@ -163,7 +163,8 @@ class CoreMLEngine:
 
     def __init__(self, model: Path, variant: Variant, threads: int = 1) -> None:
         if platform.system() != "Darwin":
-            raise MissingEngineError(f"variant {variant.name} is for Core ML, for macOS and iOS only; choose another one")
+            where = "which runs on macOS and iOS only"
+            raise MissingEngineError(f"variant {variant.name} is for Core ML, {where}; choose another one")
         try:
             coremltools = import_module("coremltools")
         except ImportError as error:

@@ -101,7 +101,7 @@ def test_data_that_the_recipe_trained_without_are_no_part_of_a_release(
         "fit_outliers": sampled,
         "outliers_digest": lambda _: "0" * 64,
         "deploy": lambda *_: None,
-        "write_tflite": lambda *_: b"graph",
+        "convert": lambda *_: b"graph",
         "prepare_static": lambda base, *_: (base,),
         "with_temperature": lambda graph, _: graph,
         "quantize": lambda graph: graph,

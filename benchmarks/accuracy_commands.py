@@ -78,7 +78,7 @@ def drift(
     reference = drifting.reference_variant(loaded)
     classes = loaded.manifest.classes
     labelled = read_images(
-        loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, result=None
+        loaded.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, None
     )
     notes = warn_of_own_images(loaded.manifest, labelled)
     names = None if variants is None else [reference, *split_names(variants)]
@@ -159,16 +159,7 @@ def decisions(
     columns, cuts = list(dict.fromkeys(subgroup or [])), subgroups.parse_cuts(cut or [])
     pipeline = TriagePipeline(bundle, variant, operating_point, threads)
     labelled = read_images(
-        pipeline.manifest,
-        images,
-        labels,
-        image_column,
-        label_column,
-        dataset,
-        group_column,
-        allow_missing,
-        columns,
-        result=file,
+        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, file, columns
     )
     notes = warn_of_own_images(pipeline.manifest, labelled)
     subgroups.check(labelled, columns, cuts)

@@ -112,9 +112,8 @@ def read_images(
     dataset: str,
     group_column: str | None,
     allow_missing: bool,
-    columns: Sequence[str] = (),
-    *,
     result: Path | None,
+    columns: Sequence[str] = (),
 ) -> LabelledSet:
     """The labelled images that a command names, for the classes of a bundle.
 

@@ -65,7 +65,7 @@ def robustness(
     """
     pipeline = TriagePipeline(bundle, variant, operating_point, threads)
     everything = read_images(
-        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, result=file
+        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, file
     )
     labelled = draw(everything, limit, np.random.default_rng(seed))
     notes = warn_of_own_images(pipeline.manifest, labelled)
@@ -122,7 +122,7 @@ def gates(
     """
     pipeline = TriagePipeline(bundle, variant, operating_point)
     everything = read_images(
-        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, result=file
+        pipeline.manifest, images, labels, image_column, label_column, dataset, group_column, allow_missing, file
     )
     labelled = draw(everything, limit, np.random.default_rng(seed))
     notes = warn_of_own_images(pipeline.manifest, labelled)

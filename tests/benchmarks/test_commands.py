@@ -166,6 +166,18 @@ def test_decisions_are_printed_and_stored(bundle_path: Path, dataset: Path, tmp_
     assert json.loads(decisions_run(bundle_path, dataset, "--json").stdout)["kind"] == "decisions"
 
 
+def test_no_result_is_written_over_what_it_is_of(bundle_path: Path, dataset: Path) -> None:
+    for source, what in (
+        (dataset / "HAM10000_metadata.csv", "table of labels"),
+        (min(dataset.rglob("*.jpg")), "picture"),
+    ):
+        before = source.read_bytes()
+        refused = decisions_run(bundle_path, dataset, "--out", str(source)).exception
+        assert isinstance(refused, DataError)
+        assert f"{source}: the {what} itself; give another name for the result" in str(refused)
+        assert source.read_bytes() == before
+
+
 def test_decisions_name_what_is_wrong(bundle_path: Path, dataset: Path) -> None:
     assert "5 % is 0.05" in str(decisions_run(bundle_path, dataset, "--prevalence", "5").exception)
     assert "no column 'tone'" in str(decisions_run(bundle_path, dataset, "--subgroup", "tone").exception)

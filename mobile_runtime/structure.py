@@ -76,7 +76,7 @@ def _check_png(data: bytes, name: str) -> None:
 
 
 def check_transfer(transfer: int, name: str) -> None:
-    """Refuse a picture in high dynamic range: read as sRGB it is flat, and what is referred otherwise is often reassured.
+    """Refuse a picture in high dynamic range: read as sRGB it is flat, and what is referred otherwise may be reassured.
 
     Raises:
         CaptureError: these transfer characteristics are PQ or HLG.

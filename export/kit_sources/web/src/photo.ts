@@ -26,7 +26,7 @@ function isHeic(data: Uint8Array): boolean {
 /**
  * Accept JPEG, PNG, WebP and HEIC that are whole: browsers show a picture that was cut off with a grey rest. A copy that
  * was interrupted may have its full length, with zeros for the rest: that is seen of all but progressive JPEG with an end.
- * In high dynamic range, read as sRGB, a picture is flat, and what is referred otherwise is often reassured.
+ * In high dynamic range, read as sRGB, a picture is flat, and what is referred otherwise may be reassured.
  *
  * @throws CaptureError another format, truncated, empty, over 64 MiB or in high dynamic range.
  */

@@ -18,7 +18,7 @@ public enum PhotoFile {
 
     /// Accepts JPEG, PNG, WebP and HEIC that are whole, as mobile_runtime/structure.py does. Of WebP drawings with plain areas
     /// some are refused that Python, which looks at the pixels, too, accepts. In high dynamic range, read as sRGB, a picture is
-    /// flat, and what is referred otherwise is often reassured.
+    /// flat, and what is referred otherwise may be reassured.
     ///
     /// - Throws: `TriageError.capture` of another format and of files that are empty, over 64 MiB, cut, damaged, with scans, a
     ///   colour or pixels missing, with zeros in their place, of more scans or parts than cameras write, or in high dynamic range.

@@ -187,7 +187,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> str:
 def _on_the_same_images(results: Sequence[Result]) -> list[Check]:
     """Failed checks where results on one data set are of different images: what limits on one show says nothing of the other.
 
-    `robustness` and `gates` draw from the labelled images by `--limit`: their draw must be from the same label table.
+    `robustness` and `gates` draw from the labelled images by `--limit`: their draw must be from the same images and label table.
     """
     by_dataset: dict[str, list[OnImages]] = {}
     for result in results:
@@ -203,6 +203,8 @@ def _on_the_same_images(results: Sequence[Result]) -> list[Check]:
             known = ours.images_sha256 is not None and theirs.images_sha256 is not None
             same = ours.images_sha256 == theirs.images_sha256 if known else same_table and ours.images == theirs.images
             drawn = isinstance(result, RobustnessReport | GatesReport) and same_table and ours.images < theirs.images
+            if ours.drawn_from_sha256 is not None and known:
+                drawn = drawn and ours.drawn_from_sha256 == theirs.images_sha256
             if not same and not drawn:
                 name = f"{result.kind}.{place}"
                 said = f"{name}: on {ours.images} images, {most.kind} on {theirs.images} others or with other labels"

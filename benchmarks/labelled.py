@@ -54,6 +54,7 @@ class LabelledSet:
         group_column: column that the groups are from; None when every image is its own group.
         missing: ids of rows without an image file, when they were allowed.
         unlabelled: files without a row, relative to the folder; they take no part.
+        drawn_from: `fingerprint` of the larger set that these were drawn from; None where they are all.
     """
 
     images: tuple[LabelledImage, ...]
@@ -61,6 +62,7 @@ class LabelledSet:
     group_column: str | None = None
     missing: tuple[str, ...] = ()
     unlabelled: tuple[str, ...] = ()
+    drawn_from: str | None = None
 
     def __len__(self) -> int:
         return len(self.images)
@@ -185,7 +187,8 @@ def read_labelled(
 def draw(labelled: LabelledSet, limit: int, rng: np.random.Generator) -> LabelledSet:
     """At most `limit` images of a set, drawn without replacement, in the set's order."""
     chosen = rng.permutation(len(labelled))[:limit]
-    return replace(labelled, images=tuple(labelled.images[i] for i in sorted(chosen)))
+    drawn_from = fingerprint(labelled) if limit < len(labelled) else None
+    return replace(labelled, images=tuple(labelled.images[i] for i in sorted(chosen)), drawn_from=drawn_from)
 
 
 def fingerprint(labelled: LabelledSet) -> str:

@@ -213,6 +213,7 @@ def dataset_facts(
         labels=labels.name,
         labels_sha256=sha256(labels),
         images_sha256=fingerprint(labelled),
+        drawn_from_sha256=labelled.drawn_from,
         images=len(labelled),
         groups=len(set(truth.groups.tolist())),
         group_column=labelled.group_column,

@@ -28,6 +28,8 @@ class DatasetFacts(Part):
     Attributes:
         labels_sha256: of the label file, so that two reports can be told to rest on the same labels.
         images_sha256: over the measured images' labels and bytes, whatever the order; None in results made before it was taken.
+        drawn_from_sha256: the same of the set that these images were drawn from; None where they are all, and in results made
+            before it was taken.
         images: images measured, of which `malignant`, `benign` and `undecided` by label.
         exact_class: images whose label is exactly one class of the model; class figures rest on these.
         groups: lesions or patients that the images come from.
@@ -43,6 +45,7 @@ class DatasetFacts(Part):
     labels: str
     labels_sha256: str
     images_sha256: str | None = None
+    drawn_from_sha256: str | None = None
     images: int
     groups: int
     group_column: str | None

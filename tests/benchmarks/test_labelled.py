@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.labelled import LabelledImage, LabelledSet, Truth, read_labelled
+from benchmarks.labelled import LabelledImage, LabelledSet, Truth, draw, fingerprint, read_labelled
 from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.taxonomy import HAM10000_CLASSES
 
@@ -307,3 +307,13 @@ def test_a_row_that_says_benign_and_malignant_is_refused(row: str, photos: Path,
 def test_excels_line_before_the_header_is_named(photos: Path, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="its first line is 'sep=', Excel's"):
         read_labelled(photos, table(tmp_path, "sep=,\nimage_id,dx\na,mel\n"))
+
+
+def test_a_draw_says_which_pictures_it_was_drawn_from(photos: Path, tmp_path: Path) -> None:
+    everything = read_labelled(photos, table(tmp_path, "image_id,dx\na.jpg,mel\nb,nv\nleft/c,bcc\nd,akiec\n"))
+    few = draw(everything, 2, np.random.default_rng(0))
+    assert len(few) == 2 and few.drawn_from == fingerprint(everything)
+    assert draw(everything, 4, np.random.default_rng(0)) == everything and everything.drawn_from is None
+    # The same table beside another file of one name: the draw may even be of the same images.
+    (photos / "a.jpg").write_text("another", encoding="utf-8")
+    assert draw(everything, 2, np.random.default_rng(0)).drawn_from != few.drawn_from

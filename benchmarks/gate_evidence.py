@@ -187,7 +187,7 @@ def _named(pairs: Sequence[tuple[str, str]]) -> str:
 def _on_the_same_images(results: Sequence[Result]) -> list[Check]:
     """Failed checks where results on one data set are of different images: what limits on one show says nothing of the other.
 
-    `robustness` and `gates` draw from the labelled images by `--limit`: their draw must be from the same images and label table.
+    `robustness` and `gates` draw from the labelled images by `--limit`: their draw must be from the same images and table.
     """
     by_dataset: dict[str, list[OnImages]] = {}
     for result in results:

@@ -15,7 +15,7 @@ from benchmarks.label_table import read_rows
 from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.foreign import conversion
-from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, refuse_contradiction
+from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, meaning_of, refuse_contradiction
 from mobile_runtime.taxonomy import HAM10000_CLASSES, Taxonomy, default_taxonomy
 
 
@@ -147,7 +147,7 @@ def read_labelled(
     by = [group_column] if group_column else [name for name in GROUP_COLUMNS if any(_named(row.get(name)) for row in rows)]
     ids = [row[image_column] for row in rows]
     _refuse_doubled(labels, ids, "ids occur more than once")
-    nodes = _nodes_by_label(labels, dataset, [row[label_column] for row in rows], taxonomy)
+    nodes = meaning_of(str(labels), [row[label_column] for row in rows], dataset, taxonomy)
 
     files = list_images(images)
     index = index_by_id(images, files)
@@ -195,24 +195,6 @@ def fingerprint(labelled: LabelledSet) -> str:
     """SHA-256 over the labels and file bytes of a set, whatever the order or the names."""
     lines = sorted(f"{image.label}\t{sha256(image.path)}" for image in labelled.images)
     return sha256_bytes("\n".join(lines).encode())
-
-
-def _nodes_by_label(labels: Path, dataset: str, values: Sequence[str], taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
-    if dataset not in taxonomy.datasets:
-        known = ", ".join(taxonomy.datasets)
-        raise TaxonomyError(f"no label map for data set {dataset!r}; choose --dataset from {known}")
-    counts = Counter(values)
-    strange = {label: taxonomy.unknown_parts(dataset, label) for label in counts}
-    if unknown := list(dict.fromkeys(part for found in strange.values() for part in found)):
-        rows = sum(counts[label] for label in counts if strange[label])
-        near = dict.fromkeys(repr(name) for part in unknown[:5] for name in taxonomy.near_labels(dataset, part))
-        known = name_few(list(taxonomy.datasets[dataset]), 20)
-        raise TaxonomyError(
-            f"{labels}: {rows} rows have labels that {dataset} does not know: {name_few([repr(u) for u in unknown])}"
-            + (f"; near are {', '.join(near)}" if near else "")
-            + f"; it knows {known}; check --label-column and --dataset"
-        )
-    return {label: taxonomy.nodes_of(dataset, label) for label in counts}
 
 
 def _facts(nodes: Sequence[str], classes: Sequence[str], taxonomy: Taxonomy) -> tuple[bool | None, int | None]:

@@ -1,12 +1,13 @@
-"""Columns of tables of labels: publishers' names, those that group images, and those of zeros and ones, as of ISIC."""
+"""Tables of labels: publishers' columns, those that group images, those of zeros and ones, as of ISIC; what the labels mean."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from mobile_runtime.errors import DataError
+from mobile_runtime.errors import DataError, TaxonomyError, name_few
 from mobile_runtime.taxonomy import Taxonomy
 
 GROUP_COLUMNS = ("patient_id", "lesion_id", "group")
@@ -27,6 +28,7 @@ PUBLISHED_COLUMNS = {
 }
 """Of ids and labels, as publishers name them; ISIC 2018 and 2019 have a column for each label instead of one `dx`."""
 
+_SHOWN = 5
 _ONES, _ZEROS = ("1", "1.0"), ("0", "0.0")
 
 
@@ -118,3 +120,31 @@ def refuse_other_marks(table: str, dataset: str, column: str) -> None:
         raise DataError(
             f"{table}: column {column!r} does not say which lesions are melanomas; leave --label-column out, or name 'melanoma'"
         )
+
+
+def meaning_of(table: str, labels: Iterable[str], dataset: str, taxonomy: Taxonomy) -> dict[str, tuple[str, ...]]:
+    """Label -> the nodes that it stands for, of all labels of a column.
+
+    Raises:
+        TaxonomyError: no such label map, or labels that it does not know: how many rows, the first few, and what is near.
+    """
+    if dataset not in taxonomy.datasets:
+        raise TaxonomyError(f"{table}: no label map for data set {dataset!r}; there are {', '.join(taxonomy.datasets)}")
+    counts = Counter(labels)
+    strange: Counter[str] = Counter()
+    rows = 0
+    for label, count in counts.items():
+        parts = taxonomy.unknown_parts(dataset, label)
+        strange.update(dict.fromkeys(parts, count))
+        rows += count if parts else 0
+    if strange:
+        named = name_few([f"{part!r} ({count})" for part, count in strange.most_common()], _SHOWN)
+        shown = [part for part, _ in strange.most_common(_SHOWN)]
+        near = dict.fromkeys(name for part in shown for name in taxonomy.near_labels(dataset, part))
+        raise TaxonomyError(
+            f"{table}: {rows} rows have labels that {dataset} does not know: {named}"
+            + (f"; near are {', '.join(map(repr, near))}" if near else "")
+            + f"; it knows {name_few(list(taxonomy.datasets[dataset]), 20)} (`python -m train taxonomy --dataset {dataset}`); "
+            "mend them, or name their column and data set (--label-column, --dataset)"
+        )
+    return {label: taxonomy.nodes_of(dataset, label) for label in counts}

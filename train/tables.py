@@ -16,10 +16,9 @@ import pandas as pd
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.foreign import refuse_foreign_table
-from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, marked_columns, refuse_other_marks
+from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, marked_columns, meaning_of, refuse_other_marks
 from mobile_runtime.taxonomy import default_taxonomy
 from train.image_files import find_files, locate
-from train.labels import meaning_of
 
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 

@@ -246,7 +246,9 @@ def test_results_on_other_images_of_one_data_set_do_not_ship() -> None:
     for make in (stored_results.robustness, stored_results.gates):
         assert judged(limit, drift, on_images(make(), **few, drawn_from_sha256="c" * 64)).ship
         others = judged(limit, drift, on_images(make(), **few, drawn_from_sha256="f" * 64))
-        assert failures(others)[0].startswith(f"{make()['kind']}.ham10000: on 20 images, drift on 100 others"), "one table, other files"
+        assert failures(others)[0].startswith(f"{make()['kind']}.ham10000: on 20 images, drift on 100 others"), (
+            "one table, other files"
+        )
     # Before images had a fingerprint, tables had one.
     assert judged(limit, drift, on_images(stored_results.decisions(), images_sha256=None)).ship
     assert not judged(limit, drift, on_images(stored_results.decisions(), **{**few, "images_sha256": None})).ship

@@ -236,9 +236,9 @@ def test_a_byte_order_mark_is_no_part_of_the_header(photos: Path, tmp_path: Path
 
 def test_unknown_labels_are_all_named(photos: Path, tmp_path: Path) -> None:
     labels = table(tmp_path, "image_id,dx\na,mel\nb,wart\nc,wart\nd,corn\n")
-    with pytest.raises(TaxonomyError, match=r"labels.csv: 3 rows .*'wart', 'corn'; it knows akiec.*--label-column"):
+    with pytest.raises(TaxonomyError, match=r"labels.csv: 3 rows .*'wart' \(2\), 'corn' \(1\); it knows akiec.*--label-column"):
         read_labelled(photos, labels)
-    with pytest.raises(TaxonomyError, match="choose --dataset from ham10000"):
+    with pytest.raises(TaxonomyError, match="no label map for data set 'unknown'; there are ham10000"):
         read_labelled(photos, labels, dataset="unknown")
 
 

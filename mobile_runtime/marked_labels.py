@@ -71,9 +71,14 @@ class MarkedColumns:
 _OWN = {"isic2017": MarkedColumns({"melanoma": "melanoma", "seborrheic_keratosis": "seborrheic keratosis"}, rest="nevus")}
 
 
+def marks_of(dataset: str, taxonomy: Taxonomy) -> MarkedColumns:
+    """The columns that a table has if it marks the labels of a data set."""
+    return _OWN.get(dataset) or MarkedColumns({label: label for label in taxonomy.datasets.get(dataset, ())})
+
+
 def marked_columns(dataset: str, header: Collection[str], taxonomy: Taxonomy) -> MarkedColumns | None:
     """The columns by which a table marks the labels of a data set; None where it has not all of them."""
-    found = _OWN.get(dataset) or MarkedColumns({label: label for label in taxonomy.datasets.get(dataset, ())})
+    found = marks_of(dataset, taxonomy)
     return found if found.labels and set(found.labels) <= set(header) else None
 
 

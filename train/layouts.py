@@ -75,8 +75,7 @@ def _ham10000(root: Path, table: Path) -> list[Example]:
 
 
 def _isic2017(root: Path, table: Path) -> list[Example]:
-    frame = one_hot(table, "image_id", ("melanoma", "seborrheic_keratosis"), rest="nevus")
-    frame["label"] = frame["label"].str.replace("_", " ")
+    frame = one_hot(table, "image_id", "isic2017")
     folders = subfolders(root, "ISIC-2017_Training_Data")
     if more := [path for folder in (*folders, root) if (path := folder / "ISIC-2017_Training_Data_metadata.csv").is_file()]:
         frame = joined(frame, table, more[0], on="image_id")
@@ -84,15 +83,13 @@ def _isic2017(root: Path, table: Path) -> list[Example]:
 
 
 def _isic2018(root: Path, table: Path) -> list[Example]:
-    labels = default_taxonomy().datasets["isic2018"]
-    frame = joined(one_hot(table, "image", labels), table, root / "ISIC2018_Task3_Training_LesionGroupings.csv", on="image")
+    frame = joined(one_hot(table, "image", "isic2018"), table, root / "ISIC2018_Task3_Training_LesionGroupings.csv", on="image")
     files = find_files(subfolders(root, "ISIC2018_Task3_Training_Input"), below=True)
     return make_examples(table, frame, files, "isic2018", Columns("image", "label", "lesion_id"))
 
 
 def _isic2019(root: Path, table: Path) -> list[Example]:
-    labels = default_taxonomy().datasets["isic2019"]
-    frame = joined(one_hot(table, "image", labels), table, root / "ISIC_2019_Training_Metadata.csv", on="image")
+    frame = joined(one_hot(table, "image", "isic2019"), table, root / "ISIC_2019_Training_Metadata.csv", on="image")
     files = find_files(subfolders(root, "ISIC_2019_Training_Input"), below=True)
     return make_examples(table, frame, files, "isic2019", Columns("image", "label", "lesion_id"))
 

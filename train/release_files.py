@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
-from mobile_runtime.errors import DataError
+from mobile_runtime.marked_labels import marks_of
+from mobile_runtime.taxonomy import default_taxonomy
 from train.tables import read_frame, refuse_doubled, require_columns
 
 
@@ -25,15 +25,13 @@ def joined(frame: pd.DataFrame, table: Path, other: Path, on: str) -> pd.DataFra
     return frame.merge(more, on=on, how="left").fillna("")
 
 
-def one_hot(table: Path, image: str, labels: Iterable[str], rest: str | None = None) -> pd.DataFrame:
-    """Image and `label` from a table with a column of zeros and ones for each label; `rest` is that of rows without a one."""
-    frame = read_frame(table)
-    labels = list(labels)
-    require_columns(table, frame, image, *labels)
-    marks = frame[labels].apply(pd.to_numeric, errors="coerce")
-    if rest:
-        marks[rest] = (marks == 0).all(axis=1).astype(int)
-    if (wrong := ~(marks.isin([0, 1]).all(axis=1) & (marks.sum(axis=1) == 1))).any():
-        first = frame[image][wrong].iloc[0]
-        raise DataError(f"{table}: {int(wrong.sum())} rows do not mark one label of {', '.join(labels)}, first {first!r}")
-    return pd.DataFrame({image: frame[image], "label": marks.idxmax(axis=1) if len(frame) else []}, dtype=str)
+def one_hot(table: Path, image: str, dataset: str) -> pd.DataFrame:
+    """Image and `label` from a table with a column of zeros and ones for each label of a data set.
+
+    Raises:
+        DataError: a column is missing, or a row does not mark one label.
+    """
+    frame, marked = read_frame(table), marks_of(dataset, default_taxonomy())
+    require_columns(table, frame, image, *marked.labels)
+    labels = [marked.label_of(row, f"{table}: image {row[image]!r}") for row in frame.to_dict("records")]
+    return pd.DataFrame({image: frame[image], "label": labels}, dtype=str)

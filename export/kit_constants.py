@@ -15,6 +15,9 @@ from mobile_runtime.files import write_json
 from mobile_runtime.jpeg_structure import MAX_PARTS, MAX_SCANS
 from mobile_runtime.structure import MAX_ZEROS, UNWRITTEN
 
+UNWRITTEN_RANGE = (32, 223)
+"""What a colour profile, or the conversion from four colours, may make of a JPEG's `UNWRITTEN` level; not black or white, which
+edges often are."""
 WEB_COPY = Path(__file__).parent / "kit_sources" / "web" / "src" / "constants.json"
 
 
@@ -34,6 +37,7 @@ def constants() -> dict[str, Any]:
         "max_bytes": decoding.MAX_BYTES,
         "max_pixels": decoding.MAX_PIXELS,
         "unwritten": UNWRITTEN,
+        "unwritten_range": list(UNWRITTEN_RANGE),
         "weight_bits": resample.WEIGHT_BITS,
         "coefficients": {f"{matrix} {levels}": list(row) for (matrix, levels), row in frames.COEFFICIENTS.items()},
         "fraction_bits": frames._FRACTION_BITS,

@@ -1,7 +1,7 @@
 """Vectors of image files for ports in other languages: whole and broken ones, drawn, with the answer that Python gives.
 
 - `files`: `accepted` is Python's answer, `code` what ports that have codes call the fault, null where there is none;
-- `edges`: upright pictures as decoders give them of a JPEG; not accepted where the row that was stored last was never written.
+- `edges`: pictures as decoders give them of a JPEG without its EXIF; not accepted where the row stored last was never written.
 """
 
 from __future__ import annotations
@@ -17,13 +17,17 @@ import numpy.typing as npt
 from PIL import Image
 
 from mobile_runtime.capture import acquire
+from mobile_runtime.colour_profiles import ADOBE_RGB, DISPLAY_P3, rgb_profile
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.jpeg_structure import MAX_SCANS
+from mobile_runtime.srgb import to_srgb
 from mobile_runtime.structure import ADAM7, CHANNELS, MAX_ZEROS, UNWRITTEN, WHOLE, check_structure, ends_unwritten
 from mobile_runtime.synthetic import lesion
 
 Pixels = npt.NDArray[np.uint8]
+_ICC = b"ICC_PROFILE\0"
 _END, _SCAN, _FRAME, _TABLES = b"\xff\xd9", b"\xff\xda", b"\xff\xc0", b"\xff\xc4"
+_ORIENTATION = 0x0112
 _SIDE = 32
 _HOLE = 40
 _CUT = "truncated"
@@ -41,19 +45,38 @@ def file_vectors() -> list[dict[str, Any]]:
 
 def edge_vectors() -> list[dict[str, Any]]:
     """The list `edges` of port.json."""
-    stored = _picture()[:18, :21]
-    unwritten = stored.copy()
-    unwritten[-9:] = UNWRITTEN
-    nearly = unwritten.copy()
-    nearly[-1, 5, 1] += 9
+    drawn = Image.fromarray(_picture()[:18, :21])
+    linear = rgb_profile(ADOBE_RGB, 1.0)
+    files: dict[str, tuple[Image.Image, dict[str, Any]]] = {
+        f"orientation {value}": (drawn, {"exif": _exif(value)}) for value in range(1, 9)
+    }
+    files |= {"a profile": (drawn, {"icc_profile": linear}), "four colours": (drawn.convert("CMYK"), {})}
     cases = []
-    for pixels in (stored, unwritten, nearly):
-        accepted = not ends_unwritten(Image.fromarray(pixels))
-        for turns in range(4):
-            upright = np.rot90(pixels, turns)
-            sides = {"width": upright.shape[1], "height": upright.shape[0]}
-            cases.append(sides | {"rgb": upright.tobytes().hex(), "accepted": accepted})
+    for name, (image, options) in files.items():
+        data = _encode(image, "JPEG", quality=90, **options)
+        for what, stored in _ends(np.asarray(image)).items():
+            picture = Image.fromarray(stored, image.mode)
+            accepted = not ends_unwritten(picture)
+            picture.info.update(options)
+            decoded = to_srgb(picture)
+            case = {"name": f"{name}, {what}", "data": data.hex(), "width": decoded.width, "height": decoded.height}
+            cases.append(case | {"rgb": decoded.tobytes().hex(), "accepted": accepted})
     return cases
+
+
+def _ends(written: Pixels) -> dict[str, Pixels]:
+    """A picture, and the same with other rows last; or first, where nothing speaks against it."""
+    unwritten, nearly, first, black = (written.copy() for _ in range(4))
+    unwritten[-9:] = nearly[-9:] = first[:9] = UNWRITTEN
+    nearly[-1, 5, 1] += 9
+    black[-1] = 255 if written.shape[2] == 4 else 0
+    return {"written": written, "unwritten": unwritten, "nearly": nearly, "unwritten first": first, "black last": black}
+
+
+def _exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[_ORIENTATION] = orientation
+    return exif
 
 
 def _accepts(data: bytes, code: str | None) -> bool:
@@ -119,8 +142,44 @@ def _jpegs(picture: Pixels) -> Iterator[Case]:
     more = MAX_SCANS - progressive.count(_SCAN)
     yield "a JPEG of as many scans as may be", progressive[:-2] + progressive[last:-2] * more + _END, None
     yield "a JPEG of one scan more", progressive[:-2] + progressive[last:-2] * (more + 1) + _END, _CUT
+    yield from _profiled_jpegs(picture)
     for bands in (3, 2, 1):
         yield f"a JPEG with scans of {bands} of 3 colours", _scan_by_scan(picture, bands), None if bands == 3 else _CUT
+
+
+def _profiled_jpegs(picture: Pixels) -> Iterator[Case]:
+    for transfer, code in ((_SDR_TRANSFER, None), (_PQ, _HDR), (_HLG, _HDR)):
+        data = _encode(picture, "JPEG", quality=90, icc_profile=_profile_of(transfer))
+        yield f"a JPEG with a profile of transfer {transfer}", data, code
+    profile = _profile_of(_PQ)
+    halves = [profile[: len(profile) // 2], profile[len(profile) // 2 :]]
+    plain = _encode(picture, "JPEG", quality=90)
+
+    def parted(*parts: tuple[int, int, bytes]) -> bytes:
+        written = [_ICC + bytes([number, count]) + content for number, count, content in parts]
+        return plain[:2] + b"".join(b"\xff\xe2" + struct.pack(">H", len(part) + 2) + part for part in written) + plain[2:]
+
+    yield "a JPEG whose profile is in two parts", parted((1, 2, halves[0]), (2, 2, halves[1])), _HDR
+    yield "a JPEG whose profile is in two parts, turned round", parted((2, 2, halves[1]), (1, 2, halves[0])), _HDR
+    yield "a JPEG with the first part of a profile", parted((1, 2, halves[0])), _CUT
+    yield "a JPEG with the second part of a profile", parted((2, 2, halves[1])), _CUT
+    yield "a JPEG with a part of a profile twice", parted((1, 2, halves[0]), (1, 2, halves[0])), _CUT
+    yield "a JPEG whose profile is a part alone, of another number", parted((7, 1, _profile_of(_SDR_TRANSFER))), None
+
+
+def _profile_of(transfer: int) -> bytes:
+    """A profile with a tag `cicp` (ICC.1:2022, 9.2.17)."""
+    profile = rgb_profile(DISPLAY_P3)
+    count = int.from_bytes(profile[128:132], "big")
+    entries = b"".join(
+        profile[at : at + 4]
+        + struct.pack(">I", int.from_bytes(profile[at + 4 : at + 8], "big") + 12)
+        + profile[at + 8 : at + 12]
+        for at in range(132, 132 + 12 * count, 12)
+    )
+    more = b"cicp" + struct.pack(">II", len(profile) + 12, 12)
+    content = profile[132 + 12 * count :] + b"cicp" + bytes(4) + bytes([9, transfer, 0, 1])
+    return struct.pack(">I", len(profile) + 24) + profile[4:128] + struct.pack(">I", count + 1) + entries + more + content
 
 
 def _scan_by_scan(picture: Pixels, bands: int) -> bytes:
@@ -150,6 +209,15 @@ def _pngs(picture: Pixels) -> Iterator[Case]:
     for transfer, code in ((_SDR_TRANSFER, None), (_PQ, _HDR), (_HLG, _HDR)):
         yield f"a PNG of transfer {transfer}", _before(plain, b"IDAT", _cicp(transfer)), code
         yield f"a PNG of transfer {transfer}, behind its pixels", _before(plain, b"IEND", _cicp(transfer)), code
+        profiled = _encode(picture, "PNG", icc_profile=_profile_of(transfer))
+        yield f"a PNG with a profile of transfer {transfer}", profiled, code
+    for kind in (b"iCCP", b"tRNS"):
+        data = _encode(Image.fromarray(picture).convert("P"), "PNG", icc_profile=_profile_of(_SDR_TRANSFER), transparency=0)
+        at = data.index(kind) + 4
+        yield f"a PNG whose {kind.decode()} is damaged", data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :], _CUT
+    late = bytearray(_before(plain, b"IEND", _chunk(b"tEXt", b"a note")))
+    late[-20] ^= 1
+    yield "a PNG whose note behind its pixels is damaged", bytes(late), _CUT
     yield "a PNG whose transfer is missing", _before(plain, b"IDAT", _chunk(b"cICP", b"\x09")), None
     yield "a PNG with a transfer behind its end", plain + _cicp(_PQ), None
     kinds = [(0, 1, False), (0, 16, False), (2, 8, False), (2, 8, True), (3, 2, False), (4, 8, True), (6, 8, False)]
@@ -199,6 +267,8 @@ def _webps(picture: Pixels) -> Iterator[Case]:
     pages = [Image.fromarray(np.roll(picture, shift, 1)) for shift in (0, 5)]
     animation = _encode(pages[0], "WEBP", save_all=True, append_images=pages[1:], quality=80)
     first = animation.index(b"VP8 ") + 60
+    for transfer, code in ((_SDR_TRANSFER, None), (_PQ, _HDR), (_HLG, _HDR)):
+        yield f"a WebP with a profile of transfer {transfer}", _encode(picture, "WEBP", icc_profile=_profile_of(transfer)), code
     for name, data in (("lossy", lossy), ("lossless", lossless), ("animated", animation)):
         yield f"a WebP, {name}", data, None
         yield f"a WebP without its last third, {name}", data[: len(data) * 2 // 3], _CUT
@@ -234,6 +304,12 @@ def _heics() -> Iterator[Case]:
                 f"{named}, with a profile",
                 _heic(picture, colours=_colours([_PROFILE, _nclx(transfer)], {1: [1, 2]}, wide)),
                 None,
+            )
+            own = _box(b"colr", b"prof" + _profile_of(transfer))
+            yield (
+                f"a HEIC with a profile of transfer {transfer}, {size}",
+                _heic(picture, colours=_colours([own], {1: [1]}, wide)),
+                code,
             )
             other = _colours([_nclx(transfer), _nclx(_SDR_TRANSFER)], {2: [1], 1: [2]}, wide)
             yield f"{named}, of another picture", _heic(picture, colours=other), None

@@ -11,6 +11,7 @@ import numpy as np
 
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.decision import Decision
+from mobile_runtime.errors import CaptureError
 
 MIN_USABLE_SHARE = 0.5
 MAX_DISSENT = 0.25
@@ -84,7 +85,16 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     a quarter of the frames that count are not, or any frame with a score, be it an outlier, reaches `ALARM`, the burst is to be
     retaken: that frame may be the one that shows the lesion well, and such frames must never add up to a reassurance. A median
     at or above the threshold is referred whatever the rest say.
+
+    Raises:
+        CaptureError: no frames, or verdicts of different bundles, variants or operating points.
     """
+    if not frames:
+        raise CaptureError("a burst needs at least one frame")
+    if len({(f.bundle_id, f.variant, f.operating_point) for f in frames}) > 1:
+        raise CaptureError(
+            "a burst of different bundles, variants or operating points; make all assessments of one lesion with one pipeline"
+        )
     scored = [f for f in frames if is_usable(f)]
     if len(scored) < MIN_USABLE_SHARE * len(frames) or not scored:
         others = [f for f in frames if not is_usable(f)]
@@ -100,8 +110,9 @@ def combine(frames: Sequence[Assessment]) -> BurstAssessment:
     if middle >= threshold:
         verdict = Decision.REFER
     else:
-        loudest = max(f.malignancy for f in frames if f.malignancy is not None)  # of frames that abstain, too
-        agreed = 1 - agreement <= MAX_DISSENT and loudest < max(threshold, ALARM)
+        # Of frames that abstain, too; what is no number is not below the alarm.
+        quiet = all(f.malignancy < max(threshold, ALARM) for f in frames if f.malignancy is not None)
+        agreed = 1 - agreement <= MAX_DISSENT and quiet
         verdict = Decision.LOW_CONCERN if agreed else Decision.RETAKE
     retake = verdict is Decision.RETAKE
     agreeing = round(agreement * len(scored))

@@ -121,10 +121,7 @@ class TriagePipeline:
         """
         if isinstance(frames, str | bytes | bytearray | memoryview) or not isinstance(frames, Sequence):
             raise CaptureError(f"a burst is a list of frames, not {type(frames).__name__}; put the frames in a list")
-        if not frames:
-            raise CaptureError("a burst needs at least one frame")
-        singles = tuple(self.assess(frame, box) for frame in frames)
-        return burst.combine(singles)
+        return burst.combine(tuple(self.assess(frame, box) for frame in frames))
 
     def _check(self, images: object, shape: tuple[int, ...], wanted: str) -> None:
         if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape != shape:

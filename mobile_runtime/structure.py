@@ -46,8 +46,8 @@ def check_structure(data: bytes, name: str) -> None:
 
     Raises:
         CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a JPEG or HEIC file with a hole, a JPEG without an end or with scans
-            missing, a JPEG of which a part of the profile is missing, a PNG picture that is not what its checksums are of, or
-            one in high dynamic range.
+            missing, a JPEG of which a part of the profile is missing, a PNG part that is not what its checksum is of, or one in
+            high dynamic range.
     """
     try:
         if data.startswith(b"\xff\xd8"):
@@ -61,8 +61,8 @@ def check_structure(data: bytes, name: str) -> None:
 
 
 def _check_png(data: bytes, name: str) -> None:
-    """Pillow leaves the checksums of pixels alone, and zlib's own is behind the last byte that it asks for. It leaves
-    cICP alone, too, which may say that the picture is no sRGB at all."""
+    """Pillow leaves the checksums of pixels alone and of what follows them, and zlib's own is behind the last byte that it asks
+    for. It leaves cICP alone, too, which may say that the picture is no sRGB at all."""
     view = memoryview(data)
     for kind, begin, stop in _chunks(data, 8, len(data), name, png=True):
         if kind == b"IEND":
@@ -71,7 +71,7 @@ def _check_png(data: bytes, name: str) -> None:
             check_transfer(data[begin + 1], name)
         # Of a chunk that reaches outside the file Pillow takes what is there, and the checksum is lost.
         checksum = data[stop : stop + 4]
-        if kind == b"IDAT" and zlib.crc32(view[begin - 4 : stop]).to_bytes(4, "big") != checksum:
+        if zlib.crc32(view[begin - 4 : stop]).to_bytes(4, "big") != checksum:
             raise CaptureError(f"{name}: a part of it is damaged; copy or take it again")
 
 

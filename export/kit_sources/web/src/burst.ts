@@ -31,10 +31,14 @@ export const isUsable = (frame: Assessment): boolean => frame.malignancy !== nul
  * Combine the verdicts on frames of one lesion: they never add up to a reassurance where more than a quarter disagree
  * or one frame with a score, used or not, is an alarm.
  *
- * @throws CaptureError there is no frame.
+ * @throws CaptureError there is no frame, or they are of different operating points.
  */
 export function combine(frames: Assessment[]): BurstAssessment {
   if (!frames.length) throw new CaptureError("frame", "a burst needs at least one frame");
+  const basis = ({ operatingPoint, point }: Assessment): string => `${operatingPoint} ${point.threshold}`;
+  if (new Set(frames.map(basis)).size > 1) {
+    throw new CaptureError("frame", "a burst of different operating points; make all assessments of one lesion at one");
+  }
   const usable = frames.filter(isUsable);
   const first = usable[0];
   if (!first || usable.length < constants.min_usable_share * frames.length) {

@@ -12,6 +12,7 @@ import { checkFile, endsUnwritten } from "./photo.js";
 import { TriagePipeline } from "./pipeline.js";
 import { judge } from "./quality.js";
 import { normalize, type Box, type Pixels } from "./resample.js";
+import { isConvertedJpeg } from "./structure.js";
 
 interface Vector {
   width: number;
@@ -33,7 +34,7 @@ interface Port {
   outputs: { name: string; variant: string; outputs: Recorded; accepted: boolean }[];
   manifests: { name: string; find: string; replace: string; accepted: boolean }[];
   files: { name: string; data: string; accepted: boolean; code: CaptureFault | null }[];
-  edges: (Vector & { accepted: boolean })[];
+  edges: (Vector & { name: string; data: string; accepted: boolean })[];
   turned: (Vector & { name: string; data: string; orientation: number; tolerance: number })[];
 }
 
@@ -101,10 +102,12 @@ export function replayPort(text: string, manifestText: string): Check[] {
     const right = found === code && (found === null) === wanted;
     checks.push(check("port", `file: ${name}`, right ? 0 : Infinity, 0, found ?? "accepted"));
   }
-  for (const { width, height, rgb, accepted: wanted } of port.edges) {
-    const pixels = hex(rgb);
-    const found = !endsUnwritten(width, height, (edge) => [rgbaOf(pixels, width, edge)]);
-    checks.push(check("port", "edges of a decoded picture", found === wanted ? 0 : Infinity, 0, found ? "accepted" : "refused"));
+  for (const { name, data, width, height, rgb, accepted: wanted } of port.edges) {
+    const file = hex(data);
+    const upright = uprightOf(hex(rgb), width, height, orientationOf(file));
+    const rgba = (edge: Box): number[][] => [rgbaOf(upright.data, upright.width, edge)];
+    const found = !endsUnwritten(upright.width, upright.height, orientationOf(file), isConvertedJpeg(file), rgba);
+    checks.push(check("port", `edge: ${name}`, found === wanted ? 0 : Infinity, 0, found ? "accepted" : "refused"));
   }
   for (const { name, data, orientation: wanted, width, height } of port.turned) {
     const file = hex(data);
@@ -115,6 +118,18 @@ export function replayPort(text: string, manifestText: string): Check[] {
     checks.push(check("port", `turned: ${name}`, right ? 0 : Infinity, 0, `orientation ${found}`));
   }
   return checks;
+}
+
+function uprightOf(stored: Uint8Array, columns: number, rows: number, orientation: number): { width: number; height: number; data: Uint8Array } {
+  const { width, height, first, across, down } = uprightLayout(columns, rows, orientation);
+  const data = new Uint8Array(stored.length);
+  for (let y = 0; y < rows; y++) {
+    for (let x = 0; x < columns; x++) {
+      const from = 3 * (y * columns + x);
+      data.set(stored.subarray(from, from + 3), 3 * (first + y * down + x * across));
+    }
+  }
+  return { width, height, data };
 }
 
 const storedSides = (width: number, height: number, orientation: number): [number, number] =>

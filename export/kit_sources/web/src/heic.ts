@@ -4,7 +4,7 @@
  */
 
 import { constants } from "./constants.js";
-import { ascii, bigEndian, hasZeros, isHdrTransfer, Outside } from "./structure.js";
+import { ascii, bigEndian, hasZeros, isHdrProfile, isHdrTransfer, Outside } from "./structure.js";
 
 interface Box {
   kind: string;
@@ -26,7 +26,7 @@ export function heicLacksPart(data: Uint8Array): boolean {
   }
 }
 
-/** Whether the picture that counts has levels of PQ or HLG, and no colour profile, which would say else. */
+/** Whether the picture that counts has levels of PQ or HLG: by its colour profile, where it has one. */
 export function isHdrHeic(data: Uint8Array): boolean {
   try {
     for (const box of boxes(data, 0, data.length)) if (box.kind === "meta" && isPrimaryHdr(data, box)) return true;
@@ -50,7 +50,8 @@ function isPrimaryHdr(data: Uint8Array, meta: Box): boolean {
   const own = numbers.flatMap((number) => properties[number - 1] ?? []).filter(({ kind }) => kind === "colr");
   const colours = own.length ? own : properties.filter(({ kind }) => kind === "colr");
   const kinds = colours.map(({ begin }) => ascii(data, begin, begin + 4));
-  if (kinds.some((kind) => kind === "prof" || kind === "rICC")) return false;
+  const profile = colours[kinds.findIndex((kind) => kind === "prof" || kind === "rICC")];
+  if (profile) return isHdrProfile(data.subarray(profile.begin + 4, profile.end));
   return colours.some(({ begin }, index) => kinds[index] === "nclx" && isHdrTransfer(bigEndian(data, begin + 6, 2)));
 }
 

@@ -1,6 +1,6 @@
 /**
- * How many bytes a zlib stream stands for (RFC 1950 and 1951). They are not kept: nothing but their number is needed, and what
- * browsers have of zlib is asynchronous.
+ * How many bytes a zlib stream stands for (RFC 1950 and 1951), and which. Those of pixels are not kept: nothing but their number is
+ * needed. What browsers have of zlib is asynchronous.
  */
 
 class Ended extends Error {}
@@ -27,7 +27,16 @@ function codesOf(lengths: number[]): Codes {
 
 /** The number, or the limit if there are more; -1 if the stream is damaged before that. */
 export function inflatedLength(data: Uint8Array, limit: number): number {
-  const stream = new Stream(data, limit);
+  return countOf(new Stream(data, limit), limit);
+}
+
+/** The bytes, at most so many; none if the stream is damaged. */
+export function inflated(data: Uint8Array, limit: number): Uint8Array {
+  const kept = new Uint8Array(limit);
+  return kept.subarray(0, Math.max(0, countOf(new Stream(data, limit, kept), limit)));
+}
+
+function countOf(stream: Stream, limit: number): number {
   try {
     stream.readBlocks();
   } catch (error) {
@@ -41,7 +50,7 @@ class Stream {
   count = 0;
   private position = 0;
 
-  constructor(private readonly data: Uint8Array, private readonly limit: number) {}
+  constructor(private readonly data: Uint8Array, private readonly limit: number, private readonly kept?: Uint8Array) {}
 
   readBlocks(): void {
     const method = this.bits(8);
@@ -62,6 +71,8 @@ class Stream {
     const length = this.bits(16);
     if (this.bits(16) !== (length ^ 0xffff)) throw new Damaged();
     const there = Math.min(length, this.data.length - this.position / 8);
+    const begin = this.position / 8;
+    this.kept?.set(this.data.subarray(begin, begin + Math.min(there, this.limit - this.count)), this.count);
     this.count += there;
     this.position += 8 * there;
   }
@@ -94,11 +105,15 @@ class Stream {
       const symbol = this.read(literals);
       if (symbol === 256) return;
       if (symbol < 256) {
+        if (this.kept) this.kept[this.count] = symbol;
         this.count++;
         continue;
       }
       const length = this.readLength(symbol - 257);
-      if (this.readDistance(this.read(distances)) > this.count) throw new Damaged();
+      const distance = this.readDistance(this.read(distances));
+      if (distance > this.count) throw new Damaged();
+      // One by one: a copy may reach into itself.
+      for (let i = this.count; this.kept && i < this.count + length; i++) this.kept[i] = this.kept[i - distance]!;
       this.count += length;
     }
   }

@@ -107,7 +107,7 @@ export function parseManifest(text: string): Manifest {
     for (const name of LIMITS) number(`quality.${name}`, manifest.quality[name]);
     for (const [key, variant] of Object.entries(manifest.variants)) {
       if (key !== variant.name) throw new Error(`variant ${key} calls itself ${variant.name}`);
-      for (const role of ["probabilities", "scores", ...(variant.abstention ? ["outlier"] : [])]) {
+      for (const role of ["probabilities", "scores", ...(variant.abstention != null ? ["outlier"] : [])]) {
         const output: unknown = Object.hasOwn(variant.outputs, role) && variant.outputs[role as keyof Variant["outputs"]];
         if (typeof output !== "string") throw new Error(`${key} has no output ${role}`);
       }
@@ -120,7 +120,7 @@ export function parseManifest(text: string): Manifest {
       if (!Object.hasOwn(variant.operating_points, manifest.default_operating_point)) {
         throw new Error(`${variant.name} lacks the default point`);
       }
-      if (variant.abstention) number(`${variant.name}.abstention.limit`, variant.abstention.limit);
+      if (variant.abstention != null) number(`${variant.name}.abstention.limit`, variant.abstention.limit);
     }
     if (!Object.hasOwn(manifest.variants, manifest.default_variant)) throw new Error("default_variant is not among the variants");
     if (!manifest.scores.some((score) => score.name === "malignancy")) throw new Error("scores has no malignancy");

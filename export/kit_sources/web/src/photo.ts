@@ -6,7 +6,8 @@ import { heicLacksPart, isHdrHeic } from "./heic.js";
 import { orientationOf, uprightLayout, withoutExif, withOrientation } from "./orientation.js";
 import { centreSquare, checkBox, checkSize, type Box, type Capture, Resampler } from "./resample.js";
 import {
-  ascii, bigEndian, isHdrPng, isJpeg, isPng, isWebp, jpegLacksPart, lastIndexOf, pngLacksPart, webpLacksPart,
+  ascii, bigEndian, hasHdrProfile, isConvertedJpeg, isHdrPng, isJpeg, isPng, isWebp, jpegLacksPart, lastIndexOf, pngLacksPart,
+  webpLacksPart,
 } from "./structure.js";
 
 const BAND_PIXELS = 1 << 20;
@@ -50,34 +51,37 @@ export function checkFile(data: Uint8Array): void {
   }
   if (!complete) throw new CaptureError("truncated", "the end of the image is missing");
   const remedy = "export it as JPEG or take it again without HDR";
-  if (hdr) throw new CaptureError("high_dynamic_range", `a high dynamic range picture; ${remedy}`);
+  if (hdr || hasHdrProfile(data)) throw new CaptureError("high_dynamic_range", `a high dynamic range picture; ${remedy}`);
 }
 
 /**
- * Whether an edge is the grey that JPEG decoders leave where the data end early but an end marker follows. Which edge was stored
- * last depends on the orientation; one level is for colour profiles.
+ * Whether the row that was stored last is the grey that JPEG decoders leave where the data end early but an end marker follows.
+ * Where colours are converted it is another one, but still one.
+ *
+ * @param rgba pixels of a part of the upright picture.
  */
-export function endsUnwritten(right: number, bottom: number, rgba: (edge: Box) => Iterable<ArrayLike<number>>): boolean {
-  const edges: Box[] = [
-    { left: 0, top: bottom - 1, right, bottom },
-    { left: 0, top: 0, right, bottom: 1 },
-    { left: 0, top: 0, right: 1, bottom },
-    { left: right - 1, top: 0, right, bottom },
-  ];
-  const isUnwritten = (data: ArrayLike<number>): boolean =>
-    Array.from(data).every((value, at) => at % 4 === 3 || Math.abs(value - constants.unwritten) <= 1);
-  return edges.some((edge) => Array.from(rgba(edge)).every(isUnwritten));
+export function endsUnwritten(
+  right: number, bottom: number, orientation: number, converted: boolean, rgba: (edge: Box) => Iterable<ArrayLike<number>>,
+): boolean {
+  const edge: Box = { left: 0, top: 0, right, bottom };
+  if (orientation >= 5) Object.assign(edge, orientation === 5 || orientation === 8 ? { left: right - 1 } : { right: 1 });
+  else Object.assign(edge, orientation <= 2 ? { top: bottom - 1 } : { bottom: 1 });
+  const levels = Array.from(rgba(edge)).flatMap((data) => Array.from(data)).filter((_, at) => at % 4 !== 3);
+  const [least, most] = constants.unwritten_range as [number, number];
+  return levels.every((level, at) => {
+    const wanted = converted ? levels[at % 3]! : constants.unwritten;
+    return wanted >= least && wanted <= most && Math.abs(level - wanted) <= 1;
+  });
 }
 
 /** An upright photograph; `close` it when done. */
 export async function openPhoto(file: Blob): Promise<ImageBitmap> {
   checkBytes(file.size);
   let bitmap: ImageBitmap;
-  let jpeg = false;
+  let data: Uint8Array;
   try {
-    const data = new Uint8Array(await file.arrayBuffer());
+    data = new Uint8Array(await file.arrayBuffer());
     checkFile(data);
-    jpeg = isJpeg(data);
     bitmap = await decodeUpright(data, file.type);
   } catch (error) {
     if (error instanceof CaptureError) throw error;
@@ -85,7 +89,9 @@ export async function openPhoto(file: Blob): Promise<ImageBitmap> {
   }
   checkSize(bitmap.width, bitmap.height);
   const rgba = (edge: Box): Uint8ClampedArray[] => [...bands(bitmap, edge)].map(({ data }) => data);
-  if (jpeg && endsUnwritten(bitmap.width, bitmap.height, rgba)) throw new CaptureError("truncated", "the lower part of the image is missing");
+  if (isJpeg(data) && endsUnwritten(bitmap.width, bitmap.height, orientationOf(data), isConvertedJpeg(data), rgba)) {
+    throw new CaptureError("truncated", "the lower part of the image is missing");
+  }
   return bitmap;
 }
 

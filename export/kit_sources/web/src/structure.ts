@@ -1,8 +1,10 @@
 /** What browsers show of image files that lack a part: something painted in its place, without an error. And what they are. */
 
 import { constants } from "./constants.js";
-import { inflatedLength } from "./inflated.js";
+import { inflated, inflatedLength } from "./inflated.js";
 
+const ICC = "ICC_PROFILE\0";
+const LONGEST_PROFILE = 1 << 20;
 const SEQUENTIAL = [0xc0, 0xc1, 0xc9];
 const PROGRESSIVE = [0xc2, 0xca];
 type Pass = readonly [number, number, number, number];
@@ -55,21 +57,45 @@ export function hasZeros(data: Uint8Array, from: number, to: number): boolean {
   return false;
 }
 
+/** What a JPEG's decoder may change colours by: parts of a profile, and how many colours it has. */
+interface Colours {
+  profile: { number: number; count: number; content: Uint8Array }[];
+  components: number;
+}
+
 /**
  * Whether a JPEG lacks a part: `check_jpeg` of mobile_runtime/jpeg_structure.py. Zeros in place of it can be told of a baseline
  * JPEG alone, and of one whose code of zeros does not stand for small coefficients. Otherwise a scan is missing where not every
- * coefficient of every component has come to its last bit (ITU-T T.81, G.1.1).
+ * coefficient of every component has come to its last bit (ITU-T T.81, G.1.1). Where a part of a profile is missing (ICC.1,
+ * B.4), decoders leave it aside, and colours are wrong.
  */
 export function jpegLacksPart(data: Uint8Array): boolean {
+  return readJpeg(data).lacking;
+}
+
+/** Whether a decoder may give other levels than those that are stored: by a profile, or of four colours. */
+export function isConvertedJpeg(data: Uint8Array): boolean {
+  const { profile, components } = readJpeg(data);
+  return profile.length > 0 || components === 4;
+}
+
+function readJpeg(data: Uint8Array): Colours & { lacking: boolean } {
+  const colours: Colours = { profile: [], components: 0 };
   try {
-    return lacksScans(data);
+    return { lacking: lacksScans(data, colours) || !isWhole(colours), ...colours };
   } catch (error) {
-    if (error instanceof Outside) return true;
+    if (error instanceof Outside) return { lacking: true, ...colours };
     throw error;
   }
 }
 
-function lacksScans(data: Uint8Array): boolean {
+function isWhole({ profile }: Colours): boolean {
+  profile.sort((one, other) => one.number - other.number);
+  if (profile.length === 1 && profile[0]!.count === 1) return true; // whatever its number
+  return profile.every(({ number, count }, index) => number === index + 1 && count === profile.length);
+}
+
+function lacksScans(data: Uint8Array, colours: Colours): boolean {
   const byte = (at: number): number => bigEndian(data, at, 1);
   const zeroSymbols = new Map<number, number>();
   let sent = new Map<number, Set<number>>();
@@ -92,6 +118,12 @@ function lacksScans(data: Uint8Array): boolean {
       sequential = SEQUENTIAL.includes(kind);
       const components = Array.from({ length: Math.min(4, byte(begin + 5)) }, (_, index) => byte(begin + 6 + 3 * index));
       sent = new Map(components.map((component) => [component, new Set()]));
+      colours.components = sent.size;
+    }
+    if (kind === 0xe2 && ascii(data, begin, begin + ICC.length) === ICC) {
+      const content = begin + ICC.length + 2;
+      const part = { number: byte(content - 2), count: byte(content - 1), content: data.subarray(content, Math.max(content, at)) };
+      colours.profile.push(part);
     }
     // Of each table of AC codes, what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2).
     for (let table = begin; kind === 0xc4 && table + 17 < Math.min(at, data.length); ) {
@@ -139,18 +171,55 @@ export function isHdrPng(data: Uint8Array): boolean {
   return false;
 }
 
+/** Whether a JPEG, PNG or WebP has a colour profile of PQ or HLG; of HEIC see `isHdrHeic`. */
+export function hasHdrProfile(data: Uint8Array): boolean {
+  if (isJpeg(data)) return isHdrProfile(joined(readJpeg(data).profile.map(({ content }) => content)));
+  return isHdrProfile(isPng(data) ? pngProfile(data) : isWebp(data) ? webpProfile(data) : new Uint8Array());
+}
+
+/** Whether a profile says so by its tag `cicp` (ICC.1:2022, 9.2.17): `check_profile` of mobile_runtime/structure.py. */
+export function isHdrProfile(profile: Uint8Array): boolean {
+  if (profile.length < 132) return false;
+  const last = Math.min(132 + 12 * bigEndian(profile, 128, 4), profile.length - 11);
+  for (let at = 132; at < last; at += 12) {
+    const begin = bigEndian(profile, at + 4, 4);
+    const told = ascii(profile, at, at + 4) === "cicp" && begin + 12 <= profile.length && ascii(profile, begin, begin + 4) === "cicp";
+    if (told && isHdrTransfer(profile[begin + 9])) return true;
+  }
+  return false;
+}
+
+function pngProfile(data: Uint8Array): Uint8Array {
+  const chunk = [...pngChunks(data)].find(({ kind, end }) => kind === "iCCP" && end <= data.length);
+  if (!chunk) return new Uint8Array();
+  const content = data.subarray(chunk.begin, chunk.end);
+  // Behind its name and the method, of which there is one.
+  return inflated(content.subarray(content.indexOf(0) + 2), LONGEST_PROFILE);
+}
+
+/** It is before the picture. */
+function webpProfile(data: Uint8Array): Uint8Array {
+  const view = new DataView(data.buffer, data.byteOffset, data.length);
+  const end = Math.min(data.length, 8 + view.getUint32(4, true));
+  for (let at = 12, part = 0; at + 8 <= end && part < constants.max_parts; part++) {
+    const stop = at + 8 + view.getUint32(at + 4, true);
+    if (ascii(data, at, at + 4) === "ICCP") return data.subarray(at + 8, Math.min(stop, end));
+    at = stop + (stop % 2);
+  }
+  return new Uint8Array();
+}
+
 /** Whether these transfer characteristics are PQ or HLG (ITU-T H.273, table 3). */
 export const isHdrTransfer = (transfer: number | undefined): boolean => transfer === 16 || transfer === 18;
 
-/** Whether the pixels of a PNG are not what their checksums are of, or end within a chunk or before the picture is whole. */
+/** Whether a part of a PNG is not what its checksum is of, or the file ends within one or the pixels before the picture is whole. */
 export function pngLacksPart(data: Uint8Array): boolean {
   const packed: Uint8Array[] = [];
   let parts = 0;
   for (const { kind, begin, end } of pngChunks(data)) {
     if (++parts > constants.max_parts) return true;
-    if (kind !== "IDAT") continue;
     if (end + 4 > data.length || crc32(data, begin - 4, end) !== bigEndian(data, end, 4)) return true;
-    packed.push(data.subarray(begin, end));
+    if (kind === "IDAT") packed.push(data.subarray(begin, end));
   }
   const bytes = rowBytes(data);
   return inflatedLength(joined(packed), bytes) < bytes;

@@ -31,7 +31,7 @@ struct HeicStructure {
         return lacking
     }
 
-    /// Whether the picture that counts has levels of PQ or HLG, and no colour profile, which would say else.
+    /// Whether the picture that counts has levels of PQ or HLG: by its colour profile, where it has one.
     static func isHdr(_ file: FileBytes) -> Bool {
         var found = false
         // A length that points outside the file: the decoder says so.
@@ -49,7 +49,7 @@ struct HeicStructure {
         let parts = try boxes(meta.begin + 4, meta.end, ["pitm", "iprp"])
         guard let primary = parts["pitm"], let groups = parts["iprp"] else { return false }
         let item = try file.bigEndian(primary.begin + 4, try file.byte(primary.begin) > 0 ? 4 : 2)
-        var (seen, colours, links): (Int, [Int: Int], [Content]) = (0, [:], [])
+        var (seen, colours, links): (Int, [Int: Content], [Content]) = (0, [:], [])
         try walk(groups.begin, groups.end) { head, content in
             if file.has("ipma", at: head) {
                 links.append(content)
@@ -57,7 +57,7 @@ struct HeicStructure {
             guard file.has("ipco", at: head) else { return }
             try walk(content.begin, content.end) { head, content in
                 seen += 1
-                colours[seen] = file.has("colr", at: head) ? content.begin : nil
+                colours[seen] = file.has("colr", at: head) ? content : nil
             }
         }
         var numbers: Set<Int> = []
@@ -65,9 +65,12 @@ struct HeicStructure {
             numbers.formUnion(try associated(content, item))
         }
         let own = colours.filter { numbers.contains($0.key) }
-        let told = (own.isEmpty ? colours : own).values
-        guard !told.contains(where: { file.has("prof", at: $0) || file.has("rICC", at: $0) }) else { return false }
-        return try told.contains { try file.has("nclx", at: $0) && PhotoFile.isHdrTransfer(file.bigEndian($0 + 6, 2)) }
+        let told = (own.isEmpty ? colours : own).sorted { $0.key < $1.key }.map { $0.value }
+        if let profile = told.first(where: { file.has("prof", at: $0.begin) || file.has("rICC", at: $0.begin) }) {
+            let begin = min(profile.begin + 4, file.count)
+            return try ColourProfile.isHdr(FileBytes(data: Array(file.data[begin..<max(begin, min(profile.end, file.count))])))
+        }
+        return try told.contains { try file.has("nclx", at: $0.begin) && PhotoFile.isHdrTransfer(file.bigEndian($0.begin + 6, 2)) }
     }
 
     /// Numbers of an item's properties (ISO/IEC 23008-12, `ipma`).

@@ -1,5 +1,5 @@
-/// How many bytes a zlib stream stands for (RFC 1950 and 1951). They are not kept: nothing but their number is needed, and not
-/// every platform has zlib.
+/// How many bytes a zlib stream stands for (RFC 1950 and 1951), and which. Those of pixels are not kept: nothing but their number
+/// is needed. Not every platform has zlib.
 struct InflatedLength {
     private enum Stop: Error {
         case ended, damaged
@@ -30,9 +30,11 @@ struct InflatedLength {
     private let limit: Int
     private var position = 0
     private var count = 0
+    /// The bytes, where they are asked for.
+    private var kept: [UInt8]?
 
-    private init(_ data: [UInt8], limit: Int) {
-        (self.data, self.limit) = (data, limit)
+    private init(_ data: [UInt8], limit: Int, kept: [UInt8]? = nil) {
+        (self.data, self.limit, self.kept) = (data, limit, kept)
     }
 
     /// The number, or the limit if there are more.
@@ -40,10 +42,23 @@ struct InflatedLength {
     /// - Throws: damaged before that.
     static func of(_ data: [UInt8], limit: Int) throws -> Int {
         var stream = InflatedLength(data, limit: limit)
-        do {
-            try stream.readBlocks()
-        } catch Stop.ended {}
+        try stream.readAll()
         return min(limit, stream.count)
+    }
+
+    /// The bytes, at most so many.
+    ///
+    /// - Throws: damaged before that.
+    static func content(_ data: [UInt8], limit: Int) throws -> [UInt8] {
+        var stream = InflatedLength(data, limit: limit, kept: [])
+        try stream.readAll()
+        return Array((stream.kept ?? []).prefix(limit))
+    }
+
+    private mutating func readAll() throws {
+        do {
+            try readBlocks()
+        } catch Stop.ended {}
     }
 
     private mutating func readBlocks() throws {
@@ -67,6 +82,7 @@ struct InflatedLength {
         let length = try bits(16)
         guard try bits(16) == length ^ 0xffff else { throw Stop.damaged }
         let there = min(length, data.count - position / 8)
+        kept?.append(contentsOf: data[(position / 8)..<(position / 8 + there)])
         count += there
         position += 8 * there
     }
@@ -102,11 +118,17 @@ struct InflatedLength {
                 return
             }
             guard symbol > 256 else {
+                kept?.append(UInt8(symbol))
                 count += 1
                 continue
             }
             let length = try readLength(symbol - 257)
-            guard try readDistance(read(distances)) <= count else { throw Stop.damaged }
+            let distance = try readDistance(read(distances))
+            guard distance <= count else { throw Stop.damaged }
+            // One by one: a copy may reach into itself.
+            for _ in 0..<length where kept != nil {
+                kept!.append(kept![kept!.count - distance])
+            }
             count += length
         }
     }

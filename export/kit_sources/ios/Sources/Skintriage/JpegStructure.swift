@@ -6,6 +6,8 @@ struct JpegStructure {
     static let end = 0xd9
     static let scan = 0xda
     private static let tables = 0xc4
+    private static let profileParts = 0xe2
+    private static let icc = "ICC_PROFILE\0"
     private static let coefficients = 64
     /// More are no colours that a decoder here knows.
     private static let components = 4
@@ -15,6 +17,8 @@ struct JpegStructure {
     private var zeroSymbols: [Int: Int] = [:]
     /// Component -> coefficients that have come to their last bit.
     private var sent: [Int: Set<Int>] = [:]
+    /// Of each part of the profile its number, how many there are, and where its content is.
+    private var profile: [(number: Int, count: Int, content: Range<Int>)] = []
     private var sequential = false
     private var scans = 0
 
@@ -24,10 +28,27 @@ struct JpegStructure {
 
     /// Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
     /// coefficients. Otherwise a scan is missing where not every coefficient of every component has come to its last bit
-    /// (ITU-T T.81, G.1.1).
+    /// (ITU-T T.81, G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
     static func lacksPart(_ file: FileBytes) -> Bool {
         var structure = JpegStructure(file)
         return (try? structure.lacksPart()) ?? true  // true: a length points outside the file
+    }
+
+    /// The colour profile, of a JPEG that lacks no part; empty where there is none.
+    static func profile(_ file: FileBytes) -> [UInt8] {
+        read(file).profile.flatMap { file.data[$0.content] }
+    }
+
+    /// Whether a decoder may give other levels than those stored: by a profile, or of four colours.
+    static func isConverted(_ file: FileBytes) -> Bool {
+        let structure = read(file)
+        return !structure.profile.isEmpty || structure.sent.count == components
+    }
+
+    private static func read(_ file: FileBytes) -> JpegStructure {
+        var structure = JpegStructure(file)
+        _ = try? structure.lacksPart()
+        return structure
     }
 
     private mutating func lacksPart() throws -> Bool {
@@ -44,7 +65,7 @@ struct JpegStructure {
             }
             let kind = try file.byte(marker + 1)
             if kind == JpegStructure.end {
-                return scans == 0 || sent.values.contains { $0.count < JpegStructure.coefficients }
+                return scans == 0 || sent.values.contains { $0.count < JpegStructure.coefficients } || !isProfileWhole()
             }
             at = marker + 2
             if kind == JpegStructure.start {
@@ -55,6 +76,10 @@ struct JpegStructure {
             if JpegStructure.sequentialFrames.contains(kind) || JpegStructure.progressiveFrames.contains(kind) {
                 sequential = JpegStructure.sequentialFrames.contains(kind)
                 try startFrame(begin)
+            } else if kind == JpegStructure.profileParts, file.has(JpegStructure.icc, at: begin) {
+                let content = begin + JpegStructure.icc.utf8.count + 2
+                let (number, count) = (try file.byte(content - 2), try file.byte(content - 1))
+                profile.append((number, count, content..<max(content, min(at, file.count))))
             } else if kind == JpegStructure.tables {
                 try readTables(begin, min(at, file.count))
             } else if kind == JpegStructure.scan {
@@ -98,6 +123,12 @@ struct JpegStructure {
         for component in stride(from: begin + 1, to: selected, by: 2) {
             sent[try file.byte(component)]?.formUnion(first...last)
         }
+    }
+
+    private mutating func isProfileWhole() -> Bool {
+        profile.sort { $0.number < $1.number }
+        let alone = profile.count == 1 && profile[0].count == 1  // whatever its number
+        return alone || profile.enumerated().allSatisfy { $1.number == $0 + 1 && $1.count == profile.count }
     }
 
     /// Where the next marker starts that ends a scan's data; the file's length if there is none.

@@ -9,11 +9,11 @@ public enum PhotoFile {
     /// - Throws: what `check` and `decode` throw, and `TriageError.capture` of a JPEG whose lower part is missing.
     public static func open(_ file: [UInt8], decode: ([UInt8]) throws -> RgbImage) throws -> RgbImage {
         try check(file)
-        let upright = try decode(withoutExif(file)).upright(exifOrientation: orientation(file))
-        guard !isJpeg(FileBytes(data: file)) || !endsUnwritten(upright) else {
+        let (bytes, stored) = (FileBytes(data: file), try decode(withoutExif(file)))
+        guard !isJpeg(bytes) || !endsUnwritten(stored, converted: JpegStructure.isConverted(bytes)) else {
             throw TriageError.capture("truncated, its lower part is missing; copy or take it again")
         }
-        return upright
+        return try stored.upright(exifOrientation: orientation(file))
     }
 
     /// Accepts JPEG, PNG, WebP and HEIC that are whole, as mobile_runtime/structure.py does. Of WebP drawings with plain areas
@@ -33,7 +33,8 @@ public enum PhotoFile {
         guard try !lacksPart(bytes) else {
             throw TriageError.capture("truncated or damaged, a part of it is missing; copy or take it again")
         }
-        guard try !(isPng(bytes) ? PngStructure.isHdr(bytes) : isHeic(bytes) && HeicStructure.isHdr(bytes)) else {
+        let told = isPng(bytes) ? try PngStructure.isHdr(bytes) : isHeic(bytes) && HeicStructure.isHdr(bytes)
+        guard try !(told || ColourProfile.isHdr(of: bytes)) else {
             throw TriageError.capture("a high dynamic range picture; export it as JPEG or take it again without HDR")
         }
     }
@@ -87,18 +88,13 @@ public enum PhotoFile {
         return brands.contains { at in heicBrands.contains { file.has($0, at: at) } }
     }
 
-    /// Whether an edge is the grey that JPEG decoders leave where the data end early but an end marker follows. Which edge was
-    /// stored last depends on the orientation; one level is for colour profiles.
-    private static func endsUnwritten(_ image: RgbImage) -> Bool {
-        let (right, bottom) = (image.width - 1, image.height - 1)
-        return isUnwritten(image, 0...right, bottom...bottom) || isUnwritten(image, 0...right, 0...0)
-            || isUnwritten(image, 0...0, 0...bottom) || isUnwritten(image, right...right, 0...bottom)
-    }
-
-    private static func isUnwritten(_ image: RgbImage, _ columns: ClosedRange<Int>, _ rows: ClosedRange<Int>) -> Bool {
-        rows.allSatisfy { y in
-            let begin = 3 * (y * image.width + columns.lowerBound)
-            return image.rgb[begin..<(begin + 3 * columns.count)].allSatisfy { abs(Int($0) - Constants.unwritten) <= 1 }
+    /// Whether the last stored row is the grey that JPEG decoders leave where the data end early but an end marker follows. Where
+    /// colours are converted it is another one, but still one.
+    private static func endsUnwritten(_ stored: RgbImage, converted: Bool) -> Bool {
+        let row = Array(stored.rgb.suffix(3 * stored.width))
+        return row.enumerated().allSatisfy { at, value in
+            let level = converted ? Int(row[at % 3]) : Constants.unwritten
+            return Constants.unwrittenRange.contains(level) && abs(Int(value) - level) <= 1
         }
     }
 }

@@ -1,4 +1,4 @@
-/// PNG files whose pixels are damaged or run out, or are in high dynamic range: `_check_png` and `_lacks_rows` of
+/// PNG files of which a part is damaged or whose pixels run out, or are in high dynamic range: `_check_png` and `_lacks_rows` of
 /// mobile_runtime/structure.py.
 enum PngStructure {
     private static let end: [UInt8] = Array("IEND".utf8) + [0xae, 0x42, 0x60, 0x82]
@@ -12,7 +12,7 @@ enum PngStructure {
         (0..<8).reduce(UInt32(byte)) { value, _ in value & 1 == 1 ? value >> 1 ^ 0xedb8_8320 : value >> 1 }
     }
 
-    /// Whether the pixels are not what their checksums are of, or end within a chunk or before the picture is whole.
+    /// Whether a part is not what its checksum is of, or the file ends within one or the pixels before the picture is whole.
     static func lacksPart(_ file: FileBytes) -> Bool {
         (try? lacks(file)) ?? true  // true: a length points outside the file, or zlib's data are damaged
     }
@@ -24,12 +24,11 @@ enum PngStructure {
         try walk(file) { kind, content in
             parts += 1
             guard parts <= Constants.maxParts else { throw FileBytes.Outside() }  // no camera writes so many chunks
-            guard file.has("IDAT", at: kind) else { return }
             let end = content.upperBound
             guard end + 4 <= file.count, checksum(file.data[kind..<end]) == (try file.bigEndian(end, 4)) else {
                 throw FileBytes.Outside()
             }
-            packed += file.data[content]
+            packed += file.has("IDAT", at: kind) ? file.data[content] : []
         }
         let bytes = try rowBytes(file)
         return try InflatedLength.of(packed, limit: bytes) < bytes  // what follows the end is no part of the picture

@@ -28,6 +28,21 @@ enum WebpStructure {
         return true  // no camera writes so many chunks
     }
 
+    /// The colour profile, which is before the picture; empty where there is none.
+    static func profile(_ file: FileBytes) throws -> [UInt8] {
+        let end = min(file.count, 8 + (try file.littleEndian(4)))
+        var at = 12
+        for _ in 0..<Constants.maxParts {
+            guard at + 8 <= end else { break }
+            let stop = at + 8 + (try file.littleEndian(at + 4))
+            if file.has("ICCP", at: at) {
+                return Array(file.data[(at + 8)..<min(stop, end)])
+            }
+            at = stop + stop % 2
+        }
+        return []
+    }
+
     private static func hasZeros(_ picture: ArraySlice<UInt8>, anywhere: Bool) -> Bool {
         var zeros = 0
         for byte in picture {

@@ -41,7 +41,7 @@ final class HeicStructure {
         return file.lacking;
     }
 
-    /** Whether the picture that counts has levels of PQ or HLG, and no colour profile, which would say else. */
+    /** Whether the picture that counts has levels of PQ or HLG: by its colour profile, where it has one. */
     static boolean isHdr(byte[] data) {
         HeicStructure file = new HeicStructure(data);
         boolean[] found = {false};
@@ -63,7 +63,7 @@ final class HeicStructure {
         }
         long[] primary = parts.get("pitm");
         long item = number(primary[0] + 4, number(primary[0], 1) > 0 ? 4 : 2);
-        Map<Long, Long> colours = new LinkedHashMap<>(); // number of a property -> where its content begins
+        Map<Long, long[]> colours = new LinkedHashMap<>(); // number of a property -> begin and end of its content
         Set<Long> numbers = new HashSet<>();
         long[] seen = {0};
         walk(parts.get("iprp")[0], parts.get("iprp")[1], (group, begin, end) -> {
@@ -71,7 +71,7 @@ final class HeicStructure {
                 walk(begin, end, (kind, first, last) -> {
                     seen[0]++;
                     if (kind.equals("colr")) {
-                        colours.put(seen[0], first);
+                        colours.put(seen[0], new long[] {first, last});
                     }
                 });
             } else if (group.equals("ipma")) {
@@ -82,12 +82,12 @@ final class HeicStructure {
             colours.keySet().retainAll(numbers);
         }
         boolean hdr = false;
-        for (long begin : colours.values()) {
-            String kind = PhotoFile.ascii(data, begin, begin + 4);
+        for (long[] colour : colours.values()) {
+            String kind = PhotoFile.ascii(data, colour[0], colour[0] + 4);
             if (kind.equals("prof") || kind.equals("rICC")) {
-                return false;
+                return ColourProfile.isHdr(data, (int) colour[0] + 4, (int) Math.min(colour[1], data.length));
             }
-            hdr |= kind.equals("nclx") && PhotoFile.isHdrTransfer(number(begin + 6, 2));
+            hdr |= kind.equals("nclx") && PhotoFile.isHdrTransfer(number(colour[0] + 6, 2));
         }
         return hdr;
     }

@@ -1,7 +1,11 @@
 package skintriage;
 
+import java.io.ByteArrayOutputStream;
+import java.util.ArrayList;
 import java.util.BitSet;
+import java.util.Comparator;
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
 
 /** JPEG files that lack a part although they open: `check_jpeg` of mobile_runtime/jpeg_structure.py. */
@@ -10,6 +14,8 @@ final class JpegStructure {
     static final int END = 0xd9;
     static final int SCAN = 0xda;
     private static final int TABLES = 0xc4;
+    private static final int PROFILE = 0xe2;
+    private static final String ICC = "ICC_PROFILE\0";
     private static final int COEFFICIENTS = 64;
     /** More are no colours that a decoder here knows. */
     private static final int COMPONENTS = 4;
@@ -19,6 +25,8 @@ final class JpegStructure {
     private final Map<Integer, Integer> zeroSymbols = new LinkedHashMap<>();
     /** Component -> coefficients that have come to their last bit. */
     private final Map<Integer, BitSet> sent = new LinkedHashMap<>();
+    /** Of each part of the profile its number, how many there are, and begin and end of its content. */
+    private final List<int[]> profile = new ArrayList<>();
     private boolean sequential;
     private int scans;
 
@@ -29,7 +37,7 @@ final class JpegStructure {
     /**
      * Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
      * coefficients. Otherwise a scan is missing where not every coefficient of every component has come to its last bit
-     * (ITU-T T.81, G.1.1).
+     * (ITU-T T.81, G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
      */
     static boolean lacksPart(byte[] data) {
         try {
@@ -37,6 +45,27 @@ final class JpegStructure {
         } catch (ArrayIndexOutOfBoundsException error) {
             return true; // a length points outside the file
         }
+    }
+
+    /** The colour profile, of a JPEG that lacks no part; empty where there is none. */
+    static byte[] profile(byte[] data) {
+        ByteArrayOutputStream whole = new ByteArrayOutputStream();
+        for (int[] part : read(data).profile) {
+            whole.write(data, part[2], part[3] - part[2]);
+        }
+        return whole.toByteArray();
+    }
+
+    /** Whether a decoder may give other levels than those stored: by a profile, or of four colours. */
+    static boolean isConverted(byte[] data) {
+        JpegStructure structure = read(data);
+        return !structure.profile.isEmpty() || structure.sent.size() == COMPONENTS;
+    }
+
+    private static JpegStructure read(byte[] data) {
+        JpegStructure structure = new JpegStructure(data);
+        structure.lacksPart();
+        return structure;
     }
 
     private boolean lacksPart() {
@@ -53,7 +82,7 @@ final class JpegStructure {
             }
             int kind = at(marker + 1);
             if (kind == END) {
-                return scans == 0 || !isComplete();
+                return scans == 0 || !isComplete() || !isProfileWhole();
             }
             at = marker + 2;
             if (kind == START) {
@@ -64,6 +93,9 @@ final class JpegStructure {
             if (kind == 0xc0 || kind == 0xc1 || kind == 0xc9 || kind == 0xc2 || kind == 0xca) {
                 sequential = kind != 0xc2 && kind != 0xca;
                 startFrame(begin);
+            } else if (kind == PROFILE && PhotoFile.ascii(data, begin, begin + ICC.length()).equals(ICC)) {
+                int content = begin + ICC.length() + 2;
+                profile.add(new int[] {at(content - 2), at(content - 1), content, Math.max(content, Math.min(at, data.length))});
             } else if (kind == TABLES) {
                 readTables(begin, Math.min(at, data.length));
             } else if (kind == SCAN) {
@@ -115,6 +147,19 @@ final class JpegStructure {
     private boolean isComplete() {
         for (BitSet coefficients : sent.values()) {
             if (coefficients.cardinality() < COEFFICIENTS) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    private boolean isProfileWhole() {
+        profile.sort(Comparator.comparingInt(part -> part[0]));
+        if (profile.size() == 1 && profile.get(0)[1] == 1) {
+            return true; // whatever its number
+        }
+        for (int i = 0; i < profile.size(); i++) {
+            if (profile.get(i)[0] != i + 1 || profile.get(i)[1] != profile.size()) {
                 return false;
             }
         }

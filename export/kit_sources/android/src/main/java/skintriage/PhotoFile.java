@@ -27,16 +27,16 @@ public final class PhotoFile {
      */
     public static RgbImage open(byte[] file, Decoder decoder) {
         check(file);
-        RgbImage upright;
+        RgbImage stored;
         try {
-            upright = decoder.decode(withoutExif(file)).upright(orientation(file));
+            stored = decoder.decode(withoutExif(file));
         } catch (IOException error) {
             throw new TriageException.Capture("damaged or truncated (" + error.getMessage() + "); take it again");
         }
-        if (isJpeg(file) && endsUnwritten(upright)) {
+        if (isJpeg(file) && endsUnwritten(stored, JpegStructure.isConverted(file))) {
             throw new TriageException.Capture("truncated, its lower part is missing; copy or take it again");
         }
-        return upright;
+        return stored.upright(orientation(file));
     }
 
     /**
@@ -58,7 +58,8 @@ public final class PhotoFile {
         if (lacksPart(file)) {
             throw new TriageException.Capture("truncated or damaged, a part of it is missing; copy or take it again");
         }
-        if (isPng(file) ? PngStructure.isHdr(file) : isHeic(file) && HeicStructure.isHdr(file)) {
+        if (isPng(file) && PngStructure.isHdr(file) || isHeic(file) && HeicStructure.isHdr(file)
+                || ColourProfile.isHdrOf(file)) {
             throw new TriageException.Capture(
                     "a high dynamic range picture; export it as JPEG or take it again without HDR");
         }
@@ -119,22 +120,17 @@ public final class PhotoFile {
     }
 
     /**
-     * Whether an edge is the grey that JPEG decoders leave where the data end early but an end marker follows. Which edge was
-     * stored last depends on the orientation; one level is for colour profiles.
+     * Whether the last stored row is the grey that JPEG decoders leave where the data end early but an end marker follows. Where
+     * colours are converted it is another one, but still one.
      */
-    private static boolean endsUnwritten(RgbImage image) {
-        int right = image.width - 1;
-        int bottom = image.height - 1;
-        return isUnwritten(image, 0, bottom, right, bottom) || isUnwritten(image, 0, 0, right, 0)
-                || isUnwritten(image, 0, 0, 0, bottom) || isUnwritten(image, right, 0, right, bottom);
-    }
-
-    private static boolean isUnwritten(RgbImage image, int left, int top, int right, int bottom) {
-        for (int y = top; y <= bottom; y++) {
-            for (int at = 3 * (y * image.width + left); at < 3 * (y * image.width + right + 1); at++) {
-                if (Math.abs((image.rgb[at] & 0xff) - Constants.UNWRITTEN) > 1) {
-                    return false;
-                }
+    private static boolean endsUnwritten(RgbImage stored, boolean converted) {
+        byte[] rgb = stored.rgb;
+        int begin = rgb.length - 3 * stored.width;
+        for (int at = begin; at < rgb.length; at++) {
+            int level = converted ? rgb[begin + (at - begin) % 3] & 0xff : Constants.UNWRITTEN;
+            boolean grey = level >= Constants.UNWRITTEN_MIN && level <= Constants.UNWRITTEN_MAX;
+            if (!grey || Math.abs((rgb[at] & 0xff) - level) > 1) {
+                return false;
             }
         }
         return true;

@@ -5,7 +5,7 @@ import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
 
 /**
- * PNG files whose pixels are damaged or run out, or are in high dynamic range: `_check_png` and `_lacks_rows` of
+ * PNG files of which a part is damaged or whose pixels run out, or are in high dynamic range: `_check_png` and `_lacks_rows` of
  * mobile_runtime/structure.py.
  */
 final class PngStructure {
@@ -25,7 +25,7 @@ final class PngStructure {
 
     private PngStructure() {}
 
-    /** Whether the pixels are not what their checksums are of, or end within a chunk or before the picture is whole. */
+    /** Whether a part is not what its checksum is of, or the file ends within one or the pixels before the picture is whole. */
     static boolean lacksPart(byte[] data) {
         if (data.length < HEADER_END || !hasEnd(data)) {
             return true;
@@ -94,8 +94,9 @@ final class PngStructure {
         @Override
         public boolean visit(String kind, long begin, long end) {
             damaged = ++parts > Constants.MAX_PARTS; // no camera writes so many chunks
+            damaged = damaged || end + 4 > data.length || !isIntact(data, (int) begin - 4, (int) end);
             if (!damaged && kind.equals("IDAT")) {
-                damaged = end + 4 > data.length || !isIntact(data, (int) begin - 4, (int) end) || !inflate((int) begin, (int) end);
+                damaged = !inflate((int) begin, (int) end);
             }
             return !damaged;
         }

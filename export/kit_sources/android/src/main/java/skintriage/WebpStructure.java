@@ -1,5 +1,7 @@
 package skintriage;
 
+import java.util.Arrays;
+
 /** WebP files whose rest is missing. */
 final class WebpStructure {
     private WebpStructure() {}
@@ -32,6 +34,20 @@ final class WebpStructure {
             }
         }
         return false;
+    }
+
+    /** The colour profile, which is before the picture; empty where there is none. */
+    static byte[] profile(byte[] data) {
+        long end = Math.min(data.length, 8 + littleEndian(data, 4));
+        long at = 12;
+        for (int part = 0; part < Constants.MAX_PARTS && at + 8 <= end; part++) {
+            long stop = at + 8 + littleEndian(data, (int) at + 4);
+            if (PhotoFile.ascii(data, at, at + 4).equals("ICCP")) {
+                return Arrays.copyOfRange(data, (int) at + 8, (int) Math.min(stop, end));
+            }
+            at = stop + stop % 2;
+        }
+        return new byte[0];
     }
 
     private static boolean hasZeros(byte[] data, int from, int to, boolean anywhere) {

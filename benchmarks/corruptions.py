@@ -148,12 +148,27 @@ def _bubbles(image: Pixels, count: float, rng: np.random.Generator) -> Pixels:
 
 
 def reflect(image: Pixels, radius: float, rng: np.random.Generator) -> Pixels:
-    """A lamp's reflection on what the picture is of; radius as a share of the side."""
+    """A lamp's reflection, burnt out or faint, white or warm, sharp or soft; radius as a share of the side."""
     side, mask = len(image), _blank(image)
     centre = (rng.uniform(0.4, 0.6, 2) * side).astype(int).tolist()
     axes = [max(1, round(radius * share * side)) for share in (1.0, float(rng.uniform(0.6, 1.0)))]
     cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
-    return blend(image, np.asarray(cv2.GaussianBlur(mask, (0, 0), side * 0.01)), (255, 255, 255))
+    warmth, edge = rng.uniform(0, 0.1), rng.uniform(0.01, 0.04)
+    colour = rng.uniform(225, 255) * np.array([1, 1 - warmth / 3, 1 - warmth])
+    return blend(image, np.asarray(cv2.GaussianBlur(mask, (0, 0), side * edge)), colour)
+
+
+def _ghost(image: Pixels, shift: float, rng: np.random.Generator) -> Pixels:
+    """Two exposures, half of each: the hand moved between them."""
+    angle = rng.uniform(0, 2 * np.pi)
+    other = warp(image, shift=(shift * np.cos(angle), shift * np.sin(angle)))
+    return _levels((image.astype(np.float64) + other) / 2)
+
+
+def _smoothing(image: Pixels, strength: float, _: np.random.Generator) -> Pixels:
+    """A filter that paints over detail and keeps edges, as for faces (Gastal and Oliveira 2011)."""
+    smooth = cv2.edgePreservingFilter(image, flags=cv2.RECURS_FILTER, sigma_s=0.2 * len(image), sigma_r=strength)
+    return np.asarray(smooth, np.uint8)
 
 
 def _vignette(image: Pixels, depth: float, _: np.random.Generator) -> Pixels:
@@ -221,6 +236,8 @@ class Corruption:
 CORRUPTIONS: dict[str, Corruption] = {
     "blur": Corruption("out of focus; sigma, share of the side", (0.004, 0.008, 0.013, 0.02, 0.03), lambda x, s, _: blur(x, s)),
     "motion": Corruption("camera moved; length, share of the side", (0.02, 0.04, 0.06, 0.09, 0.13), smear),
+    "ghost": Corruption("moved between two exposures; share of the side", (0.02, 0.04, 0.08, 0.12, 0.16), _ghost),
+    "smoothing": Corruption("painted smooth by a filter; strength", (0.05, 0.1, 0.2, 0.3, 0.5), _smoothing),
     "noise": Corruption("sensor noise; levels of 255", (4, 8, 14, 22, 32), _noise),
     "jpeg": Corruption("compression; quality", (75, 50, 30, 18, 10), _jpeg),
     "brightness": Corruption("under- or overexposed; factor - 1", (0.1, 0.2, 0.35, 0.5, 0.75), _light),
@@ -232,7 +249,9 @@ CORRUPTIONS: dict[str, Corruption] = {
     "ruler_marks": Corruption("ruler at one edge; length, share of the side", (0.04, 0.07, 0.11, 0.16, 0.22), _ruler),
     "ink_marks": Corruption("surgeon's marks around; radius, share of the side", (0.02, 0.035, 0.05, 0.07, 0.1), _ink),
     "gel_bubbles": Corruption("bubbles in the gel; number", (4, 9, 16, 26, 40), _bubbles),
-    "reflection": Corruption("lamp reflected on the spot; radius, share of the side", (0.03, 0.06, 0.1, 0.15, 0.22), reflect),
+    "reflection": Corruption(
+        "lamp reflected on the spot, faint to burnt out; radius, share of the side", (0.03, 0.06, 0.1, 0.15, 0.22), reflect
+    ),
     "vignette": Corruption("dark corners; darkening there", (0.2, 0.4, 0.6, 0.8, 1.0), _vignette),
     "shift": Corruption("off centre, partly outside; share of the side", (0.04, 0.08, 0.14, 0.22, 0.35), _shift),
     "zoom": Corruption(

@@ -51,6 +51,8 @@ def constants() -> dict[str, Any]:
         "glare_floor": quality._GLARE_FLOOR,
         "glare_tint": quality._GLARE_TINT,
         "glare_step": quality._GLARE_STEP,
+        "highlight_step": quality._HIGHLIGHT_STEP,
+        "surround_tenths": quality._SURROUND_TENTHS,
         "sum_tolerance": engines.SUM_TOLERANCE,
         "max_parts": MAX_PARTS,
         "max_scans": MAX_SCANS,

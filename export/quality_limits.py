@@ -16,8 +16,10 @@ CLEAN_SHARE = 0.0025
 """Share of clean training images that each limit may turn away; the limits together keep the sum at the aim of 2 %."""
 SMEARED_SHARES = (0.05, 0.025)
 """Share of clean training images below each of the two limits for motion; hardly any is below both."""
-BURNT_SHARE = 0.002
-"""Of the middle: ten of its pixels at S = 144, which no clean spot has and a reflection on it does."""
+HIGHLIGHT_SHARE = 0.01
+"""Share of clean training images whose middle may shine more: fewer would let small reflections pass that hide what matters."""
+HIGHLIGHT_LEAST = 0.002
+"""Of the middle: ten of its pixels at S = 144."""
 COLOUR_SHARE = 0.75
 """Of the clean images' limit: grey and tinted pictures lie far below it, and no one can give a pale spot more colour."""
 BLUE_SHARE = 0.005
@@ -46,7 +48,7 @@ def quality_limits(train: Images, test: Images, groups: Integers) -> QualityLimi
         brightness_min=tail("brightness", CLEAN_SHARE),
         brightness_max=tail("brightness", 1 - CLEAN_SHARE),
         clipped_max=max(0.02, tail("clipped", 1 - CLEAN_SHARE)),
-        burnt_centre_max=max(BURNT_SHARE, tail("burnt_centre", 1 - CLEAN_SHARE)),
+        highlight_max=max(HIGHLIGHT_LEAST, tail("highlight", 1 - HIGHLIGHT_SHARE)),
         glare_max=max(0.02, tail("glare", 1 - CLEAN_SHARE)),
         contrast_min=tail("contrast", CLEAN_SHARE),
         colour_min=COLOUR_SHARE * tail("colour", CLEAN_SHARE),

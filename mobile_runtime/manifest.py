@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mobile_runtime.errors import DataError
 from mobile_runtime.image_names import name_parts, packed_among
 
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 Runtime = Literal["litert", "onnx", "coreml"]
 
@@ -92,7 +92,7 @@ class QualityLimits(_Part):
     brightness_min: float
     brightness_max: float
     clipped_max: float
-    burnt_centre_max: float
+    highlight_max: float
     glare_max: float
     contrast_min: float
     colour_min: float

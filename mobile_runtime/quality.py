@@ -29,6 +29,7 @@ _LUMA, _LUMA_BITS = (77, 150, 29), 8
 _BLOCK, _COLOUR_BLOCK = 8, 4
 _NOISE = 8.0
 _WHITE, _GLARE_FLOOR, _GLARE_TINT, _GLARE_STEP = 250, 200, 40, 48
+_HIGHLIGHT_STEP, _SURROUND_TENTHS = 20, 9
 
 
 @dataclass(frozen=True)
@@ -43,8 +44,9 @@ class Quality:
             way only: both figures are then low, which few sharp pictures are.
         brightness: mean luma, 0..1.
         clipped: share of pixels whose three channels are all >= 250, 0..1.
-        burnt_centre: share of such pixels in the middle of the picture, half of it a side, 0..1. As few as leave `clipped` low
-            may hide what a spot would be referred for.
+        highlight: share of the middle of the picture, half of it a side, that a reflection hides, 0..1: such pixels,
+            or near white and at least 20 levels of luma above nine tenths of what is around the middle. As few as leave
+            `clipped` and `glare` low may hide what a spot would be referred for, burnt out or not.
         glare: share of pixels that are near white and at least 48 levels above the mean luma, 0..1.
         contrast: standard deviation of the mean luma of 8 x 8 blocks, 0..1.
         colour: how differently the three channels vary over the picture, relative to its brightness, 0..1. It is 0 where each
@@ -61,7 +63,7 @@ class Quality:
     evenness: float
     brightness: float
     clipped: float
-    burnt_centre: float
+    highlight: float
     glare: float
     contrast: float
     colour: float
@@ -135,6 +137,16 @@ def _warmth(image: npt.NDArray[np.uint8]) -> float:
     return (red - blue) / max(1, red + blue)
 
 
+def _highlight(y: npt.NDArray[np.int64], low: npt.NDArray[np.int64], high: npt.NDArray[np.int64]) -> float:
+    quarter = len(y) // 4
+    middle = np.zeros(y.shape, bool)
+    middle[quarter : len(y) - quarter, quarter : len(y) - quarter] = True
+    upto = np.bincount(y[~middle], minlength=256).cumsum()
+    around = int((10 * upto >= _SURROUND_TENTHS * upto[-1]).argmax())  # the level that nine tenths are not above
+    shining = (low >= _GLARE_FLOOR) & (high - low <= _GLARE_TINT) & (y >= around + _HIGHLIGHT_STEP)
+    return int((shining | (low >= _WHITE))[middle].sum()) / int(middle.sum())
+
+
 def measure(image: npt.NDArray[np.uint8]) -> Quality:
     """Quality figures of a uint8 RGB image [S, S, 3], without limits."""
     y = luma(image)
@@ -143,15 +155,13 @@ def measure(image: npt.NDArray[np.uint8]) -> Quality:
     low, high = image.min(axis=2).astype(np.int64), image.max(axis=2).astype(np.int64)
     bright = (low >= _GLARE_FLOOR) & (high - low <= _GLARE_TINT) & (y * y.size >= int(y.sum()) + _GLARE_STEP * y.size)
     blocks, cells = _block_sums(y, _BLOCK), (len(y) // 2 - 2) ** 2
-    quarter = len(y) // 4
-    middle = low[quarter : len(y) - quarter, quarter : len(y) - quarter]
     return Quality(
         sharpness=float(np.sqrt(laplacian / (16 * cells))) / spread,
         least_sharpness=float(np.sqrt(least / (32 * cells))) / spread,
         evenness=float(np.sqrt(least / most)) if most else 1.0,
         brightness=int(y.sum()) / (255.0 * y.size),
         clipped=int((low >= _WHITE).sum()) / y.size,
-        burnt_centre=int((middle >= _WHITE).sum()) / middle.size,
+        highlight=_highlight(y, low, high),
         glare=int(bright.sum()) / y.size,
         contrast=_deviation(blocks) / (255.0 * _BLOCK * _BLOCK),
         colour=_colour(image),
@@ -174,7 +184,7 @@ def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | 
         "too_dark": figures.brightness < limits.brightness_min,
         "too_bright": figures.brightness > limits.brightness_max,
         "clipped": figures.clipped > limits.clipped_max,
-        "glare": figures.glare > limits.glare_max or figures.burnt_centre > limits.burnt_centre_max,
+        "glare": figures.glare > limits.glare_max or figures.highlight > limits.highlight_max,
         "blurred": figures.sharpness < limits.sharpness_min
         or (figures.least_sharpness < limits.least_sharpness_min and figures.evenness < limits.evenness_min),
         "uniform": uniform,

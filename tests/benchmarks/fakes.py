@@ -83,7 +83,7 @@ def write_bundle(folder: Path, variants: list[Variant]) -> Path:
             brightness_min=0,
             brightness_max=1,
             clipped_max=1,
-            burnt_centre_max=1,
+            highlight_max=1,
             glare_max=1,
             contrast_min=0,
             colour_min=0,

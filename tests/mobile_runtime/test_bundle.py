@@ -127,7 +127,7 @@ def test_path_that_leads_elsewhere(small: Path, path: str) -> None:
         ("[]", "not a manifest"),
         ("{}", "schema_version"),
         ("[" * 100_000, "not a manifest"),
-        ('{"schema_version": 7}', "upgrade skintriage"),
+        ('{"schema_version": 8}', "upgrade skintriage"),
         ('{"schema_version": 1}', "rebuild the bundle"),
         ('{"schema_version": "x"}', "rebuild the bundle"),
         ('{"schema_version": 6}', "Field required"),

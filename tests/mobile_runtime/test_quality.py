@@ -20,7 +20,7 @@ LIMITS = QualityLimits(
     brightness_min=0.2,
     brightness_max=0.9,
     clipped_max=0.05,
-    burnt_centre_max=0.002,
+    highlight_max=0.002,
     glare_max=0.03,
     contrast_min=0.03,
     colour_min=0.01,
@@ -66,10 +66,24 @@ def test_a_small_reflection_on_the_spot_is_glare(clean: np.ndarray) -> None:
     found = judge(burnt, LIMITS)
     assert found.reasons == ("glare",)
     # By hand: 20 pixels of 48 x 48, which leave the limits of the whole picture alone.
-    assert found.burnt_centre == 20 / 48**2 and found.clipped < LIMITS.clipped_max and found.glare < LIMITS.glare_max
+    assert found.highlight == 20 / 48**2 and found.clipped < LIMITS.clipped_max and found.glare < LIMITS.glare_max
     at_the_edge = clean.copy()
     at_the_edge[2:6, 2:7] = 255
     assert judge(at_the_edge, LIMITS).reasons == ()
+
+
+@pytest.mark.parametrize("colour", [(245, 245, 245), (255, 244, 225), (230, 230, 222)])
+def test_a_reflection_need_not_be_burnt_out(colour: tuple[int, int, int], clean: np.ndarray) -> None:
+    shining = clean.copy()
+    shining[46:50, 44:49] = colour
+    found = judge(shining, LIMITS)
+    assert found.reasons == ("glare",) and found.highlight == 20 / 48**2 and found.clipped == 0
+    # Where all is as bright, nothing shines.
+    white = np.full_like(clean, 240)
+    assert measure(white).highlight == 0 and measure(np.full_like(clean, 252)).highlight == 1
+    bright = white.copy()
+    bright[40:60, 40:60] = 249
+    assert measure(bright).highlight == 0, "no brighter than around by enough"
 
 
 @pytest.mark.parametrize("direction", ["across", "down", "falling", "rising"])
@@ -147,7 +161,11 @@ def test_figures_are_finite_and_match_plain_formulas(image: np.ndarray) -> None:
     means = image.mean((0, 1))
     assert found.warmth == pytest.approx((means[0] - means[2]) / max(1e-9, means[0] + means[2]), abs=1e-12)
     # 17 pixels: pairs of the first 16, and the middle from the fifth to the thirteenth.
-    assert found.burnt_centre == pytest.approx((image[4:13, 4:13].min(2) >= 250).mean())
+    around = np.sort(np.delete(y.ravel(), [17 * i + j for i in range(4, 13) for j in range(4, 13)]))
+    level = around[int(np.ceil(0.9 * around.size - 1e-9)) - 1]
+    near_white = (image.min(2) >= 200) & (np.ptp(image.astype(int), 2) <= 40)
+    hidden = (near_white & (y >= level + 20)) | (image.min(2) >= 250)
+    assert found.highlight == pytest.approx(hidden[4:13, 4:13].mean())
     p, rows, columns = y[:16, :16].reshape(8, 2, 8, 2).mean(axis=(1, 3)), slice(1, -1), slice(1, -1)
     ways = [((0, -1), 1), ((-1, 0), 1), ((-1, -1), 2), ((-1, 1), 2)]
     bends = [

@@ -37,7 +37,7 @@ function allowed(limits: QualityLimits): [keyof Quality & keyof typeof texts.det
     ["evenness", least(limits.evenness_min)],
     ["brightness", fill(texts.details.between, { low: figure(limits.brightness_min), high: figure(limits.brightness_max) })],
     ["clipped", most(limits.clipped_max)],
-    ["burnt_centre", most(limits.burnt_centre_max)],
+    ["highlight", most(limits.highlight_max)],
     ["glare", most(limits.glare_max)],
     ["contrast", least(limits.contrast_min)],
     ["colour", least(limits.colour_min)],

@@ -25,7 +25,7 @@ export interface QualityLimits {
   brightness_min: number;
   brightness_max: number;
   clipped_max: number;
-  burnt_centre_max: number;
+  highlight_max: number;
   glare_max: number;
   contrast_min: number;
   colour_min: number;
@@ -69,7 +69,7 @@ export interface Manifest {
 }
 
 const LIMITS: (keyof QualityLimits)[] = [
-  "sharpness_min", "least_sharpness_min", "evenness_min", "brightness_min", "brightness_max", "clipped_max", "burnt_centre_max",
+  "sharpness_min", "least_sharpness_min", "evenness_min", "brightness_min", "brightness_max", "clipped_max", "highlight_max",
   "glare_max", "contrast_min", "colour_min", "warmth_min", "region_px_min",
 ];
 

@@ -10,7 +10,7 @@ export interface Quality {
   evenness: number;
   brightness: number;
   clipped: number;
-  burnt_centre: number;
+  highlight: number;
   glare: number;
   contrast: number;
   colour: number;
@@ -103,8 +103,9 @@ export function measure(image: Uint8Array, size: number): Quality {
 
   const quarter = Math.floor(size / 4);
   const inMiddle = (place: number): boolean => place >= quarter && place < size - quarter;
+  const around = surround(luma, (place) => inMiddle(place % size) && inMiddle(Math.floor(place / size)));
   let clipped = 0;
-  let burnt = 0;
+  let hidden = 0;
   let glare = 0;
   let reds = 0;
   let blues = 0;
@@ -114,11 +115,10 @@ export function measure(image: Uint8Array, size: number): Quality {
     blues += blue;
     const low = Math.min(red, green, blue);
     const tint = Math.max(red, green, blue) - low;
-    if (low >= constants.white) {
-      clipped++;
-      if (inMiddle(i % size) && inMiddle(Math.floor(i / size))) burnt++;
-    }
     const nearWhite = low >= constants.glare_floor && tint <= constants.glare_tint;
+    const shining = nearWhite && luma[i]! >= around + constants.highlight_step;
+    if (low >= constants.white) clipped++;
+    if ((shining || low >= constants.white) && inMiddle(i % size) && inMiddle(Math.floor(i / size))) hidden++;
     if (nearWhite && luma[i]! * n >= total + constants.glare_step * n) glare++;
   }
   return {
@@ -127,7 +127,7 @@ export function measure(image: Uint8Array, size: number): Quality {
     evenness: most > 0 ? Math.sqrt(least / most) : 1,
     brightness: total / (255 * n),
     clipped: clipped / n,
-    burnt_centre: burnt / (size - 2 * quarter) ** 2,
+    highlight: hidden / (size - 2 * quarter) ** 2,
     glare: glare / n,
     contrast: deviation(blockSums(luma, size, block).sums) / (255 * block * block),
     colour: colourOf(image, size),
@@ -135,6 +135,15 @@ export function measure(image: Uint8Array, size: number): Quality {
     region_px: null,
     reasons: [],
   };
+}
+
+/** The level that nine tenths of the pixels outside the middle are not above. */
+function surround(luma: ArrayLike<number>, inMiddle: (place: number) => boolean): number {
+  const counts = new Array<number>(256).fill(0);
+  for (let i = 0; i < luma.length; i++) if (!inMiddle(i)) counts[luma[i]!]!++;
+  const all = counts.reduce((total, count) => total + count, 0);
+  let upto = 0;
+  return counts.findIndex((count) => 10 * (upto += count) >= constants.surround_tenths * all);
 }
 
 /** Measure an image and name the limits that it does not keep; `regionPx` null skips that limit. */
@@ -146,7 +155,7 @@ export function judge(image: Uint8Array, size: number, limits: QualityLimits, re
     too_dark: figures.brightness < limits.brightness_min,
     too_bright: figures.brightness > limits.brightness_max,
     clipped: figures.clipped > limits.clipped_max,
-    glare: figures.glare > limits.glare_max || figures.burnt_centre > limits.burnt_centre_max,
+    glare: figures.glare > limits.glare_max || figures.highlight > limits.highlight_max,
     blurred:
       figures.sharpness < limits.sharpness_min ||
       (figures.least_sharpness < limits.least_sharpness_min && figures.evenness < limits.evenness_min),

@@ -34,7 +34,7 @@ public struct Manifest: Decodable {
     /// Outside these an image is to be retaken.
     public struct QualityLimits: Decodable {
         public let sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax: Double
-        public let clippedMax, burntCentreMax, glareMax, contrastMin, colourMin, warmthMin: Double
+        public let clippedMax, highlightMax, glareMax, contrastMin, colourMin, warmthMin: Double
         public let regionPxMin: Int
 
         enum CodingKeys: String, CodingKey {
@@ -44,7 +44,7 @@ public struct Manifest: Decodable {
             case brightnessMin = "brightness_min"
             case brightnessMax = "brightness_max"
             case clippedMax = "clipped_max"
-            case burntCentreMax = "burnt_centre_max"
+            case highlightMax = "highlight_max"
             case glareMax = "glare_max"
             case contrastMin = "contrast_min"
             case colourMin = "colour_min"
@@ -54,7 +54,7 @@ public struct Manifest: Decodable {
 
         var isFinite: Bool {
             [
-                sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax, clippedMax, burntCentreMax, glareMax,
+                sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax, clippedMax, highlightMax, glareMax,
                 contrastMin, colourMin, warmthMin,
             ].allSatisfy { $0.isFinite }
         }

@@ -16,7 +16,7 @@ public enum Reason: String, CaseIterable {
 
 /// Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean.
 public struct Quality {
-    public let sharpness, leastSharpness, evenness, brightness, clipped, burntCentre, glare, contrast, colour, warmth: Double
+    public let sharpness, leastSharpness, evenness, brightness, clipped, highlight, glare, contrast, colour, warmth: Double
     /// Nil if unknown.
     public let regionPx: Int?
     /// Every limit that is not kept; empty for a good image.
@@ -27,7 +27,7 @@ public struct Quality {
         let side = image.width
         let n = side * side
         var luma = [Int](repeating: 0, count: n)
-        var (total, reds, blues, white, burnt) = (0, 0, 0, 0, 0)
+        var (total, reds, blues, white) = (0, 0, 0, 0)
         let middle = (side / 4)..<(side - side / 4)
         for i in 0..<n {
             let (red, green, blue) = (Int(image.rgb[3 * i]), Int(image.rgb[3 * i + 1]), Int(image.rgb[3 * i + 2]))
@@ -36,17 +36,19 @@ public struct Quality {
             total += luma[i]
             reds += red
             blues += blue
-            if min(red, green, blue) >= Constants.white {
-                white += 1
-                burnt += middle.contains(i % side) && middle.contains(i / side) ? 1 : 0
-            }
+            white += min(red, green, blue) >= Constants.white ? 1 : 0
         }
-        var bright = 0
+        let around = surround(luma, side: side, middle: middle)
+        var (bright, hidden) = (0, 0)
         for i in 0..<n {
             let channels = image.rgb[(3 * i)..<(3 * i + 3)].map { Int($0) }
             let (low, high) = (channels.min()!, channels.max()!)
             let above = luma[i] * n >= total + Constants.glareStep * n
-            bright += low >= Constants.glareFloor && high - low <= Constants.glareTint && above ? 1 : 0
+            let nearWhite = low >= Constants.glareFloor && high - low <= Constants.glareTint
+            bright += nearWhite && above ? 1 : 0
+            let shining = nearWhite && luma[i] >= around + Constants.highlightStep
+            let central = middle.contains(i % side) && middle.contains(i / side)
+            hidden += central && (shining || low >= Constants.white) ? 1 : 0
         }
         let (laplacian, bends) = bends(blockSums(luma, side: side, block: 2), side: side / 2)
         let (least, most) = (bends.min()!, bends.max()!)
@@ -57,7 +59,7 @@ public struct Quality {
         let evenness = most > 0 ? (Double(least) / Double(most)).squareRoot() : 1
         let brightness = Double(total) / (255.0 * Double(n))
         let clipped = Double(white) / Double(n)
-        let burntCentre = Double(burnt) / Double(middle.count * middle.count)
+        let highlight = Double(hidden) / Double(middle.count * middle.count)
         let glare = Double(bright) / Double(n)
         let blocks = blockSums(luma, side: side, block: Constants.block)
         let contrast = deviation(blocks) / (255.0 * Double(Constants.block * Constants.block))
@@ -70,7 +72,7 @@ public struct Quality {
             (.tooDark, brightness < limits.brightnessMin),
             (.tooBright, brightness > limits.brightnessMax),
             (.clipped, clipped > limits.clippedMax),
-            (.glare, glare > limits.glareMax || burntCentre > limits.burntCentreMax),
+            (.glare, glare > limits.glareMax || highlight > limits.highlightMax),
             (.blurred, sharpness < limits.sharpnessMin || smeared),
             (.uniform, uniform),
             (.colourless, colour < limits.colourMin && !uniform),
@@ -78,9 +80,24 @@ public struct Quality {
         ]
         return Quality(
             sharpness: sharpness, leastSharpness: leastSharpness, evenness: evenness, brightness: brightness,
-            clipped: clipped, burntCentre: burntCentre, glare: glare, contrast: contrast, colour: colour, warmth: warmth,
+            clipped: clipped, highlight: highlight, glare: glare, contrast: contrast, colour: colour, warmth: warmth,
             regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
         )
+    }
+
+    /// The level that nine tenths of the pixels outside the middle are not above.
+    private static func surround(_ luma: [Int], side: Int, middle: Range<Int>) -> Int {
+        var counts = [Int](repeating: 0, count: 256)
+        for i in luma.indices where !(middle.contains(i % side) && middle.contains(i / side)) {
+            counts[luma[i]] += 1
+        }
+        let all = counts.reduce(0, +)
+        var (level, upto) = (0, counts[0])
+        while 10 * upto < Constants.surroundTenths * all {
+            level += 1
+            upto += counts[level]
+        }
+        return level
     }
 
     /// How differently the channels vary, once all have mean 0 and the same deviation, relative to the brightness.

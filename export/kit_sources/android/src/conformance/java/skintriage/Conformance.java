@@ -133,14 +133,14 @@ public final class Conformance {
                 && near(quality.evenness, expected.get("evenness"), tolerance)
                 && near(quality.brightness, expected.get("brightness"), tolerance)
                 && near(quality.clipped, expected.get("clipped"), tolerance)
-                && near(quality.burntCentre, expected.get("burnt_centre"), tolerance)
+                && near(quality.highlight, expected.get("highlight"), tolerance)
                 && near(quality.glare, expected.get("glare"), tolerance)
                 && near(quality.contrast, expected.get("contrast"), tolerance)
                 && near(quality.colour, expected.get("colour"), tolerance)
                 && near(quality.warmth, expected.get("warmth"), tolerance);
         String found = ": found sharpness " + quality.sharpness + ", " + quality.leastSharpness + " at least, evenness "
                 + quality.evenness + ", brightness " + quality.brightness + ", clipped " + quality.clipped
-                + ", of the middle " + quality.burntCentre + ", glare " + quality.glare + ", contrast " + quality.contrast
+                + ", of the middle " + quality.highlight + ", glare " + quality.glare + ", contrast " + quality.contrast
                 + ", colour " + quality.colour + ", warmth " + quality.warmth + ", " + quality.reasons;
         check(stage, name + found, figures && quality.reasons.equals(reasons(fields)));
     }

@@ -47,7 +47,7 @@ public final class Manifest {
         public final double brightnessMin;
         public final double brightnessMax;
         public final double clippedMax;
-        public final double burntCentreMax;
+        public final double highlightMax;
         public final double glareMax;
         public final double contrastMin;
         public final double colourMin;
@@ -61,7 +61,7 @@ public final class Manifest {
             brightnessMin = Json.number(fields.get("brightness_min"));
             brightnessMax = Json.number(fields.get("brightness_max"));
             clippedMax = Json.number(fields.get("clipped_max"));
-            burntCentreMax = Json.number(fields.get("burnt_centre_max"));
+            highlightMax = Json.number(fields.get("highlight_max"));
             glareMax = Json.number(fields.get("glare_max"));
             contrastMin = Json.number(fields.get("contrast_min"));
             colourMin = Json.number(fields.get("colour_min"));

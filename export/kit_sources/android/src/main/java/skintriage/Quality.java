@@ -11,7 +11,7 @@ public final class Quality {
     public final double evenness;
     public final double brightness;
     public final double clipped;
-    public final double burntCentre;
+    public final double highlight;
     public final double glare;
     public final double contrast;
     public final double colour;
@@ -22,14 +22,14 @@ public final class Quality {
     public final List<Reason> reasons;
 
     Quality(double sharpness, double leastSharpness, double evenness, double brightness, double clipped,
-            double burntCentre, double glare, double contrast, double colour, double warmth, Integer regionPx,
+            double highlight, double glare, double contrast, double colour, double warmth, Integer regionPx,
             List<Reason> reasons) {
         this.sharpness = sharpness;
         this.leastSharpness = leastSharpness;
         this.evenness = evenness;
         this.brightness = brightness;
         this.clipped = clipped;
-        this.burntCentre = burntCentre;
+        this.highlight = highlight;
         this.glare = glare;
         this.contrast = contrast;
         this.colour = colour;
@@ -47,25 +47,26 @@ public final class Quality {
         long reds = 0;
         long blues = 0;
         long white = 0;
-        long burnt = 0;
-        int quarter = side / 4;
-        long middle = (long) (side - 2 * quarter) * (side - 2 * quarter);
         for (int i = 0; i < n; i++) {
             luma[i] = luma(image.rgb, 3 * i);
             total += luma[i];
             reds += image.rgb[3 * i] & 0xff;
             blues += image.rgb[3 * i + 2] & 0xff;
-            if (low(image.rgb, 3 * i) >= Constants.WHITE) {
-                white++;
-                burnt += isBetween(i % side, quarter, side) && isBetween(i / side, quarter, side) ? 1 : 0;
-            }
+            white += low(image.rgb, 3 * i) >= Constants.WHITE ? 1 : 0;
         }
+        int around = surround(luma, side);
         long bright = 0;
+        long hidden = 0;
+        long middle = 0;
         for (int i = 0; i < n; i++) {
             int low = low(image.rgb, 3 * i);
             int tint = high(image.rgb, 3 * i) - low;
             boolean above = luma[i] * n >= total + (long) Constants.GLARE_STEP * n;
-            bright += low >= Constants.GLARE_FLOOR && tint <= Constants.GLARE_TINT && above ? 1 : 0;
+            boolean nearWhite = low >= Constants.GLARE_FLOOR && tint <= Constants.GLARE_TINT;
+            bright += nearWhite && above ? 1 : 0;
+            boolean shining = nearWhite && luma[i] >= around + Constants.HIGHLIGHT_STEP;
+            middle += isInMiddle(i, side) ? 1 : 0;
+            hidden += isInMiddle(i, side) && (shining || low >= Constants.WHITE) ? 1 : 0;
         }
         long[] bends = bends(blockSums(luma, side, 2), side / 2);
         long least = Math.min(Math.min(bends[1], bends[2]), Math.min(bends[3], bends[4]));
@@ -77,7 +78,7 @@ public final class Quality {
         double evenness = most > 0 ? Math.sqrt((double) least / most) : 1;
         double brightness = total / (255.0 * n);
         double clipped = (double) white / n;
-        double burntCentre = (double) burnt / middle;
+        double highlight = (double) hidden / middle;
         double glare = (double) bright / n;
         double contrast =
                 deviation(blockSums(luma, side, Constants.BLOCK)) / (255.0 * Constants.BLOCK * Constants.BLOCK);
@@ -89,13 +90,13 @@ public final class Quality {
         add(reasons, Reason.TOO_DARK, brightness < limits.brightnessMin);
         add(reasons, Reason.TOO_BRIGHT, brightness > limits.brightnessMax);
         add(reasons, Reason.CLIPPED, clipped > limits.clippedMax);
-        add(reasons, Reason.GLARE, glare > limits.glareMax || burntCentre > limits.burntCentreMax);
+        add(reasons, Reason.GLARE, glare > limits.glareMax || highlight > limits.highlightMax);
         boolean smeared = leastSharpness < limits.leastSharpnessMin && evenness < limits.evennessMin;
         add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin || smeared);
         add(reasons, Reason.UNIFORM, uniform);
         add(reasons, Reason.COLOURLESS, colour < limits.colourMin && !uniform);
         add(reasons, Reason.BLUE_CAST, warmth < limits.warmthMin);
-        return new Quality(sharpness, leastSharpness, evenness, brightness, clipped, burntCentre, glare, contrast, colour,
+        return new Quality(sharpness, leastSharpness, evenness, brightness, clipped, highlight, glare, contrast, colour,
                 warmth, regionPx, reasons);
     }
 
@@ -105,8 +106,29 @@ public final class Quality {
         }
     }
 
-    private static boolean isBetween(int place, int quarter, int side) {
-        return place >= quarter && place < side - quarter;
+    /** The level that nine tenths of the pixels outside the middle are not above. */
+    private static int surround(long[] luma, int side) {
+        long[] counts = new long[256];
+        long all = 0;
+        for (int i = 0; i < luma.length; i++) {
+            if (!isInMiddle(i, side)) {
+                counts[(int) luma[i]]++;
+                all++;
+            }
+        }
+        int level = 0;
+        for (long upto = counts[0]; 10 * upto < Constants.SURROUND_TENTHS * all; upto += counts[level]) {
+            level++;
+        }
+        return level;
+    }
+
+    /** Whether a pixel is in the middle, half of the picture a side. */
+    private static boolean isInMiddle(int pixel, int side) {
+        int column = pixel % side;
+        int row = pixel / side;
+        int quarter = side / 4;
+        return Math.min(column, row) >= quarter && Math.max(column, row) < side - quarter;
     }
 
     private static int luma(byte[] rgb, int at) {

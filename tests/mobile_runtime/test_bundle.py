@@ -130,9 +130,9 @@ def test_path_that_leads_elsewhere(small: Path, path: str) -> None:
         ('{"schema_version": 8}', "upgrade skintriage"),
         ('{"schema_version": 1}', "rebuild the bundle"),
         ('{"schema_version": "x"}', "rebuild the bundle"),
-        ('{"schema_version": 6}', "Field required"),
-        ('{"schema_version": 6, "schema_version": 6}', "twice"),
-        ('{"schema_version": 6, "name": NaN}', "NaN is not JSON"),
+        ('{"schema_version": 7}', "Field required"),
+        ('{"schema_version": 7, "schema_version": 7}', "twice"),
+        ('{"schema_version": 7, "name": NaN}', "NaN is not JSON"),
     ],
 )
 def test_manifest_that_is_none(small: Path, text: str, message: str) -> None:

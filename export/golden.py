@@ -32,6 +32,7 @@ from mobile_runtime.golden import (
 )
 from mobile_runtime.manifest import FileEntry, Manifest, Variant
 from mobile_runtime.quality import ADVICE, judge
+from mobile_runtime.resample import MIN_SIDE
 
 QUALITY_TOLERANCE = 1e-6
 """Figures are ratios and roots of integer sums: only the last bits of a double may differ."""
@@ -62,7 +63,8 @@ def write_golden(folder: Path, manifest: Manifest) -> list[FileEntry]:
     shutil.rmtree(folder / "golden", ignore_errors=True)
     (folder / "golden").mkdir()
     side = max(manifest.input.size * 7 // 6, manifest.quality.region_px_min + 2) | 1
-    cases = [_write_case(bundle, source) for source in draw_sources(side)]
+    sources = draw_sources(side, max(MIN_SIDE, manifest.quality.region_px_min - 1))
+    cases = [_write_case(bundle, source) for source in sources]
     prepared = np.stack([np.load(folder / case.prepared, allow_pickle=False) for case in cases])
     variants = {name: _write_variant(bundle, variant, cases, prepared) for name, variant in manifest.variants.items()}
     vectors = GoldenVectors(input_size=manifest.input.size, cases=cases, quality_tolerance=QUALITY_TOLERANCE, variants=variants)

@@ -34,11 +34,12 @@ class Source:
     frame: FrameSpec | None = None
 
 
-def draw_sources(side: int) -> list[Source]:
+def draw_sources(side: int, too_small: int) -> list[Source]:
     """All cases.
 
     Args:
         side: short side in pixels of those that are to pass the quality gate; the others have less.
+        too_small: a side of fewer pixels than it takes.
     """
     benign, malignant, vessel = (lesion(label, seed, side) for label, seed in (("nv", 5), ("mel", 3), ("vasc", 4)))
     wide = _padded(lesion("bcc", 6, side), right=side // 4)
@@ -57,10 +58,27 @@ def draw_sources(side: int) -> list[Source]:
         Source("png_checkers", "one-pixel checkers: a resize without antialiasing shows", "png", _encode(checkers, "PNG")),
         Source("png_uniform", "one colour", "png", _encode(np.full((64, 64, 3), 170, np.uint8), "PNG")),
         Source("png_swapped", "red and blue swapped, which no skin is like", "png", _encode(small[..., ::-1], "PNG")),
+        Source("png_reflection", "a reflection on the spot, not burnt out", "png", _encode(_reflecting(malignant), "PNG")),
+        Source("png_glare", "a bright frame around the spot", "png", _encode(_framed(benign), "PNG")),
+        Source("png_bright", "far too bright", "png", _encode((small // 6 + 212).astype(np.uint8), "PNG")),
+        Source("png_smeared", "smeared by a moving hand", "png", _encode(cv2.blur(lesion("bcc", 6, side), (17, 1)), "PNG")),
+        Source("png_small", "too few pixels", "png", _encode(lesion("bkl", 9, too_small), "PNG")),
         Source("png_display_p3", "PNG in Display P3, as iPhones save it", "png", _p3_png(vessel), PROFILE_TOLERANCE),
         _bgra("frame_bgra", "BGRA with padded rows, to be turned by 180 degrees", small[:, :-2]),
         _nv12("frame_nv12", "NV12, BT.709 limited range, padded rows, mirrored", nv12),
     ]
+
+
+def _reflecting(image: Pixels) -> Pixels:
+    copy, middle, reach = image.copy(), len(image) // 2, len(image) // 14
+    copy[middle - reach : middle + reach, middle - reach : middle + reach] = (245, 242, 236)
+    return copy
+
+
+def _framed(image: Pixels) -> Pixels:
+    framed, edge = np.full_like(image, (242, 240, 238)), len(image) // 8
+    framed[edge:-edge, edge:-edge] = image[edge:-edge, edge:-edge] // 5 * 4
+    return framed
 
 
 def _p3_png(image: Pixels) -> bytes:

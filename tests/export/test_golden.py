@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from export.golden_cases import draw_sources
 from mobile_runtime import Bundle, EngineError, capture
 from mobile_runtime.bundle import SIGNATURE
 from mobile_runtime.golden import load_vectors, open_source
+from mobile_runtime.replay import replay
 
 pytestmark = pytest.mark.slow
 
@@ -67,7 +69,7 @@ def test_nothing_changes_when_a_variant_cannot_run(own: Path, monkeypatch: pytes
 
 
 def test_sources_are_what_they_claim() -> None:
-    sources = {source.name: source for source in draw_sources(149)}
+    sources = {source.name: source for source in draw_sources(149, 71)}
     uprights = {name: capture.acquire(open_source(source.data, source.frame)) for name, source in sources.items()}
     assert min(uprights["png"].shape[:2]) == 149
     assert uprights["jpeg_exif_6"].shape[0] != uprights["jpeg_exif_6"].shape[1]
@@ -77,3 +79,18 @@ def test_sources_are_what_they_claim() -> None:
     # Turned twice by 90 degrees and back again, BGRA is the picture that it was packed from.
     assert sources["frame_bgra"].frame is not None
     assert uprights["frame_bgra"].shape == (75, 73, 3)
+
+
+@pytest.mark.parametrize("name", ["full", "half"])
+def test_each_limit_of_quality_is_missed_by_a_picture_where_it_is_off(name: str) -> None:
+    bundle = Bundle.load(name)
+    limits = bundle.manifest.quality
+    off = {
+        field: 1e9 if field.endswith("_max") else -1 for field in type(limits).model_fields if field.endswith(("_min", "_max"))
+    }
+    assert len(off) == 12
+    for field, value in off.items():
+        without = limits.model_copy(update={field: value})
+        changed = replace(bundle, manifest=bundle.manifest.model_copy(update={"quality": without}))
+        found = [check.case for check in replay(changed, variants=[]).checks if check.stage == "quality" and not check.passed]
+        assert found, f"no golden picture is turned away by {field} alone"

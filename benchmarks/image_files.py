@@ -71,4 +71,5 @@ def _named(index: dict[str, list[Path]], image_id: str) -> list[Path]:
 
 
 def _ending_in(extensions: Sequence[str], images: Path) -> list[Path]:
-    return [path for path in files_below(images) if path.suffix.lower() in extensions and path.is_file()]
+    files = [path for path in files_below(images) if not path.name.startswith(".")]  # what a Mac leaves beside each
+    return [path for path in files if path.suffix.lower() in extensions and path.is_file()]

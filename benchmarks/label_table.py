@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from mobile_runtime.errors import DataError
+from mobile_runtime.errors import DataError, name_columns
 from mobile_runtime.foreign import refuse_foreign_table
 from mobile_runtime.marked_labels import PUBLISHED_COLUMNS, marked_columns, refuse_other_marks
 from mobile_runtime.taxonomy import Taxonomy
@@ -64,7 +64,7 @@ def read_rows(
             needed = [image_column, *([] if marked else [label_column]), *more]
             if absent := [_either(name, published) for name in needed if name not in header]:
                 raise DataError(
-                    f"{labels}: no column {', '.join(absent)}; it has {', '.join(found) or 'no header'}; name yours with "
+                    f"{labels}: no column {', '.join(absent)}; it has {name_columns(found) or 'no header'}; name yours with "
                     "--image-column, --label-column, --group-column or --subgroup, and with --dataset whose labels they are if "
                     f"they are not those of {dataset}"
                 )

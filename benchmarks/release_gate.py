@@ -90,7 +90,9 @@ def _judge(
         said = f"{limit.figure}: not in any of the results"
         kind = limit.figure.split(".")[0]
         if any(name.startswith(f"{kind}.") for name in figures):
-            said += ", which have no such figure: it needs malignant and benign images that get verdicts"
+            said += ", which have no such figure: "
+            needs = "`decisions --subgroup COLUMN` and at least two groups that reach its --floor"
+            said += f"it needs {needs if '.gap.' in limit.figure else 'malignant and benign images that get verdicts'}"
         elif kind in REPORTS:
             said += f"; `python -m benchmarks {kind}` measures it"
         return [Check(figure=limit.figure, outcome=missing, said=said)]
@@ -114,7 +116,8 @@ def _judge(
         if not found and (needed := _fewest(limit, name, figure)):
             outcome = "too few"
             rest = "" if _independent(figure) == figure.n else f" of {_independent(figure)} lesions or patients"
-            rule += f", for which {figure.n} images{rest} are too few whatever they show: {needed} are needed"
+            needs = f"{needed}{' of these' if rest else ''} are needed"
+            rule += f", for which {figure.n} images{rest} are too few whatever they show: {needs}"
         elif not found and _only_wide(limit, figure):
             rule += ", as its value is: more images might show it"
         checks.append(Check(figure=name, outcome=outcome, said=f"{name}: {describe(figure)}, {rule}{why}"))

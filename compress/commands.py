@@ -113,9 +113,13 @@ def quantize(
     source = _model_bytes(model)
     ranges, ids = None, []
     if recipe.startswith("static"):
-        files = list_images(images) if images else []
+        # Copies of a picture widen no range.
+        files = [*{sha256(path): path for path in reversed(list_images(images))}.values()][::-1] if images else []
         if len(files) < MIN_IMAGES:
-            raise DataError(f"{recipe} needs --images with at least {MIN_IMAGES} training images, found {len(files)}")
+            raise DataError(
+                f"{recipe} needs --images with at least {MIN_IMAGES} training images of several kinds, found {len(files)} "
+                "different ones"
+            )
         chosen = [files[i] for i in sorted(np.random.default_rng(seed).permutation(len(files))[:limit])]
         ids = [path.stem for path in chosen]
         size = _input_size(source)

@@ -29,7 +29,7 @@ from mobile_runtime.manifest import Estimate
 from mobile_runtime.options import JsonOption
 from mobile_runtime.statistics import Gap, paired_difference
 from train.cache import open_cache
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import load_checkpoint, save_checkpoint, split_of
 from train.datasets import Example, read_examples
 from train.loading import prepared_images
 from train.options import DataOption, EpochsOption, FreshOption, RecipeSeedOption
@@ -85,7 +85,7 @@ def prune(
         small = prune_network(network, recipe.input_size, share / left, views, seed)
     homes = split_beside(checkpoint)
     carry_split(homes if homes.is_file() else split, target)
-    save_checkpoint(small, recipe, target)
+    save_checkpoint(small, recipe, target, split_sha256=split_of(checkpoint))
     after = cost(small, recipe.input_size)
     if as_json:
         print_json({"checkpoint": str(target), "before": asdict(before), "after": asdict(after)})

@@ -19,7 +19,7 @@ from compress.sensitivity import draw_workbench
 from mobile_runtime.cores import pinned
 from mobile_runtime.errors import DataError
 from mobile_runtime.statistics import Gap, paired_difference
-from train.checkpoint import load_checkpoint
+from train.checkpoint import load_checkpoint, refuse_other_split
 from train.datasets import Example
 from train.network import LesionNetwork
 from train.recipe import Recipe
@@ -173,6 +173,8 @@ def _load(runs: Sequence[Path], examples: Sequence[Example]) -> tuple[Split, lis
         raise DataError("two runs have the same folder name; rename one, so that the table can tell them apart")
     loaded = [load_checkpoint(run / RUN_FILE) for run in runs]
     splits = [load_split(run / SPLIT_FILE, examples) for run in runs]
+    for run, split in zip(runs, splits, strict=True):
+        refuse_other_split(run / RUN_FILE, split)
     for run, (_, recipe), split in zip(runs, loaded, splits, strict=True):
         homes, first = ({name: {e.key for e in part} for name, part in one.items()} for one in (split, splits[0]))
         if homes != first:

@@ -23,7 +23,7 @@ from compress.recipe import StudentRecipe
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import sha256
 from train.cache import open_cache
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import load_checkpoint, save_checkpoint, split_of
 from train.datasets import Example
 from train.fitting import fit
 from train.loading import prepared_images
@@ -136,4 +136,4 @@ def finetune(
         cache=cache,
     )  # fmt: skip
     snap(network)
-    return save_checkpoint(network, plan, path)
+    return save_checkpoint(network, plan, path, split_sha256=split_of(path))

@@ -13,10 +13,11 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.capture import prepare
 from mobile_runtime.errors import BundleError
 from mobile_runtime.golden import GoldenVectors, load_vectors, read_array
+from mobile_runtime.marked_labels import PUBLISHED_COLUMNS
 from mobile_runtime.taxonomy import default_taxonomy
 from train.datasets import Columns, read_table
 from train.metrics import truths
-from train.tables import group_column, group_numbers
+from train.tables import group_column, group_numbers, read_frame
 
 REFERENCES = ("float32", "float32_onnx")
 """Variants that others are compared with, the first that works."""
@@ -81,6 +82,11 @@ def labelled_set(bundle: Bundle, images: Path, labels: Path, columns: Columns, d
     folders = [images, *sorted(path for path in images.rglob("*") if path.is_dir())]
     if columns.group is None:
         columns = replace(columns, group=group_column(labels))
+    header, published = read_frame(labels, rows=0).columns, Columns(*PUBLISHED_COLUMNS.get(dataset, ("image_id", "dx")))
+    for what in ("image", "label"):  # those of the publisher stand in for default ones
+        default, theirs = getattr(Columns(), what), getattr(published, what)
+        if getattr(columns, what) == default and default not in header and theirs in header:
+            columns = replace(columns, **{what: theirs})
     examples = read_table(labels, folders, dataset, columns)
     names, provenance = [example.image_id for example in examples], bundle.manifest.provenance
     provenance.refuse_calibration_images(dataset, names)

@@ -32,10 +32,11 @@ from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out, print_json, print_warning, steps
 from mobile_runtime.manifest import NAME_PATTERN
 from mobile_runtime.options import JsonOption
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import load_checkpoint, refuse_other_split, save_checkpoint
 from train.datasets import read_examples
 from train.splits import RUN_FILE, SPLIT_FILE, load_split, trained_images
 
+VERSION_PATTERN = "[0-9A-Za-z][0-9A-Za-z.-]*"
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Write and rebuild bundles from trained checkpoints.")
 app.command(epilog="Example: python -m export card dist/bundle --results decisions.json")(card)
 app.command(epilog="Example: python -m export paths dist/bundle paths.json --images photographs")(paths)
@@ -89,11 +90,14 @@ def bundle(
         raise ExportError(
             f"--name {name!r}: take small letters, digits, dots, hyphens, underscores, as in {ReleaseName().name}"
         )
+    if not re.fullmatch(VERSION_PATTERN, version):
+        raise ExportError(f"--version {version!r}: take letters, digits, dots and hyphens, as in {ReleaseName().version}")
     if licence is not None and not licence.strip():
         raise ExportError("--licence says nothing; name a licence, such as CC-BY-4.0, or leave it out")
     limits = read_limits(parity_limits) if parity_limits else None
     network, recipe = load_checkpoint(run / RUN_FILE)
     split = load_split(run / SPLIT_FILE, read_examples(data))
+    refuse_other_split(run / RUN_FILE, split)
     undo_adjustment(network, recipe, trained_images(split, recipe), undo_share)
     place = (record_to or run).absolute()
     place.mkdir(parents=True, exist_ok=True)

@@ -27,7 +27,7 @@ from export.variant_fitting import as_prediction, by_dataset, fit_variant, share
 from export.variants import ALL_VARIANTS, COREML_VARIANTS, ONNX_VARIANT, STATIC_VARIANT, VariantWriter, run_variant, runtime_of
 from mobile_runtime.console import steps
 from mobile_runtime.ending import exit_if_ended
-from mobile_runtime.files import sha256, sha256_bytes
+from mobile_runtime.files import sha256
 from mobile_runtime.image_names import pack_names
 from mobile_runtime.manifest import Provenance
 from mobile_runtime.pipeline import Prediction
@@ -38,7 +38,7 @@ from train.datasets import Example
 from train.loading import label_masks, prepared_images
 from train.network import LesionNetwork
 from train.notes import unnamed_classes
-from train.splits import Split, trained_images
+from train.splits import Split, split_digest, trained_images
 from train.tables import group_numbers, short_ids
 
 Images = npt.NDArray[np.uint8]
@@ -208,9 +208,3 @@ def _textures(network: LesionNetwork, images: Images) -> npt.NDArray[np.float32]
             batch = torch.from_numpy(images[start : start + 64]).permute(0, 3, 1, 2)
             batches.append(network.embed_with_textures(batch)[1].numpy())
     return np.concatenate(batches)
-
-
-def split_digest(split: Split) -> str:
-    """SHA-256 over which image is in which part."""
-    lines = sorted(f"{example.key},{part}" for part, examples in split.items() for example in examples)
-    return sha256_bytes("\n".join(lines).encode())

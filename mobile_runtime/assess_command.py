@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -22,7 +23,7 @@ from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
 from mobile_runtime.pipeline import TriagePipeline
-from mobile_runtime.watching import Stamp, arrivals, verdict_path
+from mobile_runtime.watching import Basis, Stamp, arrivals, claim, verdict_path
 
 
 def assess(
@@ -142,6 +143,8 @@ def assess_one(
 
 
 def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool) -> None:
+    claim(watched, folder)
+    basis = Basis(pipeline.bundle.id, pipeline.variant.name, pipeline.operating_point)
     err.print(escape(f"watching {watched}, verdicts go to {folder}; stop with Ctrl+C"), soft_wrap=True)
     told: set[tuple[Path, Stamp, str]] = set()
 
@@ -150,7 +153,11 @@ def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool)
             print_error(message)
         told.add((photo, stamp, message))
 
-    for photo, stamp in arrivals(watched, folder, left_out=_name_left_out):
+    def take_away(photo: Path) -> None:
+        with contextlib.suppress(OSError, CaptureError):  # it comes again before the photograph is judged
+            _take_away(photo, folder)
+
+    for photo, stamp in arrivals(watched, folder, basis, left_out=_name_left_out, outdated=take_away):
         try:
             check_stem(photo.name)
         except CaptureError as error:  # nor could a verdict be written
@@ -181,7 +188,7 @@ def _watched(pipeline: TriagePipeline, photo: Path, stamp: Stamp, folder: Path, 
         OSError: the verdict cannot be written.
     """
     document: dict[str, Any] = {"image": photo.name, "file": asdict(stamp)}
-    verdict_path(photo, folder).unlink(missing_ok=True)  # of an earlier photograph of this name
+    _take_away(photo, folder)
     try:
         document |= assess_one(pipeline, photo, photo.name, folder, photo.name, quiet=quiet).to_dict()
     except CaptureError as error:
@@ -191,6 +198,12 @@ def _watched(pipeline: TriagePipeline, photo: Path, stamp: Stamp, folder: Path, 
         document["error"] = str(error)
     write_json(verdict_path(photo, folder), document)
     return document
+
+
+def _take_away(photo: Path, folder: Path) -> None:
+    """Remove the verdict on an earlier photograph of this name, or by another bundle or operating point."""
+    verdict_path(photo, folder).unlink(missing_ok=True)
+    forget(folder, photo.name)
 
 
 def _may_pass(error: CaptureError) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class SkintriageError(Exception):
@@ -39,6 +39,11 @@ class DataError(SkintriageError):
 
 class MissingExtraError(SkintriageError):
     """A command needs an optional dependency group that is not installed."""
+
+
+def name_columns(names: Iterable[object]) -> str:
+    """The columns of a table for a message, each on one line whatever breaks its name."""
+    return ", ".join(" ".join(str(name).split()) for name in names)
 
 
 def name_few(names: Sequence[str], shown: int = 5) -> str:

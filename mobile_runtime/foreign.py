@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from mobile_runtime.errors import DataError
 UNREAD_PICTURES = (".tif", ".tiff", ".gif", ".avif", ".jp2", ".jxl", ".dcm")
 """Endings of pictures that the runtime does not read: such a file is there, and no more than its format is the matter."""
 
-_WORKBOOKS = {b"PK\x03\x04": "an Excel workbook", b"\xd0\xcf\x11\xe0": "an old Excel workbook"}
+_OLD_WORKBOOK = b"\xd0\xcf\x11\xe0"
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
@@ -27,7 +28,14 @@ def refuse_foreign_table(table: Path) -> None:
         OSError: the file cannot be read.
     """
     content = table.read_bytes()
-    form = next((name for magic, name in _WORKBOOKS.items() if content.startswith(magic)), None)
+    if zipfile.is_zipfile(table):
+        members = zipfile.ZipFile(table).namelist()
+        if any(name.endswith(".npy") for name in members):
+            raise DataError(f"{table}: NumPy arrays and no CSV; `python -m train data extract` makes files of DermaMNIST's")
+        if not any(name.startswith("xl/") for name in members):
+            raise DataError(f"{table}: a ZIP archive and no CSV; unpack it and give the table in it")
+    form = "an Excel workbook" if content.startswith(b"PK\x03\x04") else None
+    form = "an old Excel workbook" if content.startswith(_OLD_WORKBOOK) else form
     if content.startswith(_UTF_16) or (form is None and b"\x00" in content[:2]):
         form = "text in UTF-16"
     if form is None:

@@ -6,6 +6,7 @@ import sys
 
 from mobile_runtime.commands import app
 from mobile_runtime.console import EXTRAS, guard, run
+from mobile_runtime.ending import ended_by_sigterm
 
 HELP = {
     "train": "Read data sets, fit and evaluate classifiers (extra: train).",
@@ -25,7 +26,8 @@ def main() -> None:
     if words and words[0] in EXTRAS:
         run(words[0], words[1:], prog_name=f"skintriage {words[0]}")
     else:
-        guard(lambda: app(prog_name="skintriage"))
+        with ended_by_sigterm():
+            guard(lambda: app(prog_name="skintriage"))
 
 
 if __name__ == "__main__":

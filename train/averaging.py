@@ -10,7 +10,7 @@ import torch
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.files import refuse_own_source, write_atomically
-from train.checkpoint import load_checkpoint, save_checkpoint
+from train.checkpoint import load_checkpoint, save_checkpoint, split_of
 from train.normalization import is_folded
 from train.splits import RUN_FILE, SPLIT_FILE
 
@@ -65,4 +65,4 @@ def average(runs: Sequence[Path], out: Path) -> Path:
     network.load_state_dict(mean)
     with write_atomically(out / SPLIT_FILE) as temporary:
         shutil.copyfile(runs[-1] / SPLIT_FILE, temporary)
-    return save_checkpoint(network, recipe, out / RUN_FILE)
+    return save_checkpoint(network, recipe, out / RUN_FILE, split_sha256=split_of(runs[-1] / RUN_FILE))

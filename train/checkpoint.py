@@ -13,12 +13,18 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.files import write_atomically
 from train.network import LesionNetwork, narrow
 from train.recipe import Recipe, read_stored
+from train.splits import Split, split_digest
 
 FORMAT = "skintriage-checkpoint-1"
 
 
-def save_checkpoint(network: LesionNetwork, recipe: Recipe, path: Path, half: bool = False) -> Path:
-    """Write weights and recipe; `half` stores kernels and matrices as float16 (the released form), vectors as they are."""
+def save_checkpoint(
+    network: LesionNetwork, recipe: Recipe, path: Path, half: bool = False, split_sha256: str | None = None
+) -> Path:
+    """Write weights and recipe; `half` stores kernels and matrices as float16 (the released form), vectors as they are.
+
+    `split_sha256` is `splits.split_digest` of the split that the network was trained by; None leaves it unsaid.
+    """
     state = {
         name: (value.half() if half and value.ndim > 1 else value).detach().cpu().contiguous()
         for name, value in network.state_dict().items()
@@ -26,7 +32,8 @@ def save_checkpoint(network: LesionNetwork, recipe: Recipe, path: Path, half: bo
     }
     document = recipe.model_dump_json(include=set(Recipe.model_fields))
     with write_atomically(path) as temporary:
-        save_file(state, temporary, metadata={"format": FORMAT, "recipe": document, "pruned": str(network.pruned)})
+        said = {"format": FORMAT, "recipe": document, "pruned": str(network.pruned)}
+        save_file(state, temporary, metadata=said | ({"split_sha256": split_sha256} if split_sha256 else {}))
         _sort_header(temporary)
     return path
 
@@ -49,6 +56,33 @@ def is_checkpoint(path: Path) -> bool:
             return (file.metadata() or {}).get("format") == FORMAT
     except (OSError, SafetensorError):
         return False
+
+
+def split_of(path: Path) -> str | None:
+    """`splits.split_digest` of the split that a network was trained by; None where its checkpoint does not say.
+
+    Raises:
+        DataError: not a readable checkpoint.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get("split_sha256")
+    except (OSError, SafetensorError) as error:
+        raise DataError(f"{path}: not a readable safetensors checkpoint ({error})") from error
+
+
+def refuse_other_split(path: Path, split: Split) -> None:
+    """Stop where a network was trained by another split: its test part may be what it was trained on.
+
+    Raises:
+        DataError: both splits are known and differ.
+    """
+    noted, given = split_of(path), split_digest(split)
+    if noted not in (None, given):
+        raise DataError(
+            f"{path}: was trained by another split ({str(noted)[:12]}) than the one beside it ({given[:12]}), so that it may "
+            "have seen what it is to be judged on; put back the splits.csv of its run"
+        )
 
 
 def classes_of(path: Path) -> tuple[str, ...] | None:

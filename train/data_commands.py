@@ -236,6 +236,7 @@ def audit_data(
             f"{len(found.pairs)} pairs of different lesions or patients look the same, {len(found.leaks)} of them straddle the "
             f"split, {len(found.contradictions)} have labels of different meaning",
             highlight=False,
+            soft_wrap=True,
         )
         if repaired is not None:
             out.print(f"wrote {repaired}", highlight=False, markup=False)

@@ -32,12 +32,25 @@ def read_examples(root: Path) -> list[Example]:
     if (examples := read_layout(root)) is None:
         examples = _read_children(root)
     if not examples:
+        _name_what_is_not_read(root)
         raise DataError(
             f"{root}: no public release, such as HAM10000_metadata.csv, nor {DESCRIPTION}, metadata.csv or *.tar is here "
             f"or one folder down; {_advice(root)}"
         )
     _refuse_overlap(root, examples)
     return examples
+
+
+def _name_what_is_not_read(root: Path) -> None:
+    """Raise a DataError where what is there is known, but not for splitting or not in the form that is read."""
+    tables = [path for depth in ("", "*/", "*/*/") for path in sorted(root.glob(f"{depth}ISIC*Test*GroundTruth*.csv"))]
+    if tables:
+        raise DataError(
+            f"{tables[0]}: an official test set, which is for judging and not for splitting: give it to `python -m benchmarks "
+            "drift --labels`, with --images and --dataset (isic2017, isic2018)"
+        )
+    if books := [path for depth in ("", "*/") for path in sorted(root.glob(f"{depth}PH2_dataset.xlsx"))]:
+        raise DataError(f"{books[0]}: PH2's table is read as PH2_dataset.txt, of the same release; put it beside the workbook")
 
 
 def _read_children(root: Path) -> list[Example]:

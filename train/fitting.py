@@ -30,7 +30,7 @@ from train.processes import ALONE, LesionData, Processes, gather, is_first
 from train.progress import EpochLines, keep_rows, logged_losses, quieten
 from train.recipe import Recipe
 from train.schedule import make_optimizer, make_schedule
-from train.splits import LAST_FILE, RUN_FILE, SPLIT_FILE, Split, save_split, split_examples, trained_images
+from train.splits import LAST_FILE, RUN_FILE, SPLIT_FILE, Split, save_split, split_digest, split_examples, trained_images
 from train.starts import NAMED, begin, read_last, refuse_seen_start, start_of
 
 STATISTICS = 512
@@ -256,4 +256,4 @@ def fit(
         figures |= logged_losses(out, saved["epoch"])
     figures = {name: value for name, value in figures.items() if math.isfinite(value)}
     write_json(out / "metrics.json", {"recipe": recipe.name, "epochs": recipe.epochs, "validation": figures})
-    return save_checkpoint(classifier.network, recipe, out / RUN_FILE)
+    return save_checkpoint(classifier.network, recipe, out / RUN_FILE, split_sha256=split_digest(parts))

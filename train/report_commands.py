@@ -19,7 +19,7 @@ from mobile_runtime.options import JsonOption
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.charts import scatter_chart
-from train.checkpoint import load_checkpoint, logits_of
+from train.checkpoint import load_checkpoint, logits_of, refuse_other_split
 from train.datasets import Example, read_examples
 from train.evaluation import TASKS
 from train.evaluation import evaluate as judge
@@ -71,7 +71,10 @@ def _chosen(run: Path, data: Path, part: str, split: Path | None) -> list[Exampl
         if seen := seen_keys(checkpoint, examples):
             print_warning(f"{len(seen)} of the images trained this network, or others of their lesions did: figures flatter it")
         return examples
-    chosen = load_split(split or split_beside(checkpoint), examples)[part]
+    parts = load_split(split or split_beside(checkpoint), examples)
+    if split is None:
+        refuse_other_split(checkpoint, parts)
+    chosen = parts[part]
     refuse_seen(checkpoint, {part: chosen})
     return chosen
 

@@ -11,11 +11,12 @@ import numpy as np
 from sklearn.model_selection import StratifiedGroupKFold
 
 from mobile_runtime.errors import DataError
-from mobile_runtime.files import write_atomically
+from mobile_runtime.files import sha256_bytes, write_atomically
 from train.datasets import Example
 from train.recipe import Recipe, SplitPlan
 
 SPLITS = ("train", "val", "test")
+_FEWER = "take a recipe with fewer, such as `split: {folds: 5}` in one of your own, or --recipe tiny"
 Split = dict[str, list[Example]]
 RUN_FILE, LAST_FILE = "model.safetensors", "last.ckpt"
 SPLIT_FILE = "splits.csv"
@@ -34,7 +35,7 @@ def split_examples(examples: Sequence[Example], plan: SplitPlan, first: int = 0)
     """
     groups = [example.group for example in examples]
     if len(set(groups)) < plan.folds:
-        raise DataError(f"{len(set(groups))} lesions or patients cannot be cut into {plan.folds} folds; use fewer folds")
+        raise DataError(f"{len(set(groups))} lesions or patients cannot be cut into {plan.folds} folds; {_FEWER}")
     strata = [f"{example.dataset}:{example.label}" for example in examples]
     cutter = StratifiedGroupKFold(n_splits=plan.folds, shuffle=True, random_state=plan.seed)
     fold_of = np.zeros(len(examples), dtype=int)
@@ -42,7 +43,7 @@ def split_examples(examples: Sequence[Example], plan: SplitPlan, first: int = 0)
         for fold, (_, members) in enumerate(cutter.split(np.zeros(len(examples)), strata, groups)):
             fold_of[members] = fold
     except ValueError as error:
-        raise DataError(f"{len(examples)} images cannot be cut into {plan.folds} folds; use fewer folds ({error})") from error
+        raise DataError(f"{len(examples)} images cannot be cut into {plan.folds} folds; {_FEWER}") from error
     names = np.full(plan.folds, "train", dtype=object)
     names[: plan.test_folds] = "test"
     names[plan.test_folds : plan.test_folds + plan.val_folds] = "val"
@@ -92,6 +93,12 @@ def save_split(split: Split, path: Path) -> None:
         writer.writerow(["dataset", "image_id", "group", "label", "split"])
         for name, examples in split.items():
             writer.writerows([e.dataset, e.image_id, e.group, e.label, name] for e in examples)
+
+
+def split_digest(split: Split) -> str:
+    """SHA-256 over which image is in which part."""
+    lines = sorted(f"{example.key},{part}" for part, examples in split.items() for example in examples)
+    return sha256_bytes("\n".join(lines).encode())
 
 
 def own_split(checkpoint: Path) -> Path:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from mobile_runtime.errors import DataError
+from mobile_runtime.errors import DataError, name_columns
 from mobile_runtime.foreign import refuse_foreign_table
 from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, marked_columns, meaning_of, refuse_other_marks
 from mobile_runtime.taxonomy import default_taxonomy
@@ -123,7 +123,7 @@ def group_numbers(examples: Sequence[Example]) -> npt.NDArray[np.int64]:
 def require_columns(table: Path, frame: pd.DataFrame, *names: str) -> None:
     """Raise a DataError where a table lacks a column."""
     if absent := [name for name in names if name not in frame.columns]:
-        raise DataError(f"{table}: no column {', '.join(absent)}; it has {', '.join(frame.columns)}")
+        raise DataError(f"{table}: no column {', '.join(absent)}; it has {name_columns(frame.columns)}")
 
 
 def refuse_doubled(table: Path, ids: pd.Series[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -317,3 +318,22 @@ def test_a_draw_says_which_pictures_it_was_drawn_from(photos: Path, tmp_path: Pa
     # The same table beside another file of one name: the draw may even be of the same images.
     (photos / "a.jpg").write_text("another", encoding="utf-8")
     assert draw(everything, 2, np.random.default_rng(0)).drawn_from != few.drawn_from
+
+
+def test_archives_and_arrays_are_no_workbooks(photos: Path, tmp_path: Path) -> None:
+    for name, said in (("xl/workbook.xml", "an Excel workbook"), ("a.npy", "train data extract"), ("a.csv", "unpack it")):
+        with zipfile.ZipFile(tmp_path / "labels.zip", "w") as archive:
+            archive.writestr(name, "x")
+        with pytest.raises(DataError, match=said):
+            read_labelled(photos, tmp_path / "labels.zip")
+
+
+def test_a_column_whose_name_breaks_lines_is_shown_on_one(photos: Path, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"it has id \(1\), kind; name yours with --image-column"):
+        read_labelled(photos, table(tmp_path, '"id\n(1)",kind\na,b\n'))
+
+
+def test_what_a_mac_leaves_beside_a_file_is_no_image(photos: Path, tmp_path: Path) -> None:
+    (photos / "._a.jpg").write_bytes(b"x")
+    found = read_labelled(photos, table(tmp_path, "image_id,dx\na,mel\nb,nv\n"))
+    assert not any(name.startswith(".") for name in found.unlabelled)

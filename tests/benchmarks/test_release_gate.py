@@ -213,7 +213,7 @@ def test_images_of_few_lesions_are_too_few_though_they_are_many() -> None:
                 point["agreement"] = {"value": 1.0, "low": low, "high": 1.0, "n": 80}
     report = judged({"figure": "drift.*.agreement", "bound": "low", "at_least": 0.95}, document)
     assert {check.outcome for check in report.checks} == {"too few"}
-    assert "80 images of 40 lesions or patients are too few whatever they show: 73 are needed" in report.checks[0].said
+    assert "80 images of 40 lesions or patients are too few whatever they show: 73 of these are needed" in report.checks[0].said
 
 
 def test_a_share_of_none_of_too_few_images_cannot_be_judged_either() -> None:

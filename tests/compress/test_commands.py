@@ -235,8 +235,11 @@ def test_linked_folders_calibrate(model: Path, synthetic_data: Path, tmp_path: P
         (("junk.tflite", "o.tflite", "--recipe", "float16"), "junk.tflite: not a readable TFLite model"),
         (("MODEL", "MODEL", "--recipe", "float16"), "the float32 model itself; give another name"),
         (("MODEL", "link.tflite", "--recipe", "float16"), "the float32 model itself; give another name"),
-        (("MODEL", "o.tflite"), "needs --images with at least 32 training images, found 0"),
-        (("MODEL", "o.tflite", "--images", "few"), "needs --images with at least 32 training images, found 3"),
+        (("MODEL", "o.tflite"), "needs --images with at least 32 training images of several kinds, found 0 different ones"),
+        (
+            ("MODEL", "o.tflite", "--images", "few"),
+            "32 training images of several kinds, found 1 different ones",
+        ),
         (("MODEL", "o.tflite", "--images", "nowhere"), "nowhere: no such folder"),
         (("MODEL", "o.tflite", "--images", "bad"), ".jpg"),
     ],
@@ -255,7 +258,9 @@ def test_a_mistake_is_one_line_and_status_2(
     for folder, count in (("few", 3), ("bad", 40)):
         Path(folder).mkdir()
         for number in range(count):
-            Path(folder, f"{number}.jpg").write_bytes(b"not an image")
+            Path(folder, f"{number}.jpg").write_text(
+                "not an image" if folder == "few" else f"not image {number}", encoding="utf-8"
+            )
     status, out, err = call(capfd, "quantize", *(str(model) if word == "MODEL" else word for word in words))
     assert (status, out) == (2, "")
     (line,) = err.splitlines()

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from export.check_images import labelled_set
 from mobile_runtime import Bundle, DataError
 from tests.bundles import unseen_labels
 from tests.export.checking import only, report, run
+from train.tables import Columns
 
 pytestmark = pytest.mark.slow
 
@@ -54,3 +56,13 @@ def test_images_that_calibrated_the_bundle_are_refused(tiny_bundle: Path, synthe
     found = run(tiny_bundle, "--images", str(synthetic_data), "--labels", str(synthetic_data / "HAM10000_metadata.csv"))
     assert isinstance(found.exception, DataError), found.exception
     assert f"{len(ids)} of the labelled images calibrated this bundle, first 'SYN_" in str(found.exception)
+
+
+def test_a_publishers_own_columns_are_known(tiny_bundle: Path, synthetic_data: Path, tmp_path: Path) -> None:
+    image = min(synthetic_data.rglob("*.jpg"))
+    (tmp_path / "labels.csv").write_text(f"image,MEL,NV,BCC,AKIEC,BKL,DF,VASC\n{image.stem},1,0,0,0,0,0,0\n", encoding="utf-8")
+    found = labelled_set(Bundle.load(tiny_bundle), image.parent, tmp_path / "labels.csv", Columns(group=None), "isic2018")
+    assert len(found.pixels) == 1
+    (tmp_path / "labels.csv").write_text(f"img_id,diagnostic\n{image.stem},MEL\n", encoding="utf-8")
+    found = labelled_set(Bundle.load(tiny_bundle), image.parent, tmp_path / "labels.csv", Columns(group=None), "pad_ufes_20")
+    assert len(found.pixels) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from mobile_runtime.assessment import Assessment
 from mobile_runtime.burst import combine
 from mobile_runtime.decision import Decision
+from mobile_runtime.errors import CaptureError
 from tests.mobile_runtime import test_decision
 from tests.mobile_runtime.test_decision import GOOD
 
@@ -78,6 +80,19 @@ def test_one_frame_that_alone_is_an_alarm_is_not_reassuring() -> None:
 def test_an_alarm_counts_though_its_frame_is_an_outlier() -> None:
     assert combine([frame(0.02), frame(0.2, Decision.ABSTAIN)]).decision is Decision.RETAKE
     assert combine([frame(0.02), frame(0.19, Decision.ABSTAIN)]).decision is Decision.LOW_CONCERN
+
+
+def test_what_is_no_number_is_not_reassuring() -> None:
+    assert combine([frame(0.02), frame(0.03), frame(math.nan, Decision.ABSTAIN)]).decision is Decision.RETAKE
+    assert combine([frame(0.02), frame(0.03), frame(0.04), frame(math.nan, Decision.LOW_CONCERN)]).decision is Decision.RETAKE
+
+
+@pytest.mark.parametrize("other", [{"operating_point": "rule_in"}, {"bundle_id": "c"}, {"variant": "w"}])
+def test_verdicts_that_cannot_be_compared_are_not_combined(other: dict[str, str]) -> None:
+    with pytest.raises(CaptureError, match="different bundles, variants or operating points"):
+        combine([frame(0.02), replace(frame(0.02), **other)])
+    with pytest.raises(CaptureError, match="at least one frame"):
+        combine([])
 
 
 def test_a_median_above_is_referred_despite_dissent() -> None:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from unittest.mock import Mock
@@ -20,8 +21,10 @@ from PIL import Image, ImageFile
 from mobile_runtime import TriagePipeline, assess_command, capture, decoding, synthetic
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import changed_ns, write_json
-from mobile_runtime.watching import Stamp, arrivals, verdict_path
+from mobile_runtime.watching import OWNER, Basis, Stamp, arrivals, verdict_path
 from tests.conftest import REPOSITORY
+
+BASIS = Basis("bundle", "int8", "rule_out")
 
 
 class Time:
@@ -43,12 +46,15 @@ class Time:
 
 
 def watch(folder: Path, out: Path, time: Time) -> Iterator[tuple[Path, Stamp]]:
-    return arrivals(folder, out, interval_s=1, settle_s=2, sleep=time.sleep, clock=time.clock)
+    return arrivals(folder, out, BASIS, interval_s=1, settle_s=2, sleep=time.sleep, clock=time.clock)
 
 
 def done(found: tuple[Path, Stamp], out: Path) -> None:
     photo, stamp = found
-    write_json(verdict_path(photo, out), {"file": {"size_bytes": stamp.size_bytes, "changed_ns": stamp.changed_ns}})
+    file = {"size_bytes": stamp.size_bytes, "changed_ns": stamp.changed_ns}
+    model = {"bundle": BASIS.bundle, "variant": BASIS.variant}
+    verdict = {"file": file, "model": model, "operating_point": {"name": BASIS.operating_point}}
+    write_json(verdict_path(photo, out), verdict)
 
 
 def test_a_photo_that_grows_is_waited_for(tmp_path: Path) -> None:
@@ -88,7 +94,7 @@ def test_a_jpeg_of_a_rare_ending_is_a_photo_and_other_types_are_named_once(tmp_p
     named: list[str] = []
     ticks = Time({1: lambda: (tmp_path / "late.tif").write_bytes(b"x"), 2: lambda: (tmp_path / "late.tif").unlink()})
     out = tmp_path / "out"
-    found = arrivals(tmp_path, out, 1, 2, ticks.sleep, ticks.clock, left_out=lambda path: named.append(path.name))
+    found = arrivals(tmp_path, out, BASIS, 1, 2, ticks.sleep, ticks.clock, left_out=lambda path: named.append(path.name))
     came: set[str] = set()
     with contextlib.suppress(TimeoutError):
         for one in found:
@@ -123,7 +129,7 @@ def test_a_verdict_is_read_once_and_missed_when_it_goes(tmp_path: Path, monkeypa
     assert sorted(read) == ["a.jpg.json", "b.jpg.json"]
     done(again, out)
     assert next(came)[0].name == "b.jpg"
-    assert sorted(read) == ["a.jpg.json", "a.jpg.json", "b.jpg.json", "b.jpg.json"]
+    assert sorted(read) == ["a.jpg.json"] * 2 + ["b.jpg.json"] * 3
 
 
 def test_the_command_names_a_file_of_another_type_once(
@@ -132,7 +138,9 @@ def test_the_command_names_a_file_of_another_type_once(
     (tmp_path / "scan\x1b[2J.tif").write_bytes(b"x")
     ticks = Time()
     monkeypatch.setattr(
-        assess_command, "arrivals", lambda folder, out, **more: arrivals(folder, out, 1, 2, ticks.sleep, ticks.clock, **more)
+        assess_command,
+        "arrivals",
+        lambda folder, out, basis, **more: arrivals(folder, out, basis, 1, 2, ticks.sleep, ticks.clock, **more),
     )
     with pytest.raises(TimeoutError):
         assess_command._watch(TriagePipeline(), tmp_path, tmp_path / "out", as_json=True)
@@ -182,7 +190,7 @@ def test_a_photograph_that_cannot_be_read_now_comes_again(
     Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / "nv.png")
     (folder / "zbroken.png").write_bytes((folder / "nv.png").read_bytes()[:-200])
     time_ = Time()
-    monkeypatch.setattr(assess_command, "arrivals", lambda watched, to, **more: islice(watch(watched, to, time_), 3))
+    monkeypatch.setattr(assess_command, "arrivals", lambda watched, to, basis, **more: islice(watch(watched, to, time_), 3))
     out.mkdir()
     write_json(verdict_path(folder / "nv.png", out), {"decision": "low_concern", "file": {}})  # of an earlier photograph
     real, failures = decoding.read_bytes, [OSError(errno.EIO, "Input/output error")]
@@ -217,9 +225,9 @@ def test_what_the_machine_lacks_is_told_once_and_makes_no_verdict(
     else:
         monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     ticks = Time()
-    found = arrivals(folder, out, 10, 2, ticks.sleep, ticks.clock)
+    found = arrivals(folder, out, BASIS, 10, 2, ticks.sleep, ticks.clock)
 
-    def four(watched: Path, to: Path, **more: object) -> Iterator[tuple[Path, Stamp]]:
+    def four(watched: Path, to: Path, basis: Basis, **more: object) -> Iterator[tuple[Path, Stamp]]:
         yield from islice(found, 3)
         assert not verdict_path(folder / "a.png", out).exists()
         monkeypatch.undo()
@@ -244,7 +252,7 @@ def test_a_verdict_that_cannot_be_written_now_is_tried_again(
     (out / "a.png.verdict.png").mkdir(parents=True)
     found = watch(folder, out, Time())
 
-    def three(watched: Path, to: Path, **more: object) -> Iterator[tuple[Path, Stamp]]:
+    def three(watched: Path, to: Path, basis: Basis, **more: object) -> Iterator[tuple[Path, Stamp]]:
         yield from islice(found, 2)
         (out / "a.png.verdict.png").rmdir()
         yield from islice(found, 1)
@@ -302,3 +310,61 @@ def test_a_folder_that_goes_away_for_a_moment_is_waited_for(tmp_path: Path) -> N
     assert next(watch(folder, tmp_path / "out", ticks))[0].name == "a.jpg"
     with pytest.raises(CaptureError, match="give a folder that can be read"):
         next(watch(tmp_path / "nowhere", tmp_path / "out", Time()))
+
+
+def test_a_verdict_of_another_bundle_or_operating_point_is_made_anew(tmp_path: Path) -> None:
+    photo, out = tmp_path / "a.jpg", tmp_path / "out"
+    photo.write_bytes(b"x")
+    found = next(watch(tmp_path, out, Time()))
+    done(found, out)
+    with pytest.raises(TimeoutError):
+        next(watch(tmp_path, out, Time()))
+    for other in (replace(BASIS, operating_point="balanced"), replace(BASIS, bundle="new"), replace(BASIS, variant="float32")):
+        ticks = Time()
+        assert next(arrivals(tmp_path, out, other, 1, 2, ticks.sleep, ticks.clock)) == found
+
+
+def test_the_verdict_on_the_photograph_before_is_outdated_at_once(tmp_path: Path) -> None:
+    photo, out = tmp_path / "a.jpg", tmp_path / "out"
+    photo.write_bytes(b"x")
+    done(next(watch(tmp_path, out, Time())), out)
+    outdated: list[tuple[str, int]] = []
+    ticks = Time({look: lambda: photo.write_bytes(photo.read_bytes() + b"y") for look in range(10, 20)})
+    found = arrivals(
+        tmp_path, out, BASIS, 1, 2, ticks.sleep, ticks.clock, outdated=lambda path: outdated.append((path.name, ticks.looks))
+    )
+    assert next(found)[0] == photo
+    assert outdated[0] == ("a.jpg", 10), "while it is still being written"
+
+
+def test_the_command_takes_away_what_is_of_another_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    Image.fromarray(synthetic.lesion("nv", 1, 300)).save(folder / "a.png")
+    ticks = Time(
+        {20: lambda: Image.fromarray(synthetic.lesion("mel", 1, 300)).save(folder / "a.png"), 21: lambda: there(False)}
+    )
+
+    def there(wanted: bool) -> None:
+        assert [verdict_path(folder / "a.png", out).exists(), (out / "a.png.verdict.png").exists()] == [wanted, wanted]
+
+    def ticking(*words: object, **more: object) -> Iterator[tuple[Path, Stamp]]:
+        return arrivals(*words, 1, 2, ticks.sleep, ticks.clock, **more)
+
+    monkeypatch.setattr(assess_command, "arrivals", ticking)
+    with pytest.raises(TimeoutError):
+        assess_command._watch(TriagePipeline(), folder, out, as_json=True)
+    there(True)
+
+
+def test_verdicts_on_two_folders_are_not_mixed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "out"
+    monkeypatch.setattr(assess_command, "arrivals", lambda *words, **more: iter(()))
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    assess_command._watch(TriagePipeline(), tmp_path / "one", out, as_json=True)
+    assess_command._watch(TriagePipeline(), tmp_path / "one", out, as_json=True)
+    with pytest.raises(CaptureError, match=r"out: holds verdicts on photographs of .*one; choose another --out"):
+        assess_command._watch(TriagePipeline(), tmp_path / "other", out, as_json=True)
+    (out / OWNER).write_text("{", encoding="utf-8")  # cut short: nobody's
+    assess_command._watch(TriagePipeline(), tmp_path / "other", out, as_json=True)

@@ -11,9 +11,11 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from mobile_runtime.errors import DataError
-from train.checkpoint import FORMAT, load_checkpoint, logits_of, save_checkpoint
+from tests.train.factories import example
+from train.checkpoint import FORMAT, load_checkpoint, logits_of, refuse_other_split, save_checkpoint, split_of
 from train.network import LesionNetwork
 from train.recipe import Recipe
+from train.splits import split_digest
 
 RECIPE = Recipe.model_validate(
     {"name": "r", "backbone": "mobilenetv2_035", "input_size": 32, "seed": 3, "augmentation": {"shift": 0.25}}
@@ -54,6 +56,19 @@ def test_equal_networks_make_equal_files(network: LesionNetwork, tmp_path: Path)
     """Their hashes are compared: in a release's record, and when a run goes on."""
     files = {save_checkpoint(network, RECIPE, tmp_path / f"{i}.safetensors").read_bytes() for i in range(8)}
     assert len(files) == 1
+
+
+def test_a_network_stays_with_the_split_that_it_was_trained_by(network: LesionNetwork, tmp_path: Path) -> None:
+    split = {"train": [example(1), example(2)], "val": [example(3)], "test": [example(4)]}
+    noted = save_checkpoint(network, RECIPE, tmp_path / "noted.safetensors", split_sha256=split_digest(split))
+    assert split_of(noted) == split_digest(split)
+    refuse_other_split(noted, {name: part[::-1] for name, part in split.items()})
+    moved = {**split, "train": [example(1)], "test": [example(4), example(2)]}
+    with pytest.raises(DataError, match=r"noted\.safetensors: was trained by another split .*; put back the splits\.csv"):
+        refuse_other_split(noted, moved)
+    silent = save_checkpoint(network, RECIPE, tmp_path / "silent.safetensors")
+    assert split_of(silent) is None
+    refuse_other_split(silent, moved)
 
 
 def test_half_precision_loses_only_the_rounding(network: LesionNetwork, pixels: torch.Tensor, tmp_path: Path) -> None:

@@ -267,3 +267,18 @@ def test_a_table_of_zeros_and_ones_needs_no_column_of_labels(tmp_path: Path) -> 
     doubled = write(tmp_path / "t.csv", "image_id,MEL,NV,BCC,AKIEC,BKL,DF,VASC", "a,1,1,0,0,0,0,0")
     with pytest.raises(DataError, match="image 'a' does not mark one of MEL, NV"):
         read_table(doubled, [images], "isic2018", columns)
+
+
+@pytest.mark.parametrize("folder", ["", "labels"])
+def test_official_test_sets_are_named_as_such(folder: str, tmp_path: Path) -> None:
+    table = tmp_path / folder / "ISIC2018_Task3_Test_GroundTruth.csv"
+    table.parent.mkdir(exist_ok=True)
+    table.write_text("image,MEL\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"_GroundTruth\.csv: an official test set.*benchmarks drift --labels"):
+        read_examples(tmp_path)
+
+
+def test_a_workbook_of_ph2_is_named(tmp_path: Path) -> None:
+    (tmp_path / "PH2_dataset.xlsx").write_bytes(b"PK")
+    with pytest.raises(DataError, match=r"PH2_dataset\.xlsx: PH2's table is read as PH2_dataset\.txt"):
+        read_examples(tmp_path)

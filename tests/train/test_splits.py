@@ -96,7 +96,7 @@ def test_data_sets_are_stratified_apart() -> None:
 def test_too_few_lesions_are_refused() -> None:
     with pytest.raises(DataError, match="2 lesions or patients cannot be cut into 5 folds"):
         split_examples([example(i, group=f"L{i % 2}") for i in range(20)], PLAN)
-    with pytest.raises(DataError, match="21 images cannot be cut into 20 folds; use fewer folds"):
+    with pytest.raises(DataError, match="21 images cannot be cut into 20 folds; take a recipe with fewer"):
         split_examples([example(i, LABELS[i % 7]) for i in range(21)], SplitPlan(folds=20))
     with pytest.raises(DataError, match="train split is empty"):
         split_examples(varied(), SplitPlan(folds=4, test_folds=2, val_folds=2))

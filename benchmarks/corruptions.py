@@ -147,14 +147,21 @@ def _bubbles(image: Pixels, count: float, rng: np.random.Generator) -> Pixels:
     return blend(blend(image, fill, (235, 235, 235)), rings, (250, 250, 250))
 
 
-def reflect(image: Pixels, radius: float, rng: np.random.Generator) -> Pixels:
-    """A lamp's reflection, burnt out or faint, white or warm, sharp or soft; radius as a share of the side."""
+def reflect(image: Pixels, radius: float, rng: np.random.Generator, faintest: float = 225) -> Pixels:
+    """A lamp's reflection, burnt out or faint, white or warm, sharp or soft.
+
+    Args:
+        image: what it falls on.
+        radius: as a share of the side.
+        rng: of its place, form and colour.
+        faintest: least level of its red, which is its brightest channel, at its middle.
+    """
     side, mask = len(image), _blank(image)
     centre = (rng.uniform(0.4, 0.6, 2) * side).astype(int).tolist()
     axes = [max(1, round(radius * share * side)) for share in (1.0, float(rng.uniform(0.6, 1.0)))]
     cv2.ellipse(mask, centre, axes, float(rng.uniform(0, 180)), 0, 360, 1.0, -1)
     warmth, edge = rng.uniform(0, 0.1), rng.uniform(0.01, 0.04)
-    colour = rng.uniform(225, 255) * np.array([1, 1 - warmth / 3, 1 - warmth])
+    colour = rng.uniform(faintest, 255) * np.array([1, 1 - warmth / 3, 1 - warmth])
     return blend(image, np.asarray(cv2.GaussianBlur(mask, (0, 0), side * edge)), colour)
 
 

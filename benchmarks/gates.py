@@ -50,7 +50,7 @@ FAULTS: dict[str, Callable[[Pixels, float, np.random.Generator], Pixels]] = {
     "bright": lambda image, level, _: lighten(image, 190.0 * level),
     "clipped": lambda image, level, _: expose(image, 1 + 2.2 * level),
     "glare": _glare,
-    "reflection": lambda image, level, rng: reflect(image, 0.02 + 0.18 * level, rng),
+    "reflection": lambda image, level, rng: reflect(image, 0.02 + 0.18 * level, rng, faintest=225 + 25 * level),
     "no lesion": lambda image, level, _: flatten(image, 1 - 0.97 * level),
     "no colour": lambda image, level, _: fade(image, level),
 }

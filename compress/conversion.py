@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import pickle
+import re
 import subprocess
 import sys
 import tempfile
@@ -96,6 +97,7 @@ def quiet() -> Iterator[None]:
 
 
 _CHILD = "import sys; sys.path[:] = sys.argv[1:]; from compress.conversion import convert_here; convert_here()"
+_UNKNOWN = re.compile(r"Lowering not found: (\S+)")
 _REPORTED = 3
 """Exit status of a child that says what the converter raised."""
 
@@ -106,7 +108,7 @@ def convert(module: nn.Module, size: int) -> bytes:
     In a process of its own: where the converter cannot write, to a full temporary folder say, it ends its process.
 
     Raises:
-        GraphError: an operation that litert-torch cannot convert, and the message has its report; or it ended.
+        GraphError: an operation that litert-torch cannot convert, with its layer where that is known; or it ended.
     """
     with tempfile.TemporaryDirectory() as folder:  # here, since a child that is ended leaves it
         path = Path(folder) / "model.tflite"
@@ -134,6 +136,19 @@ def convert_here() -> None:
 
         litert_torch.convert(module, sample).export(str(path))
     except Exception as error:  # the converter raises whatever its stages raise
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        if unknown := _UNKNOWN.search(said):
+            said = f"it knows no {unknown[1]}, which {_layer_with(unknown[1], module, sample)} needs; take another layer there"
         with os.fdopen(report, "wb") as stream:
-            stream.write(f"{type(error).__name__}: {error}".encode(errors="replace"))
+            stream.write(said.encode(errors="replace"))
         sys.exit(_REPORTED)
+
+
+def _layer_with(operation: str, module: nn.Module, sample: tuple[torch.Tensor]) -> str:
+    """The innermost layer that an ATen operation is in."""
+    with contextlib.suppress(Exception):  # what cannot even be traced
+        for node in torch.export.export(module, sample).run_decompositions().graph.nodes:
+            if str(node.target) == operation and (layers := node.meta.get("nn_module_stack")):
+                path, kind = list(layers.values())[-1]
+                return f"layer {path.removeprefix('network.')} ({str(kind).rsplit('.', 1)[-1]})"
+    return "the network"

@@ -34,6 +34,22 @@ class Unconvertible(nn.Module):
         raise ValueError("first line\nsecond line")
 
 
+class Decomposition(nn.Module):
+    def forward(self, maps: torch.Tensor) -> torch.Tensor:
+        return torch.linalg.svd(maps)[1]
+
+
+class Odd(nn.Module):
+    """With one layer that no TFLite operator stands for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(3, 4, 3), Decomposition())
+
+    def forward(self, pixels: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"probabilities": self.body(pixels.permute(0, 3, 1, 2).float()).flatten(1)}
+
+
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
@@ -50,6 +66,14 @@ def test_a_file_that_cannot_be_written_is_an_error_and_leaves_nothing(temporary:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(temporary.iterdir())
+
+
+def test_an_operation_that_is_not_known_is_named_with_its_layer(temporary: Path) -> None:
+    with pytest.raises(
+        GraphError, match=r"knows no aten\._linalg_svd\.default, which layer body\.1 \(Decomposition\) needs"
+    ) as found:
+        convert(Odd(), 16)
+    assert len(str(found.value).splitlines()) == 1
 
 
 def test_what_the_converter_raises_is_said(temporary: Path) -> None:

@@ -4,7 +4,8 @@
  */
 
 import { constants } from "./constants.js";
-import { ascii, bigEndian, hasZeros, isHdrProfile, isHdrTransfer, Outside } from "./structure.js";
+import { isHdrProfile } from "./profile.js";
+import { ascii, bigEndian, hasZeros, isHdrTransfer, Outside } from "./structure.js";
 
 interface Box {
   kind: string;

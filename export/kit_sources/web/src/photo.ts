@@ -4,9 +4,10 @@ import { constants } from "./constants.js";
 import { CaptureError } from "./errors.js";
 import { heicLacksPart, isHdrHeic } from "./heic.js";
 import { orientationOf, uprightLayout, withoutExif, withOrientation } from "./orientation.js";
+import { hasHdrProfile } from "./profile.js";
 import { centreSquare, checkBox, checkSize, type Box, type Capture, Resampler } from "./resample.js";
 import {
-  ascii, bigEndian, hasHdrProfile, isConvertedJpeg, isHdrPng, isJpeg, isPng, isWebp, jpegLacksPart, lastIndexOf, pngLacksPart,
+  ascii, bigEndian, isConvertedJpeg, isHdrPng, isJpeg, isPng, isWebp, jpegLacksPart, lastIndexOf, pngLacksPart,
   webpLacksPart,
 } from "./structure.js";
 

@@ -1,10 +1,9 @@
 /** What browsers show of image files that lack a part: something painted in its place, without an error. And what they are. */
 
 import { constants } from "./constants.js";
-import { inflated, inflatedLength } from "./inflated.js";
+import { inflatedLength } from "./inflated.js";
 
 const ICC = "ICC_PROFILE\0";
-const LONGEST_PROFILE = 1 << 20;
 const SEQUENTIAL = [0xc0, 0xc1, 0xc9];
 const PROGRESSIVE = [0xc2, 0xca];
 type Pass = readonly [number, number, number, number];
@@ -78,6 +77,9 @@ export function isConvertedJpeg(data: Uint8Array): boolean {
   const { profile, components } = readJpeg(data);
   return profile.length > 0 || components === 4;
 }
+
+/** The colour profile of a JPEG that lacks no part; empty where there is none. */
+export const jpegProfile = (data: Uint8Array): Uint8Array => joined(readJpeg(data).profile.map(({ content }) => content));
 
 function readJpeg(data: Uint8Array): Colours & { lacking: boolean } {
   const colours: Colours = { profile: [], components: 0 };
@@ -169,44 +171,6 @@ export function isHdrPng(data: Uint8Array): boolean {
     if (kind === "cICP" && end > begin + 1 && isHdrTransfer(data[begin + 1])) return true;
   }
   return false;
-}
-
-/** Whether a JPEG, PNG or WebP has a colour profile of PQ or HLG; of HEIC see `isHdrHeic`. */
-export function hasHdrProfile(data: Uint8Array): boolean {
-  if (isJpeg(data)) return isHdrProfile(joined(readJpeg(data).profile.map(({ content }) => content)));
-  return isHdrProfile(isPng(data) ? pngProfile(data) : isWebp(data) ? webpProfile(data) : new Uint8Array());
-}
-
-/** Whether a profile says so by its tag `cicp` (ICC.1:2022, 9.2.17): `check_profile` of mobile_runtime/structure.py. */
-export function isHdrProfile(profile: Uint8Array): boolean {
-  if (profile.length < 132) return false;
-  const last = Math.min(132 + 12 * bigEndian(profile, 128, 4), profile.length - 11);
-  for (let at = 132; at < last; at += 12) {
-    const begin = bigEndian(profile, at + 4, 4);
-    const told = ascii(profile, at, at + 4) === "cicp" && begin + 12 <= profile.length && ascii(profile, begin, begin + 4) === "cicp";
-    if (told && isHdrTransfer(profile[begin + 9])) return true;
-  }
-  return false;
-}
-
-function pngProfile(data: Uint8Array): Uint8Array {
-  const chunk = [...pngChunks(data)].find(({ kind, end }) => kind === "iCCP" && end <= data.length);
-  if (!chunk) return new Uint8Array();
-  const content = data.subarray(chunk.begin, chunk.end);
-  // Behind its name and the method, of which there is one.
-  return inflated(content.subarray(content.indexOf(0) + 2), LONGEST_PROFILE);
-}
-
-/** It is before the picture. */
-function webpProfile(data: Uint8Array): Uint8Array {
-  const view = new DataView(data.buffer, data.byteOffset, data.length);
-  const end = Math.min(data.length, 8 + view.getUint32(4, true));
-  for (let at = 12, part = 0; at + 8 <= end && part < constants.max_parts; part++) {
-    const stop = at + 8 + view.getUint32(at + 4, true);
-    if (ascii(data, at, at + 4) === "ICCP") return data.subarray(at + 8, Math.min(stop, end));
-    at = stop + (stop % 2);
-  }
-  return new Uint8Array();
 }
 
 /** Whether these transfer characteristics are PQ or HLG (ITU-T H.273, table 3). */

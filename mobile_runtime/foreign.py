@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zipfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,12 +29,13 @@ def refuse_foreign_table(table: Path) -> None:
         OSError: the file cannot be read.
     """
     content = table.read_bytes()
-    if zipfile.is_zipfile(table):
+    members: list[str] = []
+    with contextlib.suppress(zipfile.BadZipFile):
         members = zipfile.ZipFile(table).namelist()
-        if any(name.endswith(".npy") for name in members):
-            raise DataError(f"{table}: NumPy arrays and no CSV; `python -m train data extract` makes files of DermaMNIST's")
-        if not any(name.startswith("xl/") for name in members):
-            raise DataError(f"{table}: a ZIP archive and no CSV; unpack it and give the table in it")
+    if any(name.endswith(".npy") for name in members):
+        raise DataError(f"{table}: NumPy arrays and no CSV; `python -m train data extract` makes files of DermaMNIST's")
+    if members and not any(name.startswith("xl/") for name in members):
+        raise DataError(f"{table}: a ZIP archive and no CSV; unpack it and give the table in it")
     form = "an Excel workbook" if content.startswith(b"PK\x03\x04") else None
     form = "an old Excel workbook" if content.startswith(_OLD_WORKBOOK) else form
     if content.startswith(_UTF_16) or (form is None and b"\x00" in content[:2]):

@@ -235,8 +235,12 @@ def _copies_together(labels: Path, images: Sequence[LabelledImage]) -> tuple[Lab
 
 
 def notes_of_gaps(labelled: LabelledSet) -> list[str]:
-    """Rows without an image and images without a row, for a stored result."""
+    """Rows without an image, images without a row and a table without lesions or patients, for a stored result."""
     notes = []
+    if labelled.group_column is None:
+        notes.append(
+            "No column names lesions or patients (--group-column): each image counts as its own, which intervals rest on."
+        )
     if labelled.missing:
         notes.append(f"{len(labelled.missing)} label rows have no image and were left out: {name_few(labelled.missing)}.")
     if labelled.unlabelled:

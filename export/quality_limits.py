@@ -16,8 +16,8 @@ CLEAN_SHARE = 0.0025
 """Share of clean training images that each limit may turn away; the limits together keep the sum at the aim of 2 %."""
 SMEARED_SHARES = (0.05, 0.025)
 """Share of clean training images below each of the two limits for motion; hardly any is below both."""
-HIGHLIGHT_SHARE = 0.01
-"""Share of clean training images whose middle may shine more: fewer would let small reflections pass that hide what matters."""
+HIGHLIGHT_SHARE = 0.0075
+"""Share of clean training images whose middle may shine more. Fewer let small reflections pass, more turn white scale away."""
 HIGHLIGHT_LEAST = 0.002
 """Of the middle: ten of its pixels at S = 144."""
 COLOUR_SHARE = 0.75

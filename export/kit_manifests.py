@@ -33,6 +33,8 @@ _CHANGES = {
     "no malignancy": (r'"name": "malignancy"', '"name": "malignancies"'),
     "a weight of 2": (r'("weights": \[\s*)\d', r"\g<1>2"),
     "a weight fewer": (r'("weights": \[\s*)\d,', r"\g<1>"),
+    "an abstention that is a number": (r'"abstention": \{', '"abstention": 0, "more": {'),
+    "an abstention that is a word": (r'"abstention": \{', '"abstention": "", "more": {'),
     "no output of probabilities": (r'"probabilities": "', '"probability": "'),
     "no output of scores": (r'"scores": "', '"score": "'),
     "no output of the outlier": (r'"outlier": "', '"outliers": "'),

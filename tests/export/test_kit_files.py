@@ -7,7 +7,7 @@ import pytest
 from export.kit_files import edge_vectors, file_vectors
 from export.kit_turned import turned_vectors
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.structure import check_transfer
+from mobile_runtime.structure import UNWRITTEN, check_transfer
 from tests.export.ports import PORTS
 
 FILES = {case["name"]: case for case in file_vectors()}
@@ -55,4 +55,11 @@ def test_a_scan_a_colour_and_pixels_are_missing_somewhere() -> None:
 
 
 def test_edges_that_were_never_written_are_refused_on_every_side() -> None:
-    assert [case["accepted"] for case in edge_vectors()] == [True] * 4 + [False] * 4 + [True] * 4
+    cases = edge_vectors()
+    assert len({case["name"] for case in cases}) == len(cases) == 50
+    assert all(case["accepted"] is not case["name"].endswith(", unwritten") for case in cases)
+    # A profile and four colours make another level of what was never written.
+    for kind in ("a profile", "four colours"):
+        case = next(case for case in cases if case["name"] == f"{kind}, unwritten")
+        row = bytes.fromhex(case["rgb"])[-3 * case["width"] :]
+        assert not case["accepted"] and set(row) != {UNWRITTEN} and all(abs(level - UNWRITTEN) > 1 for level in row)

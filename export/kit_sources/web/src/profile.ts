@@ -4,6 +4,8 @@ import { constants } from "./constants.js";
 import { inflated } from "./inflated.js";
 import { ascii, bigEndian, isHdrTransfer, isJpeg, isPng, isWebp, jpegProfile, pngChunks } from "./structure.js";
 
+const TAGS = 0x84;
+const ENTRY = 12;
 const LONGEST = 1 << 20;
 
 /** Whether a JPEG, PNG or WebP has a colour profile of PQ or HLG; of HEIC see `isHdrHeic`. */
@@ -14,11 +16,11 @@ export function hasHdrProfile(data: Uint8Array): boolean {
 
 /** Whether a profile says so by its tag `cicp` (ICC.1:2022, 9.2.17). */
 export function isHdrProfile(profile: Uint8Array): boolean {
-  if (profile.length < 132) return false;
-  const last = Math.min(132 + 12 * bigEndian(profile, 128, 4), profile.length - 11);
-  for (let at = 132; at < last; at += 12) {
+  if (profile.length < TAGS) return false;
+  const last = Math.min(TAGS + ENTRY * bigEndian(profile, TAGS - 4, 4), profile.length - ENTRY + 1);
+  for (let at = TAGS; at < last; at += ENTRY) {
     const begin = bigEndian(profile, at + 4, 4);
-    const told = ascii(profile, at, at + 4) === "cicp" && begin + 12 <= profile.length && ascii(profile, begin, begin + 4) === "cicp";
+    const told = ascii(profile, at, at + 4) === "cicp" && begin + ENTRY <= profile.length && ascii(profile, begin, begin + 4) === "cicp";
     if (told && isHdrTransfer(profile[begin + 9])) return true;
   }
   return false;

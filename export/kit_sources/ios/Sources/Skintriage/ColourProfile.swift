@@ -1,6 +1,6 @@
 /// What a file's colour profile says of dynamic range: `check_profile` of mobile_runtime/structure.py.
 enum ColourProfile {
-    private static let tags = 132
+    private static let tags = 0x84
     private static let entry = 12
     private static let longest = 1 << 20
 
@@ -20,7 +20,7 @@ enum ColourProfile {
     /// Whether a profile says by its tag `cicp` (ICC.1:2022, 9.2.17) that it is of PQ or HLG.
     static func isHdr(_ profile: FileBytes) throws -> Bool {
         guard profile.count >= tags else { return false }
-        let last = min(tags + entry * (try profile.bigEndian(128, 4)), profile.count - entry + 1)
+        let last = min(tags + entry * (try profile.bigEndian(tags - 4, 4)), profile.count - entry + 1)
         for at in stride(from: tags, to: last, by: entry) where profile.has("cicp", at: at) {
             let place = try profile.bigEndian(at + 4, 4)
             let told = place + entry <= profile.count && profile.has("cicp", at: place)

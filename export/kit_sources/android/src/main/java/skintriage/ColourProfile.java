@@ -5,7 +5,7 @@ import java.util.zip.Inflater;
 
 /** What a file's colour profile says of dynamic range: `check_profile` of mobile_runtime/structure.py. */
 final class ColourProfile {
-    private static final int TAGS = 132;
+    private static final int TAGS = 0x84;
     private static final int ENTRY = 12;
     private static final int LONGEST = 1 << 20;
 
@@ -24,7 +24,7 @@ final class ColourProfile {
         if (end - begin < TAGS) {
             return false;
         }
-        long last = Math.min(TAGS + ENTRY * PhotoFile.bigEndian(data, begin + 128, 4), end - begin - ENTRY + 1L);
+        long last = Math.min(TAGS + ENTRY * PhotoFile.bigEndian(data, begin + TAGS - 4, 4), end - begin - ENTRY + 1L);
         for (int at = begin + TAGS; at < begin + last; at += ENTRY) {
             long place = begin + PhotoFile.bigEndian(data, at + 4, 4);
             boolean told = PhotoFile.ascii(data, at, at + 4).equals("cicp") && place + ENTRY <= end

@@ -1,5 +1,6 @@
 package skintriage;
 
+import java.util.Arrays;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
 
@@ -67,6 +68,6 @@ final class ColourProfile {
         } finally {
             inflater.end();
         }
-        return java.util.Arrays.copyOf(content, length);
+        return Arrays.copyOf(content, length);
     }
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -113,14 +114,12 @@ def quantize(
     source = _model_bytes(model)
     ranges, ids = None, []
     if recipe.startswith("static"):
-        # Copies of a picture widen no range.
-        files = [*{sha256(path): path for path in reversed(list_images(images))}.values()][::-1] if images else []
-        if len(files) < MIN_IMAGES:
+        chosen = _different(list_images(images), limit, seed) if images else []
+        if len(chosen) < MIN_IMAGES:
             raise DataError(
-                f"{recipe} needs --images with at least {MIN_IMAGES} training images of several kinds, found {len(files)} "
+                f"{recipe} needs --images with at least {MIN_IMAGES} training images of several kinds, found {len(chosen)} "
                 "different ones"
             )
-        chosen = [files[i] for i in sorted(np.random.default_rng(seed).permutation(len(files))[:limit])]
         ids = [path.stem for path in chosen]
         size = _input_size(source)
         shown = track(chosen, "calibrate")
@@ -211,6 +210,16 @@ def show_sensitivity(
     if target:
         listed = ", ".join(document["mixed"]["float_layers"]) or "none"
         out.print(f"wrote {target}: layers in float for a loss of at most {bound:g}: {listed}", soft_wrap=True, markup=False)
+
+
+def _different(files: Sequence[Path], limit: int, seed: int) -> list[Path]:
+    """At most so many of the files, drawn, in their order: one of those that are the same picture, as copies widen no range."""
+    drawn: dict[str, int] = {}
+    for index in np.random.default_rng(seed).permutation(len(files)).tolist():
+        if len(drawn) == limit:
+            break
+        drawn.setdefault(sha256(files[index]), index)
+    return [files[index] for index in sorted(drawn.values())]
 
 
 def _model_bytes(model: Path) -> bytes:

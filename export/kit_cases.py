@@ -46,12 +46,8 @@ def profile_of(transfer: int) -> bytes:
     """A profile with a tag `cicp` (ICC.1:2022, 9.2.17)."""
     profile = rgb_profile(DISPLAY_P3)
     count = int.from_bytes(profile[128:132], "big")
-    entries = b"".join(
-        profile[at : at + 4]
-        + struct.pack(">I", int.from_bytes(profile[at + 4 : at + 8], "big") + 12)
-        + profile[at + 8 : at + 12]
-        for at in range(132, 132 + 12 * count, 12)
-    )
+    told = struct.iter_unpack(">4sII", profile[132 : 132 + 12 * count])
+    entries = b"".join(struct.pack(">4sII", kind, place + 12, size) for kind, place, size in told)
     more = b"cicp" + struct.pack(">II", len(profile) + 12, 12)
     content = profile[132 + 12 * count :] + b"cicp" + bytes(4) + bytes([9, transfer, 0, 1])
     return struct.pack(">I", len(profile) + 24) + profile[4:128] + struct.pack(">I", count + 1) + entries + more + content

@@ -15,7 +15,7 @@ import typer
 import yaml
 from typer.testing import CliRunner
 
-from compress.commands import app
+from compress.commands import _different, app
 from compress.flatbuffer import operator_names
 from compress.quantization import RECIPES, quantize
 from mobile_runtime.console import run
@@ -296,3 +296,12 @@ def test_the_module_itself_ends_with_one_line_and_status_2() -> None:
     )
     assert (ended.returncode, ended.stdout) == (2, "")
     assert ended.stderr.splitlines() == ["error: absent.tflite: no such model"]
+
+
+def test_one_of_several_copies_is_drawn(tmp_path: Path) -> None:
+    for number in range(12):
+        (tmp_path / f"{number:02}.jpg").write_text(str(number // 3), encoding="utf-8")
+    files = sorted(tmp_path.iterdir())
+    drawn = _different(files, 12, seed=0)
+    assert [path.read_text(encoding="utf-8") for path in drawn] == ["0", "1", "2", "3"]
+    assert len(_different(files, 2, seed=0)) == 2

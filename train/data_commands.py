@@ -148,13 +148,17 @@ def extract_arrays(
     archive: Annotated[Path, typer.Argument(help="An .npz of DermaMNIST, DermaMNIST-C or DermaMNIST-E.", show_default=False)],
     folder: Annotated[Path, typer.Argument(help="Folder to write, not there yet.", show_default=False)],
     part: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    as_json: JsonOption = False,
 ) -> None:
     """Write a part of DermaMNIST as PNG files with their labels, which every command then reads.
 
     Sizes below 150 pixels are too coarse for the shipped bundles, which turn them away.
     """
     count = extract(archive, folder, part)
-    out.print(f"wrote {folder}: {count} images, part {part}", markup=False, soft_wrap=True)
+    if as_json:
+        print_json({"folder": str(folder), "part": part, "images": count})
+    else:
+        out.print(f"wrote {folder}: {count} images, part {part}", markup=False, soft_wrap=True)
     say(
         "these are images of HAM10000 under other names, and whether they made a bundle cannot be told from them: the shipped "
         "ones have seen those of the corrected training and validation parts, of the test part of the uncorrected ones, too"

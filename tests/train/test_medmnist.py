@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -83,3 +84,7 @@ def test_the_command_says_what_comes_next(tmp_path: Path) -> None:
     found = CliRunner().invoke(app, ["data", "extract", str(archive(tmp_path)), str(tmp_path / "out")])
     assert found.exit_code == 0 and "7 images, part test" in found.stdout
     assert f"benchmarks drift --images {tmp_path / 'out' / 'images'}" in found.stderr
+    found = CliRunner().invoke(
+        app, ["data", "extract", str(tmp_path / "derma.npz"), str(tmp_path / "val"), "--part", "val", "--json"]
+    )
+    assert json.loads(found.stdout) == {"folder": str(tmp_path / "val"), "part": "val", "images": 7}

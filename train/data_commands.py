@@ -104,6 +104,7 @@ def select(
     part: Annotated[str, typer.Option(help="train, val, test or all.")] = "test",
     split: Annotated[Optional[Path], typer.Option(help="A splits.csv; cut by the recipe if left out.")] = None,
     recipe: RecipeOption = "mobile",
+    as_json: JsonOption = False,
 ) -> None:
     """Write the labels of one part of a split, as `python -m benchmarks drift --labels` reads them.
 
@@ -137,6 +138,9 @@ def select(
         writer = csv.writer(stream)
         writer.writerow(columns)
         writer.writerows(zip(*columns.values(), strict=True))
+    if as_json:
+        print_json({"labels": str(folder), "images": len(chosen), "dataset": dataset, "part": part})
+        return
     out.print(f"wrote {folder}: {len(chosen)} images of {dataset}, part {part}", markup=False)
     if root.is_dir():  # and no archive
         named = ("--label-column", "label", "--group-column", "group", "--dataset", dataset)
@@ -171,9 +175,13 @@ def synthetic(
     folder: Annotated[Path, typer.Option("--out", help="Folder to write.")],
     per_class: Annotated[int, typer.Option(min=1, help="Images of each of the seven classes.")] = 40,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Another seed draws other lesions.")] = 0,
+    as_json: JsonOption = False,
 ) -> None:
     """Draw synthetic lesions in the layout of HAM10000's release: for trying things out, never for claims."""
     examples = write_synthetic(folder, per_class, seed)
+    if as_json:
+        print_json({"folder": str(folder), "images": len(examples), "seed": seed})
+        return
     out.print(f"wrote {len(examples)} synthetic images into {folder}", markup=False)
 
 

@@ -163,6 +163,9 @@ def test_labels_of_a_part_are_written_for_the_benchmarks(
         assert {(row["image_id"], row["label"], row["group"]) for row in rows} == {
             (e.path.stem, e.label, e.group) for e in examples
         }
+    status, out, _ = call(capfd, *words, "--dataset", "ham10000", "--json")
+    told = {"labels": str(tmp_path / "x.csv"), "images": len(split["test"]), "dataset": "ham10000", "part": "test"}
+    assert (status, json.loads(out)) == (0, told)
     status, _, err = call(capfd, *words, "--dataset", "ham10000", "--part", "all")
     assert (status, len(err.splitlines())) == (2, 1) and "leave --split out" in err
     status, _, err = call(capfd, *words, "--dataset", "ham10000", "--part", "rest")
@@ -184,6 +187,8 @@ def test_synthetic_data_can_be_drawn(tmp_path: Path, capfd: pytest.CaptureFixtur
     status, out, _ = call(capfd, "data", "synthetic", "--out", tmp_path / "drawn", "--per-class", 2)
     assert status == 0
     assert "14 synthetic images" in out
+    status, out, _ = call(capfd, "data", "synthetic", "--out", tmp_path / "again", "--per-class", 1, "--json")
+    assert (status, json.loads(out)) == (0, {"folder": str(tmp_path / "again"), "images": 7, "seed": 0})
     assert len(read_examples(tmp_path / "drawn")) == 14
 
 

@@ -65,6 +65,8 @@ def read_bytes(path: str | Path) -> bytes:
     try:
         path = Path(path)
         # Asked before opening, because opening a named pipe would wait for ever.
+        if path.is_dir():
+            raise CaptureError(f"{path}: a folder; give the path of an image, or the folder to `skintriage assess-archive`")
         if path.exists() and not path.is_file():
             raise CaptureError(f"{path}: not a file; give the path of an image")
         with path.open("rb") as stream:

@@ -199,8 +199,9 @@ def test_unreadable_paths_are_capture_errors(path: str) -> None:
 def test_folders_pipes_and_empty_files_are_capture_errors(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
     os.mkfifo(tmp_path / "pipe.jpg")
-    for path in (tmp_path, tmp_path / "empty.jpg", tmp_path / "pipe.jpg"):
-        with pytest.raises(CaptureError):
+    reasons = {tmp_path: "a folder; .* assess-archive", tmp_path / "empty.jpg": "is empty", tmp_path / "pipe.jpg": "not a file"}
+    for path, reason in reasons.items():
+        with pytest.raises(CaptureError, match=reason):
             read_bytes(path)
 
 

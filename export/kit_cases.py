@@ -37,9 +37,9 @@ def encode(picture: Pixels | Image.Image, kind: str, **options: Any) -> bytes:
     return stream.getvalue()
 
 
-def holed(data: bytes, size: int = HOLE) -> bytes:
+def holed(data: bytes, size: int = HOLE, filler: int = 0) -> bytes:
     at = len(data) * 2 // 3
-    return data[:at] + bytes(size) + data[at + size :]
+    return data[:at] + bytes([filler] * size) + data[at + size :]
 
 
 def profile_of(transfer: int) -> bytes:

@@ -13,7 +13,7 @@ from mobile_runtime import assessment, burst, decision, decoding, engines, frame
 from mobile_runtime.bundle import MANIFEST
 from mobile_runtime.files import write_json
 from mobile_runtime.jpeg_structure import MAX_PARTS, MAX_SCANS
-from mobile_runtime.structure import MAX_ZEROS, UNWRITTEN
+from mobile_runtime.structure import MAX_ZEROS, UNWRITTEN, UNWRITTEN_PIXELS
 
 UNWRITTEN_RANGE = (32, 223)
 """What a colour profile, or the conversion from four colours, may make of a JPEG's `UNWRITTEN` level; not black or white, which
@@ -37,6 +37,7 @@ def constants() -> dict[str, Any]:
         "max_bytes": decoding.MAX_BYTES,
         "max_pixels": decoding.MAX_PIXELS,
         "unwritten": UNWRITTEN,
+        "unwritten_pixels": UNWRITTEN_PIXELS,
         "unwritten_range": list(UNWRITTEN_RANGE),
         "weight_bits": resample.WEIGHT_BITS,
         "coefficients": {f"{matrix} {levels}": list(row) for (matrix, levels), row in frames.COEFFICIENTS.items()},

@@ -58,11 +58,13 @@ def edge_vectors() -> list[dict[str, Any]]:
 
 def _ends(written: Pixels) -> dict[str, Pixels]:
     """A picture, and the same with other rows last; or first, where nothing speaks against it."""
-    unwritten, nearly, first, black = (written.copy() for _ in range(4))
-    unwritten[-9:] = nearly[-9:] = first[:9] = UNWRITTEN
-    nearly[-1, 5, 1] += 9
+    unwritten, nearly, blocks, plain, first, black = (written.copy() for _ in range(6))
+    unwritten[-9:] = nearly[-9:] = blocks[-9:, -8:] = first[:9] = UNWRITTEN
+    nearly[-1, -2, 1] += 9
+    plain[-9:, -8:] = written[0, 0]
     black[-1] = 255 if written.shape[2] == 4 else 0
-    return {"written": written, "unwritten": unwritten, "nearly": nearly, "unwritten first": first, "black last": black}
+    found = {"written": written, "unwritten": unwritten, "nearly": nearly, "last blocks unwritten": blocks}
+    return found | {"last blocks plain": plain, "unwritten first": first, "black last": black}
 
 
 def _exif(orientation: int) -> Image.Exif:
@@ -101,6 +103,12 @@ def _jpegs(picture: Pixels) -> Iterator[Case]:
     yield "a JPEG without a scan", plain[:scan] + _END, CUT
     yield "a JPEG whose rest is zeros", plain[: len(plain) // 2] + bytes(len(plain) - len(plain) // 2), CUT
     yield "a JPEG with a hole", holed(plain), CUT
+    yield "a JPEG with an erased part", holed(plain, filler=0xFF), CUT
+    restarting = encode(picture, "JPEG", quality=90, restart_marker_blocks=1)
+    places = [at for at in range(len(restarting)) if restarting[at] == 0xFF and restarting[at + 1] in range(0xD0, 0xD8)]
+    yield "a JPEG with restart markers", restarting, None
+    yield "a JPEG that lacks what is between two restart markers", restarting[: places[0]] + restarting[places[1] :], CUT
+    yield "a JPEG with an erased part between restart markers", holed(restarting, filler=0xFF), CUT
     for mode in ("RGB", "L", "CMYK"):
         progressive = encode(image.convert(mode), "JPEG", quality=75, progressive=True)
         begins = _begins(progressive, _SCAN)

@@ -21,6 +21,7 @@ def heic_cases() -> Iterator[Case]:
     yield "a HEIC without its last third", _heic(picture)[:-133], CUT
     for version, wide in ((0, False), (1, True), (2, False)):
         yield f"a HEIC whose rest is zeros, version {version}", _heic(half + bytes(200), version=version, wide=wide), CUT
+        yield f"a HEIC whose rest is erased, version {version}", _heic(half + b"\xff" * 200, version=version, wide=wide), CUT
     damaged = _heic(half + bytes(200))
     yield "a HEIC whose rest is zeros, with a trailer that is no box", damaged + bytes([0, 0, 0, 5]) + b"abcdefgh", CUT
     yield "a HEIC whose rest is zeros, with another list behind it", damaged + _box(b"meta", bytes(4)), CUT

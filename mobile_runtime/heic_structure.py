@@ -10,7 +10,8 @@ from mobile_runtime.jpeg_structure import MAX_PARTS, has_hole, too_many
 
 
 def check_heic(data: bytes, name: str) -> None:
-    """So many zeros in a row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2)."""
+    """So many zeros in a row are no HEVC data: after any two zeros, a byte of 3 keeps a third away (ITU-T H.265, 7.4.2). Of
+    bytes of ones, encoders write two in a row at most, as measured."""
     # Each as it comes: what follows the picture, such as a film, may have one too, or no boxes at all.
     for kind, start, stop in _boxes(data, 0, len(data), name):
         if kind == b"meta":

@@ -13,11 +13,13 @@ MAX_SCANS = 24
 MAX_PARTS = 65_536
 """Segments, chunks or items of a file."""
 _MARKER = re.compile(rb"\xff([\x02-\xcf\xd8-\xfe])")
+_RESTART = re.compile(rb"\xff([\xd0-\xd7])")
 _STANDALONE = {0xD8, 0xD9}
 _END, _SCAN, _TABLES, _PROFILE = 0xD9, 0xDA, 0xC4, 0xE2
 _ICC = b"ICC_PROFILE\0"
 _SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1, 0xC9}, {0xC2, 0xCA}
 _COEFFICIENTS = 64
+_ERASED = 2**64 - 1
 _COMPONENTS = 4
 """More are no colours that a decoder here knows."""
 
@@ -28,9 +30,11 @@ def check_jpeg(data: bytes, name: str) -> None:
     A picture is whole when each coefficient of each component has come to its last bit (ITU-T T.81, G.1.1): of one that lacks
     scans libjpeg shows what it has, without an error where an end marker follows. Each part of a profile has its
     number and how many there are (ICC.1, B.4): where one is missing, decoders leave the profile aside, and colours are wrong.
+    Restart markers count from 0 to 7 over and over (ITU-T T.81, E.1.4).
 
     Raises:
-        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a hole, no end, or scans or parts of the profile that are missing.
+        CaptureError: over `MAX_SCANS` or `MAX_PARTS`, a hole, no end, or scans, what is between restart markers, or parts of
+            the profile that are missing.
         IndexError: a length points outside the file.
     """
     scans = position = 0
@@ -40,7 +44,8 @@ def check_jpeg(data: bytes, name: str) -> None:
     sequential = telling = False
     for _ in range(MAX_PARTS):
         marker = _MARKER.search(data, position)
-        if telling and has_hole(data, position, marker.start() if marker else len(data)):
+        end = marker.start() if marker else len(data)
+        if scans and _lacks_data(data, position, end, telling):
             raise CaptureError(f"{name}: a part of it is missing; copy or take it again")
         telling = False
         if marker is None and scans:
@@ -89,11 +94,21 @@ def _zero_symbols(tables: bytes) -> dict[int, int]:
     return found
 
 
-def has_hole(data: bytes, begin: int, end: int) -> bool:
-    """Whether 23 zeros follow one another, or from 16 on, depending on where."""
+def _lacks_data(data: bytes, begin: int, end: int, telling: bool) -> bool:
+    """Whether a part of a scan is erased, to ones or, where they are telling, zeros, or its restart markers do not count on."""
+    if has_hole(data, begin, end, zeros=telling):
+        return True
+    return any(marker[1][0] != 0xD0 + place % 8 for place, marker in enumerate(_RESTART.finditer(data, begin, end)))
+
+
+def has_hole(data: bytes, begin: int, end: int, zeros: bool = True) -> bool:
+    """Whether 23 bytes that were never written follow one another, or from 16 on, depending on where: 255, or 0 if `zeros`."""
     begin = min(begin, len(data))
-    words = np.frombuffer(data, np.uint64, max(0, end - begin) // 8, begin) == 0
-    return bool((words[1:] & words[:-1]).any())
+    words = np.frombuffer(data, np.uint64, max(0, end - begin) // 8, begin)
+    erased = words == _ERASED
+    if zeros:
+        erased |= words == 0
+    return bool((erased[1:] & erased[:-1] & (words[1:] == words[:-1])).any())
 
 
 def too_many(name: str) -> CaptureError:

@@ -25,6 +25,8 @@ MAX_ZEROS = 32
 """Bytes one after the other in a WebP picture, at its end or before; whole photographs have seldom over 7."""
 UNWRITTEN = 128
 """Level of a JPEG's bands where no coefficient was read; in CMYK, which is stored inverted, one less, too."""
+UNWRITTEN_PIXELS = 4
+"""At the end of the last row that are of it: a block of a picture decoded at half scale."""
 _FLAT = 6
 """Levels that one colour may spread over in WebP; at most 5 were measured on plain bars below photographs, at quality 10."""
 _FLAT_BITS = 160
@@ -116,10 +118,11 @@ def check_pixels(image: Image.Image, data: bytes, name: str) -> None:
 
 
 def ends_unwritten(image: Image.Image) -> bool:
-    """Whether the last stored row is what libjpeg leaves, without an error, where the data end early but an end marker follows:
-    all coefficients zero. A picture of which half is grey must not be judged; one whose last row really is of this grey is
-    refused, too."""
-    extrema = image.crop((0, image.height - 1, image.width, image.height)).getextrema()
+    """Whether the last stored row ends in what libjpeg leaves, without an error, where the data end early but an end marker
+    follows: all coefficients zero. Of data with a part cut out it leaves a few blocks, and shows all before them in a wrong
+    place. A picture of which a part is grey must not be judged; one that really ends in this grey is refused, too."""
+    corner = image.crop((image.width - UNWRITTEN_PIXELS, image.height - 1, image.width, image.height))
+    extrema = corner.getextrema()
     bands = extrema if isinstance(extrema[0], tuple) else (extrema,)
     levels = (UNWRITTEN, UNWRITTEN - 1) if image.mode == "CMYK" else (UNWRITTEN,)
     return all(band in [(level, level) for level in levels] for band in bands)

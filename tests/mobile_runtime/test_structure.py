@@ -187,6 +187,47 @@ def test_a_jpeg_whose_lower_part_is_missing_is_an_error_though_it_ends_properly(
                 acquire(cut, short_side)
 
 
+@pytest.mark.parametrize("begin", [0.05, 0.3, 0.6, 0.9])
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_with_a_part_cut_out_is_refused(mode: str, begin: float) -> None:
+    # All that follows is shown in a wrong place, and a few blocks at the end are grey: less than a row of them.
+    data = encode(Image.fromarray(PICTURE).resize((600, 450)).convert(mode), "JPEG", quality=90)
+    at = scans_of(data)[0] + 20 + int(begin * (len(data) - scans_of(data)[0] - 600))
+    for short_side in (None, 144):
+        with pytest.raises(CaptureError, match=r"lower part is missing|damaged or truncated"):
+            acquire(data[:at] + data[at + 512 :], short_side)
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}], ids=str)
+def test_an_erased_part_of_a_jpeg_is_found(options: dict[str, int]) -> None:
+    data = encode(PICTURE, "JPEG", quality=90, **options)
+    at = len(data) * 2 // 3
+    with pytest.raises(CaptureError, match="a part of it is missing"):
+        acquire(data[:at] + b"\xff" * 64 + data[at + 64 :])
+    with pytest.raises(CaptureError, match="a part of it is missing"):
+        acquire(data[:at] + b"\xff" * (len(data) - at) + b"\xd9")
+
+
+@pytest.mark.parametrize("blocks", [1, 4, 7])
+def test_restart_markers_count_on(blocks: int) -> None:
+    data = encode(PICTURE, "JPEG", quality=90, restart_marker_blocks=blocks)
+    assert acquire(data).shape == PICTURE.shape
+    places = [
+        at for at in range(len(data)) if data[at] == 0xFF and data[at + 1 : at + 2] in b"\xd0\xd1\xd2\xd3\xd4\xd5\xd6\xd7"
+    ]
+    assert len(places) == -(-225 // blocks) - 1
+    for at in (0, len(places) // 2, len(places) - 2):
+        with pytest.raises(CaptureError, match="a part of it is missing"):
+            acquire(data[: places[at]] + data[places[at + 1] :])
+
+
+def test_an_erased_part_of_a_heic_is_found() -> None:
+    data = heic(PICTURE)
+    at = data.index(b"mdat") + 100
+    with pytest.raises(CaptureError, match="its rest is missing"):
+        acquire(data[:at] + b"\xff" * (len(data) - at))
+
+
 def test_grey_that_is_not_at_the_end_is_no_damage() -> None:
     pixels = lesion("nv", 2, 160)
     pixels[:80] = 128

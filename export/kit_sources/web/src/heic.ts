@@ -5,7 +5,7 @@
 
 import { constants } from "./constants.js";
 import { isHdrProfile } from "./profile.js";
-import { ascii, bigEndian, hasZeros, isHdrTransfer, Outside } from "./structure.js";
+import { ascii, bigEndian, hasHole, isHdrTransfer, Outside } from "./structure.js";
 
 interface Box {
   kind: string;
@@ -86,7 +86,7 @@ function picturesLackPart(data: Uint8Array, meta: Box): boolean {
   const parts = [...boxes(data, meta.begin + 4, meta.end)];
   const items = lastBox(parts, "iinf");
   const places = lastBox(parts, "iloc");
-  return Boolean(items && places) && hasHole(data, places!, pictures(data, items!));
+  return Boolean(items && places) && extentsLackPart(data, places!, pictures(data, items!));
 }
 
 const lastBox = (found: Box[], kind: string): Box | undefined => found.filter((box) => box.kind === kind).at(-1);
@@ -104,7 +104,7 @@ function pictures(data: Uint8Array, items: Box): Set<number> {
 }
 
 /** Whether an extent of a picture reaches outside the file or has a hole (ISO/IEC 14496-12, `iloc`). */
-function hasHole(data: Uint8Array, places: Box, items: Set<number>): boolean {
+function extentsLackPart(data: Uint8Array, places: Box, items: Set<number>): boolean {
   const next = reader(data, places);
   const version = next(1);
   next(3);
@@ -122,7 +122,7 @@ function hasHole(data: Uint8Array, places: Box, items: Set<number>): boolean {
       const end = length ? begin + length : data.length;
       if (++seen > constants.max_parts) throw new TooManyParts();
       const own = method === 0 && items.has(item); // others are kept elsewhere
-      if (own && (end > data.length || hasZeros(data, begin, end))) return true;
+      if (own && (end > data.length || hasHole(data, begin, end))) return true;
     }
   }
   return false;

@@ -56,8 +56,8 @@ export function checkFile(data: Uint8Array): void {
 }
 
 /**
- * Whether the row that was stored last is the grey that JPEG decoders leave where the data end early but an end marker follows.
- * Where colours are converted it is another one, but still one.
+ * Whether the row that was stored last ends in the grey that JPEG decoders leave where the data end early but an end marker
+ * follows. Where colours are converted it is another grey; or, in the whole row, any one colour.
  *
  * @param rgba pixels of a part of the upright picture.
  */
@@ -67,12 +67,17 @@ export function endsUnwritten(
   const edge: Box = { left: 0, top: 0, right, bottom };
   if (orientation >= 5) Object.assign(edge, orientation === 5 || orientation === 8 ? { left: right - 1 } : { right: 1 });
   else Object.assign(edge, orientation <= 2 ? { top: bottom - 1 } : { bottom: 1 });
-  const levels = Array.from(rgba(edge)).flatMap((data) => Array.from(data)).filter((_, at) => at % 4 !== 3);
+  const row = Array.from(rgba(edge)).flatMap((data) => Array.from(data)).filter((_, at) => at % 4 !== 3);
+  const turned = [2, 3, 7, 8].includes(orientation); // what was stored last comes first
+  const corner = turned ? row.slice(0, 3 * constants.unwritten_pixels) : row.slice(-3 * constants.unwritten_pixels);
+  const last = turned ? row.slice(0, 3) : row.slice(-3);
   const [least, most] = constants.unwritten_range as [number, number];
-  return levels.every((level, at) => {
-    const wanted = converted ? levels[at % 3]! : constants.unwritten;
-    return wanted >= least && wanted <= most && Math.abs(level - wanted) <= 1;
-  });
+  const isOf = (levels: number[], colour: number[]): boolean =>
+    levels.every((level, at) => {
+      const wanted = colour[at % colour.length]!;
+      return wanted >= least && wanted <= most && Math.abs(level - wanted) <= 1;
+    });
+  return isOf(corner, converted ? last.slice(2) : [constants.unwritten]) || (converted && isOf(row, last));
 }
 
 /** An upright photograph; `close` it when done. */

@@ -46,12 +46,25 @@ export function nextMarker(data: Uint8Array, from: number): number {
   return data.length;
 }
 
-/** Whether 23 zeros follow one another, or from 16 on, depending on where. */
-export function hasZeros(data: Uint8Array, from: number, to: number): boolean {
-  let words = 0;
+/** Whether 23 bytes that were never written follow one another, or from 16 on, depending on where: 255, or 0 if `zeros`. */
+export function hasHole(data: Uint8Array, from: number, to: number, zeros = true): boolean {
+  let before = false;
   for (let at = from; at + 8 <= to; at += 8) {
-    words = data.subarray(at, at + 8).some(Boolean) ? 0 : words + 1;
-    if (words > 1) return true;
+    const filler = data[at]!;
+    const erased = (filler === 0xff || (zeros && filler === 0)) && data.subarray(at, at + 8).every((byte) => byte === filler);
+    if (erased && before && data[at - 1] === filler) return true;
+    before = erased;
+  }
+  return false;
+}
+
+/** Whether a part of a scan is erased, to ones or, where they are telling, zeros, or its restart markers do not count on. */
+function lacksData(data: Uint8Array, from: number, to: number, telling: boolean): boolean {
+  if (hasHole(data, from, to, telling)) return true;
+  let restarts = 0;
+  for (let at = data.indexOf(0xff, from); at >= 0 && at + 1 < to; at = data.indexOf(0xff, at + 1)) {
+    const kind = data[at + 1]!;
+    if (kind >= 0xd0 && kind <= 0xd7 && kind !== 0xd0 + (restarts++ % 8)) return true;
   }
   return false;
 }
@@ -64,9 +77,10 @@ interface Colours {
 
 /**
  * Whether a JPEG lacks a part: `check_jpeg` of mobile_runtime/jpeg_structure.py. Zeros in place of it can be told of a baseline
- * JPEG alone, and of one whose code of zeros does not stand for small coefficients. Otherwise a scan is missing where not every
- * coefficient of every component has come to its last bit (ITU-T T.81, G.1.1). Where a part of a profile is missing (ICC.1,
- * B.4), decoders leave it aside, and colours are wrong.
+ * JPEG alone, and of one whose code of zeros does not stand for small coefficients; bytes of ones always. Restart markers count
+ * from 0 to 7 over and over (ITU-T T.81, E.1.4). Otherwise a scan is missing where not every coefficient of every component has
+ * come to its last bit (G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are
+ * wrong.
  */
 export function jpegLacksPart(data: Uint8Array): boolean {
   return readJpeg(data).lacking;
@@ -107,7 +121,7 @@ function lacksScans(data: Uint8Array, colours: Colours): boolean {
   let telling = false;
   for (let part = 0; part < constants.max_parts; part++) {
     const marker = nextMarker(data, at);
-    if (telling && hasZeros(data, at, marker)) return true;
+    if (scans > 0 && lacksData(data, at, marker, telling)) return true;
     telling = false;
     if (marker === data.length) return true;
     const kind = byte(marker + 1);

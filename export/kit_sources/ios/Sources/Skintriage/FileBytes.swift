@@ -33,15 +33,17 @@ struct FileBytes {
         at >= 0 && at + bytes.count <= data.count && data[at..<(at + bytes.count)].elementsEqual(bytes)
     }
 
-    /// Whether 23 zeros follow one another, or from 16 on, depending on where.
-    func hasHole(from: Int, to: Int) -> Bool {
-        var words = 0
+    /// Whether 23 bytes that were never written follow one another, or from 16 on, depending on where: 255, or 0 if `zeros`.
+    func hasHole(from: Int, to: Int, zeros: Bool = true) -> Bool {
+        var before = false
         var at = from
         while at + 8 <= to {
-            words = data[at..<(at + 8)].allSatisfy { $0 == 0 } ? words + 1 : 0
-            if words > 1 {
+            let filler = data[at]
+            let erased = (filler == 0xff || zeros && filler == 0) && data[at..<(at + 8)].allSatisfy { $0 == filler }
+            if erased && before && data[at - 1] == filler {
                 return true
             }
+            before = erased
             at += 8
         }
         return false

@@ -27,7 +27,7 @@ struct JpegStructure {
     }
 
     /// Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
-    /// coefficients. Otherwise a scan is missing where not every coefficient of every component has come to its last bit
+    /// coefficients; bytes of ones always. Restart markers count from 0 to 7 over and over (ITU-T T.81, E.1.4). Otherwise a scan is missing where not every coefficient of every component has come to its last bit
     /// (ITU-T T.81, G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
     static func lacksPart(_ file: FileBytes) -> Bool {
         var structure = JpegStructure(file)
@@ -56,7 +56,7 @@ struct JpegStructure {
         var at = 0
         for _ in 0..<Constants.maxParts {
             let marker = JpegStructure.nextMarker(file, at)
-            if telling && file.hasHole(from: at, to: marker) {
+            if scans > 0 && lacksData(from: at, to: marker, telling: telling) {
                 return true
             }
             telling = false
@@ -93,6 +93,24 @@ struct JpegStructure {
             }
         }
         return true
+    }
+
+    /// Whether a part of a scan is erased, to ones or, where they are telling, zeros, or its restart markers do not count on.
+    private func lacksData(from: Int, to: Int, telling: Bool) -> Bool {
+        if file.hasHole(from: from, to: to, zeros: telling) {
+            return true
+        }
+        var restarts = 0
+        for at in stride(from: from, to: to - 1, by: 1) where file.data[at] == 0xff {
+            let kind = Int(file.data[at + 1])
+            if (0xd0...0xd7).contains(kind) {
+                if kind != 0xd0 + restarts % 8 {
+                    return true
+                }
+                restarts += 1
+            }
+        }
+        return false
     }
 
     private mutating func startFrame(_ begin: Int) throws {

@@ -88,12 +88,19 @@ public enum PhotoFile {
         return brands.contains { at in heicBrands.contains { file.has($0, at: at) } }
     }
 
-    /// Whether the last stored row is the grey that JPEG decoders leave where the data end early but an end marker follows. Where
-    /// colours are converted it is another one, but still one.
+    /// Whether the last stored row ends in the grey that JPEG decoders leave where the data end early but an end marker follows.
+    /// Where colours are converted it is another grey; or, in the whole row, any one colour.
     private static func endsUnwritten(_ stored: RgbImage, converted: Bool) -> Bool {
-        let row = Array(stored.rgb.suffix(3 * stored.width))
-        return row.enumerated().allSatisfy { at, value in
-            let level = converted ? Int(row[at % 3]) : Constants.unwritten
+        let corner = min(stored.width, Constants.unwrittenPixels)
+        return isOf(stored, pixels: corner, converted: converted, bands: 1)
+            || converted && isOf(stored, pixels: stored.width, converted: true, bands: 3)
+    }
+
+    /// Whether so many last pixels are of the colour that the last has, a grey (`bands` 1) or any, and that not too dark or light.
+    private static func isOf(_ stored: RgbImage, pixels: Int, converted: Bool, bands: Int) -> Bool {
+        let last = Array(stored.rgb.suffix(bands))
+        return stored.rgb.suffix(3 * pixels).enumerated().allSatisfy { at, value in
+            let level = converted ? Int(last[at % bands]) : Constants.unwritten
             return Constants.unwrittenRange.contains(level) && abs(Int(value) - level) <= 1
         }
     }

@@ -156,7 +156,7 @@ final class HeicStructure {
                     throw new IllegalStateException("over " + Constants.MAX_PARTS + " parts");
                 }
                 boolean own = method == 0 && pictures.contains(item); // others are kept elsewhere
-                if (own && (end > data.length || JpegStructure.hasZeros(data, begin, end))) {
+                if (own && (end > data.length || JpegStructure.hasHole(data, begin, end, true))) {
                     return true;
                 }
             }

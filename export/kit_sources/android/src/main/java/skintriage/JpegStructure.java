@@ -36,7 +36,7 @@ final class JpegStructure {
 
     /**
      * Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
-     * coefficients. Otherwise a scan is missing where not every coefficient of every component has come to its last bit
+     * coefficients; bytes of ones always. Restart markers count from 0 to 7 over and over (ITU-T T.81, E.1.4). Otherwise a scan is missing where not every coefficient of every component has come to its last bit
      * (ITU-T T.81, G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
      */
     static boolean lacksPart(byte[] data) {
@@ -73,7 +73,7 @@ final class JpegStructure {
         int at = 0;
         for (int part = 0; part < Constants.MAX_PARTS; part++) {
             int marker = nextMarker(data, at);
-            if (telling && hasZeros(data, at, marker)) {
+            if (scans > 0 && lacksData(at, marker, telling)) {
                 return true;
             }
             telling = false;
@@ -177,18 +177,34 @@ final class JpegStructure {
         return data.length;
     }
 
-    /** Whether 23 zeros follow one another, or from 16 on, depending on where. */
-    static boolean hasZeros(byte[] data, long from, long to) {
-        int words = 0;
-        for (long at = from; at + 8 <= to; at += 8) {
-            int any = 0;
-            for (int i = 0; i < 8; i++) {
-                any |= data[(int) at + i];
-            }
-            words = any != 0 ? 0 : words + 1;
-            if (words > 1) {
+    /** Whether a part of a scan is erased, to ones or, where they are telling, zeros, or its restart markers do not count on. */
+    private boolean lacksData(int from, int to, boolean telling) {
+        if (hasHole(data, from, to, telling)) {
+            return true;
+        }
+        int restarts = 0;
+        for (int at = from; at + 1 < to; at++) {
+            int kind = at(at + 1);
+            if (at(at) == 0xff && kind >= 0xd0 && kind <= 0xd7 && kind != 0xd0 + restarts++ % 8) {
                 return true;
             }
+        }
+        return false;
+    }
+
+    /** Whether 23 bytes that were never written follow one another, or from 16 on, depending on where: 255, or 0 if `zeros`. */
+    static boolean hasHole(byte[] data, long from, long to, boolean zeros) {
+        boolean before = false;
+        for (long at = from; at + 8 <= to; at += 8) {
+            byte filler = data[(int) at];
+            boolean erased = filler == (byte) 0xff || zeros && filler == 0;
+            for (int i = 1; i < 8; i++) {
+                erased &= data[(int) at + i] == filler;
+            }
+            if (erased && before && data[(int) at - 1] == filler) {
+                return true;
+            }
+            before = erased;
         }
         return false;
     }

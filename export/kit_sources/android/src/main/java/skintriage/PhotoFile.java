@@ -120,14 +120,18 @@ public final class PhotoFile {
     }
 
     /**
-     * Whether the last stored row is the grey that JPEG decoders leave where the data end early but an end marker follows. Where
-     * colours are converted it is another one, but still one.
+     * Whether the last stored row ends in the grey that JPEG decoders leave where the data end early but an end marker follows.
+     * Where colours are converted it is another grey; or, in the whole row, any one colour.
      */
     private static boolean endsUnwritten(RgbImage stored, boolean converted) {
-        byte[] rgb = stored.rgb;
-        int begin = rgb.length - 3 * stored.width;
-        for (int at = begin; at < rgb.length; at++) {
-            int level = converted ? rgb[begin + (at - begin) % 3] & 0xff : Constants.UNWRITTEN;
+        int corner = 3 * Math.min(stored.width, Constants.UNWRITTEN_PIXELS);
+        return isOf(stored.rgb, corner, converted, 1) || converted && isOf(stored.rgb, 3 * stored.width, true, 3);
+    }
+
+    /** Whether so many last levels are of the colour that the last pixel has, a grey (`bands` 1) or any, and that not too dark or light. */
+    private static boolean isOf(byte[] rgb, int levels, boolean converted, int bands) {
+        for (int at = rgb.length - levels; at < rgb.length; at++) {
+            int level = converted ? rgb[rgb.length - bands + at % bands] & 0xff : Constants.UNWRITTEN;
             boolean grey = level >= Constants.UNWRITTEN_MIN && level <= Constants.UNWRITTEN_MAX;
             if (!grey || Math.abs((rgb[at] & 0xff) - level) > 1) {
                 return false;

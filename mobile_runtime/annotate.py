@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from mobile_runtime.assessment import DISCLAIMER, Assessment
+from mobile_runtime.assessment import DISCLAIMER, Assessment, beside
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import CaptureError
 from mobile_runtime.files import write_atomically
@@ -65,7 +65,8 @@ def draw(prepared: npt.NDArray[np.uint8], assessment: Assessment, names: dict[st
     write(TITLES[assessment.decision], 28, colour, gap=8)
     judged = assessment.malignancy is not None and assessment.decision is not Decision.ABSTAIN
     if assessment.malignancy is not None and judged:
-        write(f"Malignancy {assessment.malignancy:.3f}, refer at {assessment.point.threshold:.3f} and above", 14)
+        score, threshold = beside(assessment.malignancy, assessment.point.threshold)
+        write(f"Malignancy {score}, refer at {threshold} and above", 14)
         _scale(pen, x, y, width, assessment.malignancy, assessment.point.threshold, colour)
         y += 26
     for sentence in assessment.advice:

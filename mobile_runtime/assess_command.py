@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -20,7 +18,7 @@ from mobile_runtime.capture import ImageInput, normalize
 from mobile_runtime.console import err, print_error, print_json, print_warning, track
 from mobile_runtime.display import agreement, left_out, show
 from mobile_runtime.errors import CaptureError
-from mobile_runtime.files import sha256, write_json
+from mobile_runtime.files import check_place, sha256, write_json
 from mobile_runtime.options import BundleOption, JsonOption, PointOption, VariantOption
 from mobile_runtime.pipeline import TriagePipeline
 from mobile_runtime.watching import Basis, Stamp, arrivals, claim, verdict_path
@@ -43,9 +41,9 @@ def assess(
 ) -> None:
     """Give a verdict on each photograph, or on several of one lesion.
 
-    A bad image is reported and the rest go on; the exit status is then 1. With --burst a bad image ends it: no verdict rests on
-    fewer pictures than were given. With --watch it goes on until interrupted; each photograph gets its verdict once, across
-    restarts, and half-copied files are waited for.
+    A bad image is reported and the rest go on; the exit status is then 1. With --burst one that cannot be read ends it, and of
+    poor ones it is said that they do not count. With --watch it goes on until interrupted; each photograph gets its verdict
+    once, across restarts, and half-copied files are waited for.
     """
     if (images is None) == (watched is None):
         raise CaptureError("give photographs, or a folder with --watch, and not both")
@@ -64,10 +62,12 @@ def assess(
         if len(images) < 2:
             raise CaptureError("--burst takes several photographs of one lesion; leave it out for one")
         if folder is not None:
+            check_place(folder, folder=True)
             refuse_to_overwrite(images, folder, ["burst"])
         _assess_burst(pipeline, images, folder, as_json)
         return
     if folder is not None:
+        check_place(folder, folder=True)
         _refuse_namesakes(images)
         refuse_to_overwrite(images, folder, [image.name for image in images])
     documents: list[dict[str, Any]] = []
@@ -77,14 +77,15 @@ def assess(
         try:
             assessment = assess_one(pipeline, image, str(image), folder, image.name, quiet=as_json)
             documents.append({"image": str(image), **assessment.to_dict()})
-        except CaptureError as error:
+        except (CaptureError, OSError) as error:  # its picture cannot be written, and the next one's perhaps can
             failed += 1
-            print_error(error)
-            documents.append({"image": str(image), "error": str(error)})
+            reason = str(error) if isinstance(error, CaptureError) else f"{error.filename or folder}: {error.strerror or error}"
+            print_error(reason)
+            documents.append({"image": str(image), "error": reason})
     if as_json:
         print_json(documents)
     elif failed:
-        err.print(f"{failed} of {len(images)} images could not be read.")
+        err.print(f"{failed} of {len(images)} images got no verdict.")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -172,8 +173,7 @@ def _watch(pipeline: TriagePipeline, watched: Path, folder: Path, as_json: bool)
             tell_once(photo, stamp, f"{photo.name}: {error.filename or folder}: {error.strerror or error}; tried again later")
             continue
         if as_json:
-            sys.stdout.write(json.dumps(document, sort_keys=True, allow_nan=False) + "\n")
-            sys.stdout.flush()
+            print_json(document, indent=None)
 
 
 def _name_left_out(path: Path) -> None:

@@ -12,6 +12,13 @@ from mobile_runtime.manifest import OperatingPoint
 from mobile_runtime.quality import ADVICE, Quality
 
 DISCLAIMER = "Not a medical device and not a diagnosis."
+_DIGITS = range(3, 8)
+
+
+def beside(malignancy: float, threshold: float) -> tuple[str, str]:
+    """Both in as few digits, three or more, as tell which is larger: of 0.0430, below 0.0431, 0.043 would seem to reach it."""
+    texts = [(f"{malignancy:.{digits}f}", f"{threshold:.{digits}f}") for digits in _DIGITS]
+    return next((pair for pair in texts if pair[0] != pair[1]), texts[0])
 
 
 @dataclass(frozen=True)

@@ -205,6 +205,8 @@ def _read_manifest(path: str | Path | None) -> tuple[Path, Path, bytes]:
     """Folder, manifest file and its bytes."""
     if not isinstance(path, str | Path | None):
         raise BundleError(f"a bundle is the path of its folder, `full` or `half`, as str or Path, not {type(path).__name__}")
+    if path == "":
+        raise BundleError("'' is no bundle's folder; give a path, `full` or `half`")
     name = "full" if path is None else path
     folder = SHIPPED_BUNDLES.get(name, Path(name)) if isinstance(name, str) else name
     try:

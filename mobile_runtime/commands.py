@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import webbrowser
 from pathlib import Path
 from typing import Annotated, Optional
@@ -157,7 +156,6 @@ def serve(
     with PageServer(collect(loaded), port) as server:
         if as_json:
             print_json({"url": server.url, "bundle": loaded.id})
-            sys.stdout.flush()
         else:
             out.print(f"{server.url}  {loaded.id}  stop with Ctrl+C", soft_wrap=True, highlight=False)
         if browse:

@@ -52,21 +52,34 @@ EXTRAS = {"train": "train", "compress": "export", "export": "export", "benchmark
 """Package -> the extra that its commands need."""
 
 
-def print_json(document: Any) -> None:
-    """Write JSON to standard output and nothing else."""
-    # ASCII: a file name may hold what the terminal's encoding, or any, has no character for.
-    sys.stdout.write(json.dumps(document, indent=2, sort_keys=True, allow_nan=False) + "\n")
+def print_json(document: Any, indent: int | None = 2) -> None:
+    """Write JSON to standard output and nothing else; without an indent in one line. Whoever reads it has it at once.
+
+    Raises:
+        OSError: standard output takes no more.
+    """
+    try:
+        # ASCII: a file name may hold what the terminal's encoding, or any, has no character for.
+        sys.stdout.write(json.dumps(document, indent=indent, sort_keys=True, allow_nan=False) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        out.on_broken_pipe()
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "standard output") from error
 
 
 def print_error(message: object) -> None:
     """Write one line `error: ...` to standard error."""
-    line = str(message).splitlines()[0] if str(message) else type(message).__name__
-    err.print(f"[bold red]error:[/] {escape(line)}", highlight=False, soft_wrap=True)
+    err.print(f"[bold red]error:[/] {escape(_one_line(message) or type(message).__name__)}", highlight=False, soft_wrap=True)
 
 
 def print_warning(message: str) -> None:
     """Write one line `warning: ...` to standard error."""
-    err.print(f"[yellow]warning:[/] {escape(message)}", highlight=False, soft_wrap=True)
+    err.print(f"[yellow]warning:[/] {escape(_one_line(message))}", highlight=False, soft_wrap=True)
+
+
+def _one_line(message: object) -> str:
+    return "\\n".join(str(message).splitlines())  # a file may be called so
 
 
 Item = TypeVar("Item")

@@ -13,7 +13,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from mobile_runtime import annotate
-from mobile_runtime.assessment import DISCLAIMER, Assessment
+from mobile_runtime.assessment import DISCLAIMER, Assessment, beside
 from mobile_runtime.burst import BurstAssessment, is_usable
 from mobile_runtime.console import out
 from mobile_runtime.decision import Decision
@@ -86,7 +86,8 @@ def _print_verdict(
     grid.add_column()
     point = assessment.point
     if assessment.malignancy is not None and assessment.decision is not Decision.ABSTAIN:
-        grid.add_row("malignancy", f"[bold]{assessment.malignancy:.3f}[/]  (refer at {point.threshold:.3f} and above)")
+        score, threshold = beside(assessment.malignancy, point.threshold)
+        grid.add_row("malignancy", f"[bold]{score}[/]  (refer at {threshold} and above)")
         top = sorted(assessment.probabilities.items(), key=lambda item: -item[1])[:3]
         grid.add_row("top classes", "\n".join(f"{value:6.1%}  {names[label]}" for label, value in top))
     if round(share, 2) < 1:

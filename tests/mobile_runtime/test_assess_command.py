@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from mobile_runtime import synthetic
 from mobile_runtime.assessment import assessment_schema
 from mobile_runtime.commands import app
-from mobile_runtime.errors import CaptureError
+from mobile_runtime.errors import CaptureError, DataError
 from tests.conftest import REPOSITORY
 
 pytestmark = pytest.mark.slow
@@ -69,6 +69,20 @@ def test_a_batch_reports_the_bad_and_goes_on(tiny_bundle: Path, photo: Path, tmp
     assert ["error" in d for d in documents] == [True, True, True, True, False]
     for name, document in zip(names[:4], documents, strict=False):
         assert name in document["error"]
+
+
+def test_a_batch_goes_on_where_a_picture_of_a_verdict_cannot_be_written(tiny_bundle: Path, photo: Path, tmp_path: Path) -> None:
+    (tmp_path / "out" / "a.jpg.verdict.png").mkdir(parents=True)
+    for name in ("a.jpg", "b.jpg"):
+        (tmp_path / name).write_bytes(photo.read_bytes())
+    words = ["assess", *(str(tmp_path / name) for name in ("a.jpg", "b.jpg")), "--bundle", str(tiny_bundle), "--json", "--out"]
+    found = CliRunner().invoke(app, [*words, str(tmp_path / "out")])
+    assert found.exit_code == 1, found.output
+    first, second = json.loads(found.stdout)
+    assert "a.jpg.verdict.png" in first["error"] and "decision" in second
+    assert (tmp_path / "out" / "b.jpg.verdict.png").is_file()
+    with pytest.raises(DataError, match="not a folder"):
+        CliRunner().invoke(app, [*words, str(photo)], catch_exceptions=False)
 
 
 def test_one_picture_is_no_burst(tiny_bundle: Path, photo: Path) -> None:

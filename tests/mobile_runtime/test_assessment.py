@@ -9,9 +9,11 @@ import jsonschema
 import numpy as np
 import numpy.typing as npt
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from mobile_runtime import Bundle, TriagePipeline, synthetic
-from mobile_runtime.assessment import assessment_schema
+from mobile_runtime.assessment import assessment_schema, beside
 from mobile_runtime.engines import Outputs
 from mobile_runtime.errors import CaptureError, EngineError
 from mobile_runtime.quality import ADVICE
@@ -126,3 +128,17 @@ def test_sums_that_rounding_took_out_of_range_are_brought_back(
 def test_a_burst_is_a_list(pipeline: TriagePipeline, frames: Any) -> None:
     with pytest.raises(CaptureError, match="a burst is a list of frames, not "):
         pipeline.assess_burst(frames)
+
+
+@given(st.floats(0, 1, width=32), st.floats(0, 1))
+def test_a_score_is_written_so_that_its_side_of_the_threshold_shows(malignancy: float, threshold: float) -> None:
+    score, limit = beside(malignancy, threshold)
+    assert min(len(score), len(limit)) >= len("0.123")
+    if abs(malignancy - threshold) > 1e-7:
+        assert (float(score) < float(limit)) == (malignancy < threshold)
+
+
+def test_a_score_just_below_the_threshold_does_not_seem_to_reach_it() -> None:
+    assert beside(0.04296, 0.04301) == ("0.04296", "0.04301")
+    assert beside(0.5, 0.25) == ("0.500", "0.250")
+    assert beside(0.25, 0.25) == ("0.250", "0.250")

@@ -30,12 +30,12 @@ def test_brackets_survive(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_typed_error_is_one_line_and_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     def command() -> None:
-        raise CaptureError("photo.jpg: damaged\nsecond line")
+        raise CaptureError("pho\nto\u2028.jpg: damaged; take it again")
 
     with pytest.raises(SystemExit) as stopped:
         guard(command)
     assert stopped.value.code == 2
-    assert capsys.readouterr().err.strip() == "error: photo.jpg: damaged"
+    assert capsys.readouterr().err.strip() == r"error: pho\nto\n.jpg: damaged; take it again"
 
 
 def test_what_cannot_be_written_is_one_line_and_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,6 +63,9 @@ def test_a_reader_that_leaves_is_no_verdict() -> None:
     """`gate` ends with 1 for a build that must not ship."""
     command = '"$@" | head -c 1 >/dev/null; exit "${PIPESTATUS[0]}"'
     words = [sys.executable, "-m", "mobile_runtime", "info", "--json"]
+    gone = '"$@" | true; exit "${PIPESTATUS[0]}"'
+    ended = subprocess.run(["bash", "-c", gone, "bash", *words], cwd=REPOSITORY, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (141, b"")
     for _ in range(3):  # where the reader is slow to leave, all is written before
         ended = subprocess.run(["bash", "-c", command, "bash", *words], cwd=REPOSITORY, stderr=subprocess.PIPE, check=False)
         assert ended.returncode in (0, 141), ended.stderr
@@ -127,3 +130,12 @@ def test_no_package_takes_the_bar_with_threads() -> None:
 def test_other_errors_are_not_hidden() -> None:
     with pytest.raises(ZeroDivisionError):
         guard(lambda: 1 / 0)
+
+
+def test_a_full_disk_is_named() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("this system has no /dev/full")
+    words = [sys.executable, "-m", "mobile_runtime", "info", "--json"]
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(words, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (2, "error: standard output: No space left on device; check the path\n")

@@ -74,7 +74,8 @@ function showScore({ malignancy, point }: Assessment): void {
   const score = malignancy ?? 0;
   byId("meter-fill").style.width = `${score * 100}%`;
   byId("meter-mark").style.insetInlineStart = `${point.threshold * 100}%`;
-  byId("score").textContent = fill(texts.score.line, { score: score.toFixed(3), threshold: point.threshold.toFixed(3) });
+  const digits = [3, 4, 5, 6, 7].find((count) => score.toFixed(count) !== point.threshold.toFixed(count)) ?? 3; // to tell which is larger
+  byId("score").textContent = fill(texts.score.line, { score: score.toFixed(digits), threshold: point.threshold.toFixed(digits) });
 }
 
 /** What the pictures of a burst have to say about one another; nothing for a single picture. */

@@ -126,13 +126,16 @@ class VariantDrift(Part):
     flips: list[Flip]
 
 
+LEFT_OUT = "left out by --variants"
+
+
 class DriftReport(Part):
     """Accuracy drift of every variant of a bundle against its float32 TFLite variant on a labelled folder.
 
     Attributes:
         default_variant, default_operating_point: what the bundle runs unless told otherwise; None in results from before they
             were stored.
-        not_run: variant -> why it could not run on this machine.
+        not_run: variant -> why it could not run on this machine, or `LEFT_OUT`.
         notes: what a reader must know: undefined figures, small classes, images left out.
     """
 

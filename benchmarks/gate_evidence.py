@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from benchmarks.decision_results import DecisionsReport
-from benchmarks.drift_results import DriftReport
+from benchmarks.drift_results import LEFT_OUT, DriftReport
 from benchmarks.gates_results import GatesReport
 from benchmarks.latency_results import LatencyReport
 from benchmarks.results import Part
@@ -103,12 +103,15 @@ def unfit(results: Sequence[Result]) -> list[Check]:
 
 
 def _default_measured(report: DriftReport) -> list[Check]:
-    """Failed checks where the variant that users run is not among what was measured, or the operating point is not theirs."""
+    """Failed checks where a variant that could be run was not measured, or not at the operating point that users run."""
     subject, said = f"drift.{report.dataset.name}", {}
     name, point = report.default_variant, report.default_operating_point
     if name is not None and name not in report.variants:
         why = report.not_run.get(name, "it was left out")
         said[f"{subject}.{name}"] = f"{name}, the default, not measured: {why}"
+    for other, why in report.not_run.items():
+        if why == LEFT_OUT and other != name:
+            said[f"{subject}.{other}"] = f"{subject}.{other}: {why}, so nothing holds it to {report.reference}; measure it, too"
     if point is not None and point != report.operating_point:
         said[subject] = f"{subject}: at {report.operating_point}, but {point} is the default; leave out --operating-point"
     return [Check(figure=figure, outcome="failed", said=each) for figure, each in said.items()]
@@ -264,7 +267,7 @@ def unsaid(results: Sequence[Result]) -> list[str]:
         names = ", ".join(f"{result.kind}.{result.dataset.name}" for result in unasked)
         notes.append(f"{names}: whether images made this build is not known, its manifest or an older command does not say")
     for result in results:
-        if isinstance(result, DriftReport) and (names := ", ".join(result.not_run)):
+        if isinstance(result, DriftReport) and (names := ", ".join(n for n, why in result.not_run.items() if why != LEFT_OUT)):
             notes.append(f"{names}: did not run where drift.{result.dataset.name} was measured, so nothing is known of them")
     pairs = dict.fromkeys(pair for found in _measured(results).values() for pair in found)
     if pairs and not _defaults(results)[0]:

@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from benchmarks.results import Part
 from mobile_runtime.errors import DataError
+from mobile_runtime.yaml_text import load_yaml
 
 DEFAULT_LIMITS = Path(__file__).parent / "limits.yaml"
 _RULES = ("at_least", "at_most", "may_fall_by", "may_rise_by")
@@ -27,10 +28,10 @@ class Limit(Part):
 
     figure: str = Field(min_length=1)
     bound: Literal["value", "low", "high"] = "value"
-    at_least: float | None = Field(default=None, allow_inf_nan=False)
-    at_most: float | None = Field(default=None, allow_inf_nan=False)
-    may_fall_by: float | None = Field(default=None, ge=0, allow_inf_nan=False)
-    may_rise_by: float | None = Field(default=None, ge=0, allow_inf_nan=False)
+    at_least: float | None = Field(default=None, strict=True, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, strict=True, allow_inf_nan=False)
+    may_fall_by: float | None = Field(default=None, strict=True, ge=0, allow_inf_nan=False)
+    may_rise_by: float | None = Field(default=None, strict=True, ge=0, allow_inf_nan=False)
     required: bool = True
     why: str = ""
 
@@ -63,7 +64,7 @@ def read_limits(path: Path = DEFAULT_LIMITS) -> Limits:
         DataError: it is missing, no YAML, or not of that shape.
     """
     try:
-        return Limits.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return Limits.model_validate(load_yaml(path.read_text(encoding="utf-8")))
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); check --limits") from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:

@@ -23,7 +23,8 @@ ACCURACY = ("auc_malignancy", "sensitivity", "risk_against_chance")
 
 
 class GateReport(Part):
-    """Whether results keep their limits: `ship` where all that are required do; `notes` say what that does not cover."""
+    """Whether results keep their limits: `ship` where some were judged, and all that are required are kept; `notes` say what
+    that does not cover."""
 
     schema_version: Literal[1] = 1
     kind: Literal["gate"] = "gate"
@@ -45,6 +46,8 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
         raise DataError(f"the baseline is of the same bundle, {bundles[0]}; give the results of the release before")
     if len(releases := sorted({result.bundle for result in baseline})) > 1:
         raise DataError(f"baselines of different bundles: {', '.join(releases)}; give the results of one release")
+    if releases and _is_newer(releases[0], bundles[0]):
+        raise DataError(f"the baseline, {releases[0]}, is newer than {bundles[0]}; give the release before as --baseline")
     new, old = by_subject(results), by_subject(baseline)
     for subject in new.keys() & old.keys():
         refuse_incomparable(new[subject], old[subject])
@@ -63,8 +66,16 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     notes += unsaid(results)
     checks = list(dict.fromkeys(check for _, found in by_limit for check in found))  # several limits may find one figure gone
     checks += unfit(results)
-    ship = not {"failed", "too few"} & {check.outcome for check in checks}
+    outcomes = {check.outcome for check in checks}
+    ship = "kept" in outcomes and not {"failed", "too few"} & outcomes
     return GateReport(bundle=bundles[0], ship=ship, checks=checks, notes=notes)
+
+
+def _is_newer(one: str, other: str) -> bool:
+    """Whether a bundle has the name of another and a later version; both are name-version+digest."""
+    (name, version), (same, before) = (bundle.partition("+")[0].rpartition("-")[::2] for bundle in (one, other))
+    numbers = [[int(part) if part.isdigit() else -1 for part in text.split(".")] for text in (version, before)]
+    return name == same and numbers[0] > numbers[1]
 
 
 def _on_accuracy(name: str) -> bool:
@@ -91,8 +102,9 @@ def _judge(
         kind = limit.figure.split(".")[0]
         if any(name.startswith(f"{kind}.") for name in figures):
             said += ", which have no such figure: "
+            names = sorted({name.split(".")[-1] for name in figures if name.startswith(f"{kind}.")})
             needs = "`decisions --subgroup COLUMN` and at least two groups that reach its --floor"
-            said += f"it needs {needs if '.gap.' in limit.figure else 'malignant and benign images that get verdicts'}"
+            said += f"it needs {needs}" if ".gap." in limit.figure else f"those of {kind} are {', '.join(names)}"
         elif kind in REPORTS:
             said += f"; `python -m benchmarks {kind}` measures it"
         return [Check(figure=limit.figure, outcome=missing, said=said)]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks.drift_results import LEFT_OUT
 from benchmarks.labelled import LabelledImage, LabelledSet
 from benchmarks.results import Unreadable
 from mobile_runtime import capture
@@ -46,6 +47,16 @@ class Scored:
     prediction: Prediction
 
 
+def _left_out(bundle: Bundle, name: str) -> str:
+    try:
+        TriagePipeline(bundle, name)
+    except MissingEngineError as error:
+        return f"not run on this machine: {error}"
+    except EngineError:
+        pass
+    return LEFT_OUT
+
+
 def open_pipelines(
     bundle: Bundle, names: Sequence[str] | None, operating_point: str | None = None, threads: int = 1
 ) -> tuple[dict[str, TriagePipeline], dict[str, str]]:
@@ -73,6 +84,9 @@ def open_pipelines(
             if names is not None or bundle.variant(name).runtime == "litert":
                 raise
             not_run[name] = f"not run on this machine: {error}"
+    for name in bundle.variants if names is not None else ():
+        if name not in pipelines:
+            not_run[name] = _left_out(bundle, name)
     if not pipelines:
         raise MissingEngineError(f"{bundle.path}: no variant of it runs on this machine; {'; '.join(not_run.values())}")
     return pipelines, not_run

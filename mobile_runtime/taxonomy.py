@@ -15,10 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import yaml
 
 from mobile_runtime.errors import TaxonomyError
 from mobile_runtime.node_labels import NodeLabels, plain
+from mobile_runtime.yaml_text import load_yaml
 
 TAXONOMY_PATH = Path(__file__).parent / "data" / "taxonomy.yaml"
 LABEL_MAPS_PATH = TAXONOMY_PATH.with_name("label_maps.yaml")
@@ -225,7 +225,7 @@ def parse_taxonomy(document: Mapping[str, Any]) -> Taxonomy:
 @lru_cache(maxsize=1)
 def default_taxonomy() -> Taxonomy:
     """The taxonomy that ships with the runtime."""
-    document, more = (yaml.safe_load(path.read_text(encoding="utf-8")) for path in (TAXONOMY_PATH, LABEL_MAPS_PATH))
+    document, more = (load_yaml(path.read_text(encoding="utf-8")) for path in (TAXONOMY_PATH, LABEL_MAPS_PATH))
     parsed = parse_taxonomy({**document, "datasets": {**document["datasets"], **more}})
     by_node = NodeLabels(parsed.names, parsed.datasets[NODE_LABELS])
     return replace(parsed, datasets={**parsed.datasets, NODE_LABELS: by_node})

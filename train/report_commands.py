@@ -52,12 +52,14 @@ def read_readers(options: list[str]) -> dict[str, list[Point]]:
         if task not in TASKS or not name:
             raise DataError(f"--readers {option!r}: give TASK=FILE with one of the tasks {', '.join(TASKS)}")
         try:
-            with Path(name).open(newline="", encoding="utf-8") as stream:
+            with Path(name).open(newline="", encoding="utf-8-sig") as stream:
                 points = [(1 - float(row["specificity"]), float(row["sensitivity"])) for row in csv.DictReader(stream)]
         except OSError as error:
             raise DataError(f"{name}: not a readable file ({error.strerror})") from error
         except (KeyError, ValueError, TypeError, csv.Error) as error:
             raise DataError(f"{name}: needs columns sensitivity and specificity with numbers 0..1 ({error})") from error
+        if not points:
+            raise DataError(f"{name}: has no rows; leave --readers out where there are no readers")
         if not all(0 <= x <= 1 and 0 <= y <= 1 for x, y in points):
             raise DataError(f"{name}: sensitivity and specificity are shares, 0..1")
         readers[task] = points

@@ -10,6 +10,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from mobile_runtime.errors import DataError
+from mobile_runtime.yaml_text import load_yaml
 
 SOURCES_PATH = Path(__file__).with_name("sources.yaml")
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -96,7 +97,7 @@ def read_sources(path: Path = SOURCES_PATH) -> dict[str, Source]:
         DataError: the file is missing, or not a registry.
     """
     try:
-        return TypeAdapter(dict[str, Source]).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
+        return TypeAdapter(dict[str, Source]).validate_python(load_yaml(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{path}: not a readable registry of data sets ({' '.join(str(error).split())})") from error
     except ValidationError as error:

@@ -170,7 +170,7 @@ def refuse_seen(checkpoint: Path, split: Split) -> None:
 
 def _read_rows(path: Path, *columns: str) -> list[dict[str, str]]:
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
+        with path.open(newline="", encoding="utf-8-sig") as stream:
             return [{name: row[name] for name in columns} for row in csv.DictReader(stream)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: not a readable split file ({error})") from error

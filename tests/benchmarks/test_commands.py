@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from benchmarks import cold_start, latency, not_skin
 from benchmarks.commands import app
 from benchmarks.decision_results import DecisionsReport
-from benchmarks.drift_results import DriftReport
+from benchmarks.drift_results import LEFT_OUT, DriftReport
 from benchmarks.environment import environment
 from benchmarks.gates_results import GatesReport
 from benchmarks.latency_results import LatencyReport
@@ -86,7 +86,7 @@ def test_drift_is_reproducible_and_prints_json_only(bundle_path: Path, dataset: 
 def test_chosen_variants_always_have_the_reference_beside_them(bundle_path: Path, dataset: Path, tmp_path: Path) -> None:
     arguments = drift_arguments(bundle_path, dataset, tmp_path / "out", "--json", "--variants", "int8")
     document = json.loads(runner.invoke(app, arguments, catch_exceptions=False).stdout)
-    assert sorted(document["variants"]) == ["float32", "int8"] and document["not_run"] == {}
+    assert sorted(document["variants"]) == ["float32", "int8"] and document["not_run"]["onnx_float32"] == LEFT_OUT
     arguments[-1] = " , "
     assert isinstance(runner.invoke(app, arguments).exception, DataError)
 

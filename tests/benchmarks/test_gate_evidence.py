@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from benchmarks import release_gate
+from benchmarks.drift_results import LEFT_OUT
 from benchmarks.gate_limits import read_limits
 from mobile_runtime.errors import DataError
 from tests.benchmarks import stored_results
@@ -85,8 +86,9 @@ def test_a_build_that_refers_everybody_does_not_ship() -> None:
     limit = {"figure": "decisions.*.set_aside.risk_against_chance", "bound": "high", "at_most": 0.4, "required": False}
     found = judged(limit, document)
     assert not found.ship and "nobody was reassured" in failures(found)[0]
-    # Of malignant images alone, or benign ones, no outcome is defined: nothing was measured that speaks against the build.
-    assert judged(limit, {**document, "outcomes": None}).ship
+    # Of malignant images alone, or benign ones, no outcome is defined: nothing was measured, for the build or against it.
+    undefined = judged(limit, {**document, "outcomes": None})
+    assert not undefined.ship and {check.outcome for check in undefined.checks} == {"not judged"}
 
 
 def test_what_was_not_measured_does_not_ship() -> None:
@@ -103,6 +105,10 @@ def test_what_was_not_measured_does_not_ship() -> None:
     assert unmeasured.checks[-1].said == "int8, the default, not measured: no runtime for it"
     without["variants"]["int8"] = left_out
     assert judged(limit, without).ship
+    without["not_run"] = {"dynamic": LEFT_OUT, "coreml": "not run on this machine: it is no Mac"}
+    skipped = judged(limit, without)
+    assert not skipped.ship and "drift.ham10000.dynamic: left out by --variants" in failures(skipped)[0]
+    assert len(failures(skipped)) == 1 and "coreml: did not run" in skipped.notes[-1]
 
 
 def test_a_difference_on_too_few_images_of_a_kind_is_not_judged() -> None:

@@ -21,6 +21,8 @@ from mobile_runtime.errors import DataError
         ("schema_version: 1\nlimits: [{figure: a, may_fall_by: 1, bound: low}]", "leave out bound: low"),
         ("schema_version: 1\nlimits: [{figure: a, at_most: .nan}]", "finite"),
         ("schema_version: 1\nlimits: [{figure: a, atmost: 1}]", "limits.0.atmost"),
+        ("schema_version: 1\nlimits: [{figure: a, at_least: no}]", "limits.0.at_least"),
+        ("schema_version: 1\nlimits: [{figure: a, at_least: 1, at_least: 0}]", "key 'at_least' is there twice"),
     ],
 )
 def test_a_malformed_limits_file_is_refused(text: str, said: str, tmp_path: Path) -> None:

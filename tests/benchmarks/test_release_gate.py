@@ -140,7 +140,7 @@ def test_a_relative_limit_is_on_the_change(auc: float, ship: bool) -> None:
     found = judged(limit, stored_results.drift("new", auc=auc), baseline=[stored_results.drift("old")])
     assert found.ship is ship and "may fall by 0.01 from 0.9" in found.checks[0].said
     alone = judged(limit, stored_results.drift("new", auc=auc))
-    assert alone.ship and alone.checks[0].outcome == "not judged" and "no baseline" in alone.checks[0].said
+    assert not alone.ship and alone.checks[0].outcome == "not judged" and "no baseline" in alone.checks[0].said
 
 
 def test_a_variant_that_a_release_adds_is_judged_by_limits_of_its_own() -> None:
@@ -170,11 +170,20 @@ def test_a_variant_that_a_release_adds_is_judged_by_limits_of_its_own() -> None:
     ]
 
 
+def test_the_release_before_is_the_older_one() -> None:
+    limit = {"figure": "drift.*.auc_malignancy", "may_fall_by": 0.01}
+    for old, new in (("x-0.9.0+aa", "x-0.10.0+bb"), ("x-1.0.0+aa", "x-1.0.0+bb"), ("y-2.0.0+aa", "x-1.0.0+bb")):
+        assert judged(limit, stored_results.drift(new), baseline=[stored_results.drift(old)]).ship
+    with pytest.raises(DataError, match=r"the baseline, x-0\.10\.0\+bb, is newer"):
+        judged(limit, stored_results.drift("x-0.9.0+aa"), baseline=[stored_results.drift("x-0.10.0+bb")])
+
+
 def test_a_required_figure_that_is_missing_fails() -> None:
     limit = {"figure": "gates.*.false_retakes", "at_most": 0.1}
     assert not judged(limit, stored_results.drift()).ship
     passed = judged({**limit, "required": False}, stored_results.drift())
-    assert passed.ship and passed.checks[0].outcome == "not judged"
+    assert [check.outcome for check in passed.checks] == ["not judged"]
+    assert not passed.ship  # nothing was judged at all
     worse = {"figure": "latency.*.inference_p50_ms", "may_rise_by": 0.5}
     assert not judged(worse, stored_results.latency(), baseline=[stored_results.drift("old")]).ship
     slow = judged(worse, stored_results.latency(p50=3), baseline=[stored_results.latency("old")])

@@ -159,6 +159,8 @@ def fit(
 
     The recipe's batch size is that of all processes together. On several machines, start it by torchrun or srun, which say how
     many there are, or give each machine --devices, --nodes and the environment variables MASTER_ADDR, MASTER_PORT, NODE_RANK.
+    Losses are those of one process but for rounding (1e-4); not so on CPUs with batch normalization, which there is over each
+    process's share of a batch alone.
 
     With --labels, a dataset.yaml is written into the run folder, too: other commands then take that folder as --data. A
     dataset.yaml of your own in the data folder does without --labels and its columns (`python -m train data show --help`).

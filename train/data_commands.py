@@ -198,6 +198,8 @@ def audit_data(
 ) -> None:
     """Find pictures of different lesions or patients that look the same, and those of them that straddle a split.
 
+    Copies are found turned, mirrored, resized, compressed or of other brightness; cropped ones are not, but by --checkpoint.
+
     Exit status 1 where a pair straddles the split and no repaired one was asked for.
     """
     examples = read_examples(data)

@@ -16,6 +16,8 @@ CLEAN_SHARE = 0.0025
 """Share of clean training images that each limit may turn away; the limits together keep the sum at the aim of 2 %."""
 SMEARED_SHARES = (0.05, 0.025)
 """Share of clean training images below each of the two limits for motion; hardly any is below both."""
+DETAIL_SHARE = 0.004
+"""Share of clean training images with less detail. More turn more haze away, and more smooth skin in focus, too."""
 HIGHLIGHT_SHARE = 0.0075
 """Share of clean training images whose middle may shine more. Fewer let small reflections pass, more turn white scale away."""
 HIGHLIGHT_LEAST = 0.002
@@ -45,6 +47,7 @@ def quality_limits(train: Images, test: Images, groups: Integers) -> QualityLimi
         sharpness_min=tail("sharpness", CLEAN_SHARE),
         least_sharpness_min=tail("least_sharpness", SMEARED_SHARES[0]),
         evenness_min=tail("evenness", SMEARED_SHARES[1]),
+        detail_min=tail("detail", DETAIL_SHARE),
         brightness_min=tail("brightness", CLEAN_SHARE),
         brightness_max=tail("brightness", 1 - CLEAN_SHARE),
         clipped_max=max(0.02, tail("clipped", 1 - CLEAN_SHARE)),

@@ -162,6 +162,7 @@ def describe(
             "outputs": {output: output for output in OUTPUTS},
             "temperature": temperature,
             "operating_points": points,
+            "abstention": None,
             **rest,
         }
     )

@@ -98,7 +98,7 @@ def _print_verdict(
         grid.add_row("unlike training", f"{assessment.outlier:.2f}  (no verdict above {assessment.outlier_limit:.2f})")
     quality = assessment.quality
     figures = (
-        f"sharpness {quality.sharpness:.2f}, brightness {quality.brightness:.2f}, "
+        f"sharpness {quality.sharpness:.2f}, detail {quality.detail:.3f}, brightness {quality.brightness:.2f}, "
         f"clipped {quality.clipped:.1%}, contrast {quality.contrast:.2f}, colour {quality.colour:.3f}, "
         f"warmth {quality.warmth:.2f}"
     )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from mobile_runtime.errors import DataError
 from mobile_runtime.image_names import name_parts, packed_among
 
-SCHEMA_VERSION = 7
+SCHEMA_VERSION = 8
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 Runtime = Literal["litert", "onnx", "coreml"]
 
@@ -89,6 +89,7 @@ class QualityLimits(_Part):
     sharpness_min: float
     least_sharpness_min: float
     evenness_min: float
+    detail_min: float
     brightness_min: float
     brightness_max: float
     clipped_max: float
@@ -138,7 +139,7 @@ class Variant(_Part):
     outputs: dict[Literal["probabilities", "scores", "outlier"], str]
     temperature: float = Field(gt=0)
     operating_points: dict[str, OperatingPoint]
-    abstention: AbstentionLimit | None = None
+    abstention: AbstentionLimit | None
     metrics: dict[str, dict[str, Estimate]] = {}
     parity: dict[str, float] = {}
 

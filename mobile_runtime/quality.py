@@ -18,7 +18,7 @@ ADVICE = {
     "too_bright": "The picture is too bright. Step out of direct light or lower the exposure.",
     "clipped": "Parts of the picture are burnt out. Turn the flash off or lower the exposure.",
     "glare": "There is glare on the skin. Tilt the phone, or turn the flash off.",
-    "blurred": "The picture is not sharp. Hold still, tap to focus on the spot, and take it again.",
+    "blurred": "The picture shows too little detail. Clean the lens, hold still, tap to focus on the spot, turn filters off.",
     "uniform": "No spot can be made out. Bring the spot to the middle of the frame.",
     "colourless": "The picture has hardly any colour. Turn black-and-white modes and filters off, and take it again.",
     "blue_cast": "The picture is bluer than skin is. Use daylight or the flash, and turn filters off.",
@@ -42,6 +42,8 @@ class Quality:
         least_sharpness: the same of the second difference along one of four directions, the one where it is least.
         evenness: that sharpness as a share of the direction's where it is greatest, 0..1. A hand that moves blurs along its
             way only: both figures are then low, which few sharp pictures are.
+        detail: root mean square of the Laplacian alone, 0..1. Haze, a veil of stray light, and filters that paint over skin
+            leave so little as hardly any skin has; sharpness, which is relative to contrast, does not show it.
         brightness: mean luma, 0..1.
         clipped: share of pixels whose three channels are all >= 250, 0..1.
         highlight: share of the middle of the picture, half of it a side, that a reflection hides, 0..1: such pixels,
@@ -61,6 +63,7 @@ class Quality:
     sharpness: float
     least_sharpness: float
     evenness: float
+    detail: float
     brightness: float
     clipped: float
     highlight: float
@@ -155,10 +158,12 @@ def measure(image: npt.NDArray[np.uint8]) -> Quality:
     low, high = image.min(axis=2).astype(np.int64), image.max(axis=2).astype(np.int64)
     bright = (low >= _GLARE_FLOOR) & (high - low <= _GLARE_TINT) & (y * y.size >= int(y.sum()) + _GLARE_STEP * y.size)
     blocks, cells = _block_sums(y, _BLOCK), (len(y) // 2 - 2) ** 2
+    edges = float(np.sqrt(laplacian / (16 * cells)))
     return Quality(
-        sharpness=float(np.sqrt(laplacian / (16 * cells))) / spread,
+        sharpness=edges / spread,
         least_sharpness=float(np.sqrt(least / (32 * cells))) / spread,
         evenness=float(np.sqrt(least / most)) if most else 1.0,
+        detail=edges / 255.0,
         brightness=int(y.sum()) / (255.0 * y.size),
         clipped=int((low >= _WHITE).sum()) / y.size,
         highlight=_highlight(y, low, high),
@@ -186,6 +191,7 @@ def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | 
         "clipped": figures.clipped > limits.clipped_max,
         "glare": figures.glare > limits.glare_max or figures.highlight > limits.highlight_max,
         "blurred": figures.sharpness < limits.sharpness_min
+        or figures.detail < limits.detail_min
         or (figures.least_sharpness < limits.least_sharpness_min and figures.evenness < limits.evenness_min),
         "uniform": uniform,
         "colourless": figures.colour < limits.colour_min and not uniform,  # where nothing varies, neither do colours

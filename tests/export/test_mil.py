@@ -29,6 +29,7 @@ def variant(output: str = "out") -> Variant:
         outputs={"probabilities": output},
         temperature=1,
         operating_points={},
+        abstention=None,
     )
 
 

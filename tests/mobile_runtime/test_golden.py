@@ -88,7 +88,7 @@ def test_cases_cover_what_ports_get_wrong(golden_bundle: Path) -> None:
 def test_files_are_small_and_plain(golden_bundle: Path) -> None:
     entries = [entry for entry in Bundle.load(golden_bundle).manifest.files if entry.path.startswith("golden/")]
     assert {entry.role for entry in entries} == {"golden"}
-    assert sum(entry.size_bytes for entry in entries) < 2.5 * 2**20
+    assert sum(entry.size_bytes for entry in entries) < 2.75 * 2**20
     for entry in entries:
         if entry.path.endswith(".npy"):
             header = (golden_bundle / entry.path).read_bytes()[:128]

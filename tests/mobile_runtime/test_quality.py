@@ -17,6 +17,7 @@ LIMITS = QualityLimits(
     sharpness_min=0.1,
     least_sharpness_min=0.08,
     evenness_min=0.55,
+    detail_min=0.01,
     brightness_min=0.2,
     brightness_max=0.9,
     clipped_max=0.05,

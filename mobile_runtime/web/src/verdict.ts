@@ -35,6 +35,7 @@ function allowed(limits: QualityLimits): [keyof Quality & keyof typeof texts.det
     ["sharpness", least(limits.sharpness_min)],
     ["least_sharpness", least(limits.least_sharpness_min)],
     ["evenness", least(limits.evenness_min)],
+    ["detail", least(limits.detail_min)],
     ["brightness", fill(texts.details.between, { low: figure(limits.brightness_min), high: figure(limits.brightness_max) })],
     ["clipped", most(limits.clipped_max)],
     ["highlight", most(limits.highlight_max)],

@@ -31,13 +31,14 @@ export const isUsable = (frame: Assessment): boolean => frame.malignancy !== nul
  * Combine the verdicts on frames of one lesion: they never add up to a reassurance where more than a quarter disagree
  * or one frame with a score, used or not, is an alarm.
  *
- * @throws CaptureError there is no frame, or they are of different operating points.
+ * @throws CaptureError there is no frame, or they are of different bundles, variants or operating points.
  */
 export function combine(frames: Assessment[]): BurstAssessment {
   if (!frames.length) throw new CaptureError("frame", "a burst needs at least one frame");
-  const basis = ({ operatingPoint, point }: Assessment): string => `${operatingPoint} ${point.threshold}`;
+  const basis = ({ bundle, variant, operatingPoint, point }: Assessment): string =>
+    [bundle, variant, operatingPoint, point.threshold].join(" ");
   if (new Set(frames.map(basis)).size > 1) {
-    throw new CaptureError("frame", "a burst of different operating points; make all assessments of one lesion at one");
+    throw new CaptureError("frame", "a burst of different bundles, variants or operating points; assess one lesion by one of them");
   }
   const usable = frames.filter(isUsable);
   const first = usable[0];

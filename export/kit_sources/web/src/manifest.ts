@@ -22,6 +22,7 @@ export interface QualityLimits {
   sharpness_min: number;
   least_sharpness_min: number;
   evenness_min: number;
+  detail_min: number;
   brightness_min: number;
   brightness_max: number;
   clipped_max: number;
@@ -69,9 +70,27 @@ export interface Manifest {
 }
 
 const LIMITS: (keyof QualityLimits)[] = [
-  "sharpness_min", "least_sharpness_min", "evenness_min", "brightness_min", "brightness_max", "clipped_max", "highlight_max",
-  "glare_max", "contrast_min", "colour_min", "warmth_min", "region_px_min",
+  "sharpness_min", "least_sharpness_min", "evenness_min", "detail_min", "brightness_min", "brightness_max", "clipped_max",
+  "highlight_max", "glare_max", "contrast_min", "colour_min", "warmth_min", "region_px_min",
 ];
+
+/** Whether an object in a text of JSON has a key twice; parsers differ in which of two they take. */
+function hasDoubledKey(text: string): boolean {
+  const open: (Set<string> | null)[] = [];
+  let last = "";
+  for (const [token] of text.matchAll(/"(?:[^"\\]|\\.)*"|[{}[\]:]/g)) {
+    if (token === "{" || token === "[") open.push(token === "{" ? new Set() : null);
+    else if (token === "}" || token === "]") open.pop();
+    else if (token === ":") {
+      const key = JSON.parse(last) as string;
+      const keys = open.at(-1)!;
+      if (keys.has(key)) return true;
+      keys.add(key);
+    }
+    last = token;
+  }
+  return false;
+}
 
 /**
  * Parse the text of a manifest.json.
@@ -85,6 +104,7 @@ export function parseManifest(text: string): Manifest {
   let manifest: Manifest;
   try {
     manifest = JSON.parse(text) as Manifest;
+    if (hasDoubledKey(text)) throw new Error("a key is there twice");
   } catch (error) {
     throw new BundleError("malformed", `manifest.json is not JSON: ${String(error)}`);
   }
@@ -107,7 +127,7 @@ export function parseManifest(text: string): Manifest {
     for (const name of LIMITS) number(`quality.${name}`, manifest.quality[name]);
     for (const [key, variant] of Object.entries(manifest.variants)) {
       if (key !== variant.name) throw new Error(`variant ${key} calls itself ${variant.name}`);
-      for (const role of ["probabilities", "scores", ...(variant.abstention != null ? ["outlier"] : [])]) {
+      for (const role of ["probabilities", "scores", ...(variant.abstention ? ["outlier"] : [])]) {
         const output: unknown = Object.hasOwn(variant.outputs, role) && variant.outputs[role as keyof Variant["outputs"]];
         if (typeof output !== "string") throw new Error(`${key} has no output ${role}`);
       }
@@ -120,7 +140,9 @@ export function parseManifest(text: string): Manifest {
       if (!Object.hasOwn(variant.operating_points, manifest.default_operating_point)) {
         throw new Error(`${variant.name} lacks the default point`);
       }
-      if (variant.abstention != null) number(`${variant.name}.abstention.limit`, variant.abstention.limit);
+      // A key that is misspelt would let every outlier pass.
+      if (variant.abstention === undefined) throw new Error(`${key} does not say when it abstains`);
+      if (variant.abstention !== null) number(`${variant.name}.abstention.limit`, variant.abstention.limit);
     }
     if (!Object.hasOwn(manifest.variants, manifest.default_variant)) throw new Error("default_variant is not among the variants");
     if (!manifest.scores.some((score) => score.name === "malignancy")) throw new Error("scores has no malignancy");
@@ -132,6 +154,11 @@ export function parseManifest(text: string): Manifest {
       if (!fits) throw new Error(`the weights of ${name} are not 0 or 1 for each class`);
     }
     if (!manifest.classes.length || !manifest.files.length) throw new Error("classes or files is empty");
+    if (!Array.isArray(manifest.files)) throw new Error("files is no list");
+    for (const { path, size_bytes: size, sha256 } of manifest.files) {
+      if (typeof path !== "string" || typeof sha256 !== "string") throw new Error("a file has no path or no SHA-256");
+      number(`the size of ${path}`, size, 0);
+    }
   } catch (error) {
     throw new BundleError("malformed", `manifest.json: ${(error as Error).message}`);
   }

@@ -20,6 +20,10 @@ export interface Assessment {
   quality: Quality;
   operatingPoint: string;
   point: OperatingPoint;
+  /** Name and version of the bundle. */
+  bundle: string;
+  /** Name of the model's exported form. */
+  variant: string;
 }
 
 /** From 0 to 1: a sum of float probabilities may be above 1 by its rounding. */
@@ -86,7 +90,8 @@ export class TriagePipeline {
     const { variant } = this.engine;
     const point = Object.hasOwn(variant.operating_points, operatingPoint) ? variant.operating_points[operatingPoint] : undefined;
     if (!point) throw new BundleError("missing", `no operating point ${operatingPoint}`);
-    const basis = { quality, operatingPoint, point };
+    const bundle = `${this.manifest.name}-${this.manifest.version}`;
+    const basis = { quality, operatingPoint, point, bundle, variant: variant.name };
     if (!outputs) return { ...basis, decision: "retake", malignancy: null, cancer: null, probabilities: {}, outlier: null };
     const { classes, scores } = this.manifest;
     const fault = faultOf(this.manifest, variant, outputs);

@@ -8,6 +8,7 @@ export interface Quality {
   sharpness: number;
   least_sharpness: number;
   evenness: number;
+  detail: number;
   brightness: number;
   clipped: number;
   highlight: number;
@@ -121,10 +122,12 @@ export function measure(image: Uint8Array, size: number): Quality {
     if ((shining || low >= constants.white) && inMiddle(i % size) && inMiddle(Math.floor(i / size))) hidden++;
     if (nearWhite && luma[i]! * n >= total + constants.glare_step * n) glare++;
   }
+  const edges = Math.sqrt(laplacian / (16 * cells));
   return {
-    sharpness: Math.sqrt(laplacian / (16 * cells)) / deviations,
+    sharpness: edges / deviations,
     least_sharpness: Math.sqrt(least / (32 * cells)) / deviations,
     evenness: most > 0 ? Math.sqrt(least / most) : 1,
+    detail: edges / 255,
     brightness: total / (255 * n),
     clipped: clipped / n,
     highlight: hidden / (size - 2 * quarter) ** 2,
@@ -158,6 +161,7 @@ export function judge(image: Uint8Array, size: number, limits: QualityLimits, re
     glare: figures.glare > limits.glare_max || figures.highlight > limits.highlight_max,
     blurred:
       figures.sharpness < limits.sharpness_min ||
+      figures.detail < limits.detail_min ||
       (figures.least_sharpness < limits.least_sharpness_min && figures.evenness < limits.evenness_min),
     uniform,
     colourless: figures.colour < limits.colour_min && !uniform,

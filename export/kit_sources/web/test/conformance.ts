@@ -21,7 +21,7 @@ interface ExtraCase {
   box: Box | null;
   region_px: number;
   quality: Record<
-    | "sharpness" | "least_sharpness" | "evenness" | "brightness" | "clipped" | "highlight" | "glare" | "contrast" | "colour"
+    | "sharpness" | "least_sharpness" | "evenness" | "detail" | "brightness" | "clipped" | "highlight" | "glare" | "contrast" | "colour"
     | "warmth",
     number
   >;

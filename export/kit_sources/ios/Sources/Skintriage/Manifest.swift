@@ -33,7 +33,7 @@ public struct Manifest: Decodable {
 
     /// Outside these an image is to be retaken.
     public struct QualityLimits: Decodable {
-        public let sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax: Double
+        public let sharpnessMin, leastSharpnessMin, evennessMin, detailMin, brightnessMin, brightnessMax: Double
         public let clippedMax, highlightMax, glareMax, contrastMin, colourMin, warmthMin: Double
         public let regionPxMin: Int
 
@@ -41,6 +41,7 @@ public struct Manifest: Decodable {
             case sharpnessMin = "sharpness_min"
             case leastSharpnessMin = "least_sharpness_min"
             case evennessMin = "evenness_min"
+            case detailMin = "detail_min"
             case brightnessMin = "brightness_min"
             case brightnessMax = "brightness_max"
             case clippedMax = "clipped_max"
@@ -54,8 +55,8 @@ public struct Manifest: Decodable {
 
         var isFinite: Bool {
             [
-                sharpnessMin, leastSharpnessMin, evennessMin, brightnessMin, brightnessMax, clippedMax, highlightMax, glareMax,
-                contrastMin, colourMin, warmthMin,
+                sharpnessMin, leastSharpnessMin, evennessMin, detailMin, brightnessMin, brightnessMax, clippedMax, highlightMax,
+                glareMax, contrastMin, colourMin, warmthMin,
             ].allSatisfy { $0.isFinite }
         }
     }
@@ -93,6 +94,18 @@ public struct Manifest: Decodable {
             case operatingPoints = "operating_points"
         }
 
+        /// Without a limit there must be a null in its place: a key that is misspelt would let every outlier pass.
+        public init(from decoder: Decoder) throws {
+            let fields = try decoder.container(keyedBy: CodingKeys.self)
+            name = try fields.decode(String.self, forKey: .name)
+            runtime = try fields.decode(String.self, forKey: .runtime)
+            path = try fields.decode(String.self, forKey: .path)
+            inputName = try fields.decode(String.self, forKey: .inputName)
+            outputs = try fields.decode([String: String].self, forKey: .outputs)
+            operatingPoints = try fields.decode([String: OperatingPoint].self, forKey: .operatingPoints)
+            abstention = try fields.decode(Abstention?.self, forKey: .abstention)
+        }
+
         /// The locked operating point of that name.
         public func operatingPoint(_ point: String) throws -> OperatingPoint {
             guard let found = operatingPoints[point] else {
@@ -127,6 +140,7 @@ public struct Manifest: Decodable {
     static func parse(_ data: Data) throws -> Manifest {
         let manifest: Manifest
         do {
+            guard try !hasDoubledKey([UInt8](data)) else { throw TriageError.bundle("a key is there twice") }
             manifest = try JSONDecoder().decode(Manifest.self, from: data)
         } catch {
             throw TriageError.bundle("malformed manifest (\(error)); make the kit again")
@@ -140,6 +154,33 @@ public struct Manifest: Decodable {
             throw TriageError.bundle("malformed manifest: \(fault); make the kit again")
         }
         return manifest
+    }
+
+    /// Decoders differ in which of two they take. A key that is no text throws here; in JSONDecoder it may end the app.
+    private static func hasDoubledKey(_ text: [UInt8]) throws -> Bool {
+        var open: [Set<String>?] = []
+        var last = 0..<0
+        var at = 0
+        while at < text.count {
+            switch text[at] {
+            case UInt8(ascii: "\""):
+                let begin = at
+                at += 1
+                while at < text.count && text[at] != UInt8(ascii: "\"") {
+                    at += text[at] == UInt8(ascii: "\\") ? 2 : 1
+                }
+                last = begin..<min(at + 1, text.count)
+            case UInt8(ascii: "{"): open.append(Set<String>())
+            case UInt8(ascii: "["): open.append(nil)
+            case UInt8(ascii: "}"), UInt8(ascii: "]"): _ = open.popLast()
+            case UInt8(ascii: ":"):
+                let key = try JSONDecoder().decode([String].self, from: Data([0x5b] + text[last] + [0x5d]))
+                guard let place = open.indices.last, open[place]?.insert(key.joined()).inserted ?? false else { return true }
+            default: break
+            }
+            at += 1
+        }
+        return false
     }
 
     private func fault() -> String? {

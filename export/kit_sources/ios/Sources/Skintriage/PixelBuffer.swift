@@ -54,11 +54,9 @@ extension CameraFrame {
 
     private static func matrix(of pixelBuffer: CVPixelBuffer) throws -> Matrix {
         let attachment = CVBufferCopyAttachment(pixelBuffer, kCVImageBufferYCbCrMatrixKey, nil) as? String
-        switch attachment {
-        case .some(kCVImageBufferYCbCrMatrix_ITU_R_601_4 as String): return .bt601
-        case .some(kCVImageBufferYCbCrMatrix_ITU_R_709_2 as String): return .bt709
-        default: throw TriageError.capture("the pixel buffer does not say its YUV matrix as BT.601 or BT.709; pass one")
-        }
+        if attachment == kCVImageBufferYCbCrMatrix_ITU_R_601_4 as String { return .bt601 }
+        if attachment == kCVImageBufferYCbCrMatrix_ITU_R_709_2 as String { return .bt709 }
+        throw TriageError.capture("the pixel buffer does not say its YUV matrix as BT.601 or BT.709; pass one")
     }
 }
 

@@ -16,7 +16,7 @@ public enum Reason: String, CaseIterable {
 
 /// Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean.
 public struct Quality {
-    public let sharpness, leastSharpness, evenness, brightness, clipped, highlight, glare, contrast, colour, warmth: Double
+    public let sharpness, leastSharpness, evenness, detail, brightness, clipped, highlight, glare, contrast, colour, warmth: Double
     /// Nil if unknown.
     public let regionPx: Int?
     /// Every limit that is not kept; empty for a good image.
@@ -54,7 +54,9 @@ public struct Quality {
         let (least, most) = (bends.min()!, bends.max()!)
         let cells = (side / 2 - 2) * (side / 2 - 2)
         let deviations = deviation(luma) + Constants.noise
-        let sharpness = (Double(laplacian) / Double(16 * cells)).squareRoot() / deviations
+        let edges = (Double(laplacian) / Double(16 * cells)).squareRoot()
+        let sharpness = edges / deviations
+        let detail = edges / 255.0
         let leastSharpness = (Double(least) / Double(32 * cells)).squareRoot() / deviations
         let evenness = most > 0 ? (Double(least) / Double(most)).squareRoot() : 1
         let brightness = Double(total) / (255.0 * Double(n))
@@ -73,13 +75,13 @@ public struct Quality {
             (.tooBright, brightness > limits.brightnessMax),
             (.clipped, clipped > limits.clippedMax),
             (.glare, glare > limits.glareMax || highlight > limits.highlightMax),
-            (.blurred, sharpness < limits.sharpnessMin || smeared),
+            (.blurred, sharpness < limits.sharpnessMin || detail < limits.detailMin || smeared),
             (.uniform, uniform),
             (.colourless, colour < limits.colourMin && !uniform),
             (.blueCast, warmth < limits.warmthMin),
         ]
         return Quality(
-            sharpness: sharpness, leastSharpness: leastSharpness, evenness: evenness, brightness: brightness,
+            sharpness: sharpness, leastSharpness: leastSharpness, evenness: evenness, detail: detail, brightness: brightness,
             clipped: clipped, highlight: highlight, glare: glare, contrast: contrast, colour: colour, warmth: warmth,
             regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
         )

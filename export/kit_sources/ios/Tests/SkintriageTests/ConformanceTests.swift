@@ -357,7 +357,7 @@ final class ConformanceTests: XCTestCase {
 
     private func unmeasured(_ reasons: [Reason]) -> Quality {
         Quality(
-            sharpness: 0, leastSharpness: 0, evenness: 0, brightness: 0, clipped: 0, highlight: 0, glare: 0, contrast: 0,
+            sharpness: 0, leastSharpness: 0, evenness: 0, detail: 0, brightness: 0, clipped: 0, highlight: 0, glare: 0, contrast: 0,
             colour: 0, warmth: 0, regionPx: nil, reasons: reasons
         )
     }
@@ -366,7 +366,7 @@ final class ConformanceTests: XCTestCase {
         let expected = fields["quality"] as! Fields
         let found = [
             "sharpness": quality.sharpness, "least_sharpness": quality.leastSharpness, "evenness": quality.evenness,
-            "brightness": quality.brightness, "clipped": quality.clipped, "highlight": quality.highlight,
+            "detail": quality.detail, "brightness": quality.brightness, "clipped": quality.clipped, "highlight": quality.highlight,
             "glare": quality.glare, "contrast": quality.contrast, "colour": quality.colour,
             "warmth": quality.warmth,
         ]

@@ -131,6 +131,7 @@ public final class Conformance {
         boolean figures = near(quality.sharpness, expected.get("sharpness"), tolerance)
                 && near(quality.leastSharpness, expected.get("least_sharpness"), tolerance)
                 && near(quality.evenness, expected.get("evenness"), tolerance)
+                && near(quality.detail, expected.get("detail"), tolerance)
                 && near(quality.brightness, expected.get("brightness"), tolerance)
                 && near(quality.clipped, expected.get("clipped"), tolerance)
                 && near(quality.highlight, expected.get("highlight"), tolerance)
@@ -139,7 +140,7 @@ public final class Conformance {
                 && near(quality.colour, expected.get("colour"), tolerance)
                 && near(quality.warmth, expected.get("warmth"), tolerance);
         String found = ": found sharpness " + quality.sharpness + ", " + quality.leastSharpness + " at least, evenness "
-                + quality.evenness + ", brightness " + quality.brightness + ", clipped " + quality.clipped
+                + quality.evenness + ", detail " + quality.detail + ", brightness " + quality.brightness + ", clipped " + quality.clipped
                 + ", of the middle " + quality.highlight + ", glare " + quality.glare + ", contrast " + quality.contrast
                 + ", colour " + quality.colour + ", warmth " + quality.warmth + ", " + quality.reasons;
         check(stage, name + found, figures && quality.reasons.equals(reasons(fields)));

@@ -44,6 +44,7 @@ public final class Manifest {
         public final double sharpnessMin;
         public final double leastSharpnessMin;
         public final double evennessMin;
+        public final double detailMin;
         public final double brightnessMin;
         public final double brightnessMax;
         public final double clippedMax;
@@ -58,6 +59,7 @@ public final class Manifest {
             sharpnessMin = Json.number(fields.get("sharpness_min"));
             leastSharpnessMin = Json.number(fields.get("least_sharpness_min"));
             evennessMin = Json.number(fields.get("evenness_min"));
+            detailMin = Json.number(fields.get("detail_min"));
             brightnessMin = Json.number(fields.get("brightness_min"));
             brightnessMax = Json.number(fields.get("brightness_max"));
             clippedMax = Json.number(fields.get("clipped_max"));
@@ -133,6 +135,8 @@ public final class Manifest {
                 points.put(entry.getKey(), new OperatingPoint(entry.getKey(), Json.object(entry.getValue())));
             }
             operatingPoints = Collections.unmodifiableMap(points);
+            // A key that is misspelt would let every outlier pass.
+            require(fields.containsKey("abstention"), "variant " + name + " does not say when it abstains");
             Object abstention = fields.get("abstention");
             outlierLimit = abstention == null ? null : (Double) Json.number(Json.object(abstention).get("limit"));
             boolean complete = outputs.get("probabilities") != null && outputs.get("scores") != null;

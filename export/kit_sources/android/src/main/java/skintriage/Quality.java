@@ -9,6 +9,7 @@ public final class Quality {
     public final double sharpness;
     public final double leastSharpness;
     public final double evenness;
+    public final double detail;
     public final double brightness;
     public final double clipped;
     public final double highlight;
@@ -21,12 +22,13 @@ public final class Quality {
     /** Every limit that is not kept; empty for a good image. */
     public final List<Reason> reasons;
 
-    Quality(double sharpness, double leastSharpness, double evenness, double brightness, double clipped,
+    Quality(double sharpness, double leastSharpness, double evenness, double detail, double brightness, double clipped,
             double highlight, double glare, double contrast, double colour, double warmth, Integer regionPx,
             List<Reason> reasons) {
         this.sharpness = sharpness;
         this.leastSharpness = leastSharpness;
         this.evenness = evenness;
+        this.detail = detail;
         this.brightness = brightness;
         this.clipped = clipped;
         this.highlight = highlight;
@@ -73,7 +75,9 @@ public final class Quality {
         long most = Math.max(Math.max(bends[1], bends[2]), Math.max(bends[3], bends[4]));
         long cells = (long) (side / 2 - 2) * (side / 2 - 2);
         double deviations = deviation(luma) + Constants.NOISE;
-        double sharpness = Math.sqrt((double) bends[0] / (16 * cells)) / deviations;
+        double edges = Math.sqrt((double) bends[0] / (16 * cells));
+        double sharpness = edges / deviations;
+        double detail = edges / 255.0;
         double leastSharpness = Math.sqrt((double) least / (32 * cells)) / deviations;
         double evenness = most > 0 ? Math.sqrt((double) least / most) : 1;
         double brightness = total / (255.0 * n);
@@ -92,12 +96,12 @@ public final class Quality {
         add(reasons, Reason.CLIPPED, clipped > limits.clippedMax);
         add(reasons, Reason.GLARE, glare > limits.glareMax || highlight > limits.highlightMax);
         boolean smeared = leastSharpness < limits.leastSharpnessMin && evenness < limits.evennessMin;
-        add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin || smeared);
+        add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin || detail < limits.detailMin || smeared);
         add(reasons, Reason.UNIFORM, uniform);
         add(reasons, Reason.COLOURLESS, colour < limits.colourMin && !uniform);
         add(reasons, Reason.BLUE_CAST, warmth < limits.warmthMin);
-        return new Quality(sharpness, leastSharpness, evenness, brightness, clipped, highlight, glare, contrast, colour,
-                warmth, regionPx, reasons);
+        return new Quality(sharpness, leastSharpness, evenness, detail, brightness, clipped, highlight, glare, contrast,
+                colour, warmth, regionPx, reasons);
     }
 
     private static void add(List<Reason> reasons, Reason reason, boolean found) {

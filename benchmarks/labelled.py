@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from benchmarks.image_files import find_image, index_by_id, list_images, unread_kinds
 from benchmarks.label_table import read_rows
-from mobile_runtime.errors import DataError, TaxonomyError, name_few
+from mobile_runtime.errors import DataError, name_few
 from mobile_runtime.files import sha256, sha256_bytes
 from mobile_runtime.foreign import conversion
 from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, meaning_of, refuse_contradiction
@@ -198,11 +198,7 @@ def fingerprint(labelled: LabelledSet) -> str:
 
 
 def _facts(nodes: Sequence[str], classes: Sequence[str], taxonomy: Taxonomy) -> tuple[bool | None, int | None]:
-    try:
-        mask = taxonomy.class_mask(nodes, classes)
-    except TaxonomyError:
-        return taxonomy.truth("malignancy", nodes), None
-    return taxonomy.truth("malignancy", nodes), int(mask.argmax()) if mask.sum() == 1 else None
+    return taxonomy.truth("malignancy", nodes), taxonomy.exact_class(nodes, classes)
 
 
 def _refuse_doubled(labels: Path, values: Sequence[str], what: str) -> None:

@@ -163,9 +163,16 @@ def warn_of_own_images(manifest: Manifest, labelled: LabelledSet) -> list[str]:
 
 
 def _own_images(manifest: Manifest, labelled: LabelledSet) -> tuple[list[str], list[str] | None]:
+    """Images are asked for by the table's name and by their path: a table may name fewer folders than the build knows."""
+    provenance, dataset = manifest.provenance, labelled.dataset
     names = [image.image_id for image in labelled.images]
-    provenance = manifest.provenance
-    return provenance.calibrated_on(labelled.dataset, names), provenance.seen(labelled.dataset, names)
+    paths = {image.path.resolve().as_posix(): image.image_id for image in labelled.images}
+    calibrated = {*provenance.calibrated_on(dataset, names), *(paths[p] for p in provenance.calibrated_on(dataset, paths))}
+    seen = provenance.seen(dataset, names)
+    if seen is not None:
+        found = {*seen, *(paths[path] for path in provenance.seen(dataset, paths) or ())}
+        seen = [name for name in names if name in found]
+    return [name for name in names if name in calibrated], seen
 
 
 def _warn_of_gaps(labelled: LabelledSet) -> None:

@@ -14,7 +14,7 @@ from mobile_runtime.proportions import proportion
 from mobile_runtime.statistics import Bools, Integers, Measure, auc, balanced_accuracy, mean_of
 from mobile_runtime.taxonomy import Taxonomy
 from train.datasets import Example
-from train.metrics import truths
+from train.metrics import exact_classes, truths
 from train.tables import group_numbers
 
 SENSITIVITY = 0.95
@@ -107,9 +107,8 @@ def measure(
     Intervals take the images of a lesion or patient as one: of AUCs by DeLong's error on the logit scale, of proportions
     Wilson's for the effective number of images.
     """
-    masks = np.stack([taxonomy.class_mask(example.nodes, classes) for example in examples])
-    exact = masks.sum(1) == 1
-    truth = masks.argmax(1)
+    truth = exact_classes(examples, classes, taxonomy)
+    exact = truth >= 0
     groups = group_numbers(examples)
     p = prediction.probabilities
     found: dict[str, Estimate | None] = {}

@@ -129,6 +129,12 @@ class Taxonomy:
                 raise TaxonomyError(f"no class of this model says anything about {node!r}")
         return mask
 
+    def exact_class(self, nodes: Sequence[str], classes: Sequence[str]) -> int | None:
+        """Index of the one training class that a label of these nodes is, or belongs to; None where it may be several, or
+        only climbs to one: a carcinoma is no melanoma though that may be the one malignant class."""
+        homes = [index for index, name in enumerate(classes) if all(self.covers(name, node) for node in nodes)]
+        return homes[0] if len(homes) == 1 else None
+
     def aggregate_vector(self, aggregate: str, classes: Sequence[str]) -> npt.NDArray[np.float32]:
         """The 0/1 weights [C], float32, whose product with class probabilities is the aggregate score.
 

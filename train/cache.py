@@ -120,7 +120,13 @@ def open_cache(examples: Sequence[Example], root: Path | None = None) -> PixelSt
 
 
 def _is_whole(folder: Path) -> bool:
-    return (folder / "index.json").is_file() and (folder / "pixels.bin").is_file()
+    """Whether all pixels of the index are there: a disk that was full or a clean-up may have taken some."""
+    try:
+        index = json.loads((folder / "index.json").read_text(encoding="utf-8"))
+        wanted = max(offset + height * width * 3 for offset, height, width in index.values())
+        return (folder / "pixels.bin").stat().st_size == wanted
+    except (OSError, ValueError, TypeError, AttributeError):
+        return False
 
 
 @contextmanager

@@ -12,12 +12,14 @@ from collections import Counter
 from pathlib import Path
 
 from mobile_runtime.errors import DataError, name_few
+from mobile_runtime.files import build_folder, is_replaceable
 from mobile_runtime.synthetic import write_dataset
 from train.described import DESCRIPTION, read_description
 from train.image_files import EXTENSIONS, bare
 from train.layouts import ISIC_ARCHIVE, read_layout
 from train.tables import Columns, Example, count_labels, read_table
 
+_SYNTHETIC = "SYNTHETIC.txt"
 __all__ = ["EXTENSIONS", "Columns", "Example", "count_labels", "read_examples", "read_table", "write_synthetic"]
 
 
@@ -118,6 +120,14 @@ def _refuse_overlap(root: Path, examples: list[Example]) -> None:
 
 
 def write_synthetic(root: Path, images_per_class: int, seed: int = 0) -> list[Example]:
-    """Draw synthetic lesions of the seven classes into `root`, in the layout of HAM10000's release, and read them back."""
-    write_dataset(root, images_per_class, seed)
+    """Draw synthetic lesions of the seven classes into `root`, in the layout of HAM10000's release, and read them back.
+
+    Raises:
+        DataError: there are other files in `root`; synthetic lesions of before are replaced.
+    """
+    if not is_replaceable(root, _SYNTHETIC):
+        raise DataError(f"{root}: has other files in it; give a folder that is empty or not there yet")
+    with build_folder(root) as temporary:
+        write_dataset(temporary, images_per_class, seed)
+        (temporary / _SYNTHETIC).write_text("Drawn by skintriage; never for claims.\n", encoding="utf-8")
     return read_examples(root)

@@ -31,7 +31,7 @@ import pandas as pd
 
 from mobile_runtime.console import err
 from mobile_runtime.errors import DataError
-from mobile_runtime.marked_labels import PUBLISHED_COLUMNS, refuse_contradiction
+from mobile_runtime.marked_labels import PUBLISHED_COLUMNS
 from mobile_runtime.taxonomy import default_taxonomy
 from train.described import DESCRIPTION, read_description
 from train.image_files import find_files
@@ -103,10 +103,6 @@ def _isic2020(root: Path, table: Path) -> list[Example]:
         copies = frame[columns.image].isin(pairs["image_name_2"])
         frame = frame[~copies]
         err.print(f"isic2020: {int(copies.sum())} copies that {duplicates.name} names are left out", soft_wrap=True)
-    taxonomy = default_taxonomy()
-    for row in frame.to_dict("records"):
-        malignant = taxonomy.truth("malignancy", taxonomy.datasets["isic2020"].get(row.get(columns.label, ""), ()))
-        refuse_contradiction(f"{table}: image {row[columns.image]!r}", "isic2020", row, malignant)
     files = find_files(subfolders(root, "train", "ISIC_2020_Training_JPEG", "jpeg/train"), below=True)
     return make_examples(table, frame, files, "isic2020", columns)
 

@@ -25,6 +25,12 @@ def truths(examples: Sequence[Example], aggregate: str, taxonomy: Taxonomy) -> n
     return np.array([np.nan if verdict is None else float(verdict) for verdict in verdicts], dtype=np.float32)
 
 
+def exact_classes(examples: Sequence[Example], classes: Sequence[str], taxonomy: Taxonomy) -> npt.NDArray[np.int64]:
+    """Index of each label's `Taxonomy.exact_class`, -1 where it has none; [N]."""
+    found = {nodes: taxonomy.exact_class(nodes, classes) for nodes in {example.nodes for example in examples}}
+    return np.array([-1 if (home := found[example.nodes]) is None else home for example in examples], dtype=np.int64)
+
+
 def score(probabilities: Floats, examples: Sequence[Example], classes: Sequence[str], taxonomy: Taxonomy) -> dict[str, float]:
     """Balanced accuracy, per-class, macro and malignancy AUC over all examples, and malignancy AUC per data set.
 
@@ -39,9 +45,9 @@ def score(probabilities: Floats, examples: Sequence[Example], classes: Sequence[
     Returns:
         Figure name -> value; figures that are undefined on these examples are left out.
     """
-    masks = np.stack([taxonomy.class_mask(example.nodes, classes) for example in examples])
-    exact = masks.sum(1) == 1
-    truth = masks.argmax(1)[exact]
+    truth = exact_classes(examples, classes, taxonomy)
+    exact = truth >= 0
+    truth = truth[exact]
     figures: dict[str, float] = {}
     if exact.any():
         figures["accuracy"] = float((probabilities[exact].argmax(1) == truth).mean())

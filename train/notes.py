@@ -10,7 +10,6 @@ from mobile_runtime.console import err
 from mobile_runtime.errors import name_few
 from mobile_runtime.taxonomy import Taxonomy
 from train.datasets import Example
-from train.loading import label_masks
 from train.partition import node_of
 from train.recipe import Recipe
 
@@ -65,9 +64,8 @@ def _may_group(column: str) -> bool:
 
 def unnamed_classes(examples: Sequence[Example], recipe: Recipe, taxonomy: Taxonomy) -> list[str]:
     """The classes of a recipe that no label names exactly."""
-    masks = label_masks(list(examples), recipe.classes, taxonomy).numpy()
-    exact = masks[masks.sum(1) == 1].sum(0) > 0
-    return [node for node, named in zip(recipe.classes, exact, strict=True) if not named]
+    named = {taxonomy.exact_class(nodes, recipe.classes) for nodes in {example.nodes for example in examples}}
+    return [node for index, node in enumerate(recipe.classes) if index not in named]
 
 
 def class_note(examples: Sequence[Example], recipe: Recipe, taxonomy: Taxonomy) -> str | None:

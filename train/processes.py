@@ -11,11 +11,13 @@ from typing import Any
 import lightning as L
 import torch
 from lightning.fabric.utilities.rank_zero import rank_zero_only
+from lightning.pytorch.plugins import TorchCheckpointIO
 from lightning.pytorch.plugins.environments import SLURMEnvironment, TorchElasticEnvironment
 from lightning.pytorch.strategies import DDPStrategy
 from torch.utils.data import DataLoader
 
 from mobile_runtime.errors import DataError
+from mobile_runtime.files import write_atomically
 from mobile_runtime.taxonomy import default_taxonomy
 from train.cache import open_cache
 from train.datasets import Example
@@ -25,6 +27,15 @@ from train.splits import Split
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for another, for example for the one that decodes the images, before it gives up."""
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Writes a checkpoint beside the one of before and then renames it. Lightning itself writes to the folder for temporary
+    files: where that is another file system it copies over the only good one, and a kill or a full disk loses the run."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        with write_atomically(Path(path)) as temporary:
+            torch.save(checkpoint, temporary)
 
 
 @dataclass(frozen=True)
@@ -52,9 +63,10 @@ class Processes:
         """
         gpu = torch.cuda.is_available()
         options: dict[str, Any] = {"devices": self.devices, "num_nodes": self.nodes, "use_distributed_sampler": False}
+        options["plugins"] = [WholeCheckpoints()]
         if SLURMEnvironment.detect():
             # Lightning's requeuing saves in the middle of an epoch, from where no run goes on exactly.
-            options["plugins"] = [SLURMEnvironment(auto_requeue=False)]
+            options["plugins"].append(SLURMEnvironment(auto_requeue=False))
         if self.count > 1:
             options |= {
                 "accelerator": "gpu" if gpu else "cpu",

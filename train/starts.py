@@ -89,6 +89,8 @@ def read_last(last: Path, recipe: Recipe, parts: Split, start: str | None) -> di
     remedy = "start over with --fresh or choose another folder"
     try:
         saved: dict[str, Any] = torch.load(last, map_location="cpu", weights_only=False)
+        if not isinstance(saved, dict) or not {"epoch", "state_dict"} <= saved.keys():
+            raise UnpicklingError("it is of something else")
     except (RuntimeError, OSError, EOFError, UnpicklingError) as error:
         raise DataError(f"{last}: not a whole checkpoint ({' '.join(str(error).split())}); {remedy}") from error
     begun = read_stored(saved["recipe"], type(recipe)) if "recipe" in saved else recipe

@@ -16,7 +16,14 @@ import pandas as pd
 
 from mobile_runtime.errors import DataError, name_columns
 from mobile_runtime.foreign import refuse_foreign_table
-from mobile_runtime.marked_labels import GROUP_COLUMNS, NAMELESS, marked_columns, meaning_of, refuse_other_marks
+from mobile_runtime.marked_labels import (
+    GROUP_COLUMNS,
+    NAMELESS,
+    marked_columns,
+    meaning_of,
+    refuse_contradiction,
+    refuse_other_marks,
+)
 from mobile_runtime.taxonomy import default_taxonomy
 from train.image_files import find_files, locate
 
@@ -76,9 +83,11 @@ def read_table(table: Path, images: Iterable[Path], dataset: str, columns: Colum
         TaxonomyError: no such label map, or labels that it does not know (counted, the first few named).
     """
     frame = read_frame(table)
-    if columns.label in frame:
-        refuse_other_marks(str(table), dataset, columns.label)
-    elif columns.image in frame and (marked := marked_columns(dataset, frame.columns, default_taxonomy())):
+    if (
+        columns.label not in frame
+        and columns.image in frame
+        and (marked := marked_columns(dataset, frame.columns, default_taxonomy()))
+    ):
         rows = frame.to_dict("records")
         frame[columns.label] = [marked.label_of(row, f"{table}: image {row[columns.image]!r}") for row in rows]
     return make_examples(table, frame, find_files(images), dataset, columns)
@@ -98,13 +107,17 @@ def make_examples(
         columns: which column holds what.
     """
     require_columns(table, frame, columns.image, columns.label, *([columns.group] if columns.group else []))
+    refuse_other_marks(str(table), dataset, columns.label)
     ids = frame[columns.image]
     refuse_doubled(table, ids)
     found = locate(table, list(ids), files)
-    meaning = meaning_of(str(table), frame[columns.label], dataset, default_taxonomy())
+    taxonomy = default_taxonomy()
+    meaning = meaning_of(str(table), frame[columns.label], dataset, taxonomy)
+    malignant = {label: taxonomy.truth("malignancy", nodes) for label, nodes in meaning.items()}
     examples = []
     for row in frame.to_dict("records"):
         image_id, label = row[columns.image], row[columns.label]
+        refuse_contradiction(f"{table}: image {image_id!r}", dataset, row, malignant[label])
         # Without this, all lesions that have no number would be one.
         group = row[columns.group] if columns.group else ""
         group = image_id if group.casefold() in ("", *NAMELESS) else group

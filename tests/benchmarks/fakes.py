@@ -52,6 +52,7 @@ def variant(name: str, runtime: str = "litert", precision: str | None = None, th
             "outputs": {"probabilities": "p", "scores": "s"},
             "temperature": 1.0,
             "operating_points": {"rule_out": point(threshold / 2), "balanced": point(threshold)},
+            "abstention": None,
         }
     )
 

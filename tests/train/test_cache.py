@@ -53,6 +53,15 @@ def test_images_are_upright(tmp_path: Path) -> None:
     np.testing.assert_array_equal(stored, acquire(turned.path))
 
 
+@pytest.mark.parametrize(("file", "kept"), [("pixels.bin", 100), ("pixels.bin", 0), ("index.json", 20), ("index.json", 0)])
+def test_a_store_of_which_a_part_is_lost_is_made_anew(tmp_path: Path, file: str, kept: int) -> None:
+    one = saved(tmp_path, 0, noise(20, 30))
+    open_cache([one], tmp_path / "stores")
+    (damaged,) = (tmp_path / "stores").glob(f"*/{file}")
+    os.truncate(damaged, kept)
+    np.testing.assert_array_equal(open_cache([one], tmp_path / "stores")[one.key], acquire(one.path))
+
+
 @pytest.mark.parametrize(("height", "width"), [(400, 600), (640, 321), (1000, 1000)])
 def test_large_images_shrink_to_the_short_side(tmp_path: Path, height: int, width: int) -> None:
     ramp = np.broadcast_to(np.linspace(0, 255, width), (height, width))

@@ -189,6 +189,12 @@ def test_synthetic_data_can_be_drawn(tmp_path: Path, capfd: pytest.CaptureFixtur
     assert "14 synthetic images" in out
     status, out, _ = call(capfd, "data", "synthetic", "--out", tmp_path / "again", "--per-class", 1, "--json")
     assert (status, json.loads(out)) == (0, {"folder": str(tmp_path / "again"), "images": 7, "seed": 0})
+    status, _, _ = call(capfd, "data", "synthetic", "--out", tmp_path / "again", "--per-class", 2)
+    assert status == 0 and len(read_examples(tmp_path / "again")) == 14, "those of before are replaced"
+    (tmp_path / "again" / "SYNTHETIC.txt").unlink()
+    status, _, err = call(capfd, "data", "synthetic", "--out", tmp_path / "again", "--per-class", 1)
+    assert status == 2 and "has other files in it" in err
+    assert len(read_examples(tmp_path / "again")) == 14
     assert len(read_examples(tmp_path / "drawn")) == 14
 
 

@@ -60,6 +60,20 @@ def test_a_run_on_labels_of_ones_own_is_evaluated_audited_and_split_like_any_oth
     assert (tmp_path / "again.csv").read_bytes() == (run / "splits.csv").read_bytes()
 
 
+def test_a_column_of_another_label_and_rows_that_contradict_themselves_are_refused(tmp_path: Path) -> None:
+    root = own(tmp_path / "own", 2)
+    table = root / "labels.csv"
+    write(table, "file,seborrheic_keratosis", "clinic/0.png,1", "clinic/1.png,0")
+    described = ("labels: labels.csv", "images: [photos]", "image_column: file")
+    write(root / "dataset.yaml", "dataset: isic2017", *described, "label_column: seborrheic_keratosis")
+    with pytest.raises(DataError, match="does not say which lesions are melanomas"):
+        read_examples(root)
+    write(table, "file,diagnosis,target", "clinic/0.png,melanoma,0", "clinic/1.png,nevus,0")
+    write(root / "dataset.yaml", "dataset: isic2020", *described, "label_column: diagnosis")
+    with pytest.raises(DataError, match=r"clinic/0\.png.*target is '0', but its label means malignant"):
+        read_examples(root)
+
+
 def test_a_described_folder_is_read_by_its_description(tmp_path: Path) -> None:
     root = own(tmp_path / "own")
     write(root / "dataset.yaml", *DESCRIBED, "group_column: patient")

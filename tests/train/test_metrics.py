@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from mobile_runtime.taxonomy import HAM10000_CLASSES, default_taxonomy
 from tests.train.factories import example
-from train.metrics import auc, score, truths
+from train.metrics import auc, exact_classes, score, truths
 
 TREE = default_taxonomy()
 LABELS = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
@@ -78,6 +78,14 @@ def test_figures_of_a_small_case_by_hand() -> None:
     assert figures["auc_malignancy"] == figures["auc_malignancy_ham10000"] == pytest.approx(5 / 6)
     assert "auc_macro" not in figures, "an average over the classes that happen to be there would be another figure"
     assert "auc_dermatofibroma" not in figures
+
+
+def test_a_label_that_only_climbs_to_a_class_is_not_of_it() -> None:
+    two = ("melanoma", "melanocytic_nevus")
+    examples = [example(0, "nv"), example(1, "mel"), example(2, "bcc"), example(3, "df")]
+    assert exact_classes(examples, two, TREE).tolist() == [1, 0, -1, -1]
+    assert exact_classes(examples, HAM10000_CLASSES, TREE).min() >= 0
+    assert exact_classes([example(0, "0", dataset="isic2017")], HAM10000_CLASSES, TREE).tolist() == [-1]
 
 
 def test_partial_labels_count_where_they_decide() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import json
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from train.crossvalidation import crossvalidate
 from train.datasets import Example
 from train.fitting import fit
 from train.network import LesionNetwork
+from train.processes import WholeCheckpoints
 from train.recipe import Recipe
 from train.splits import save_split, split_examples
 from train.starts import begin, read_last, refuse_seen_start, start_of
@@ -141,6 +143,29 @@ def test_a_cut_checkpoint_and_other_labels_are_not_gone_on_from(
     (tmp_path / "last.ckpt").write_bytes((tmp_path / "last.ckpt").read_bytes()[:5000])
     with pytest.raises(DataError, match=r"last\.ckpt: not a whole checkpoint .*; start over with --fresh"):
         fit(quick_recipe, few_examples, tmp_path, split=split, workers=0)
+    for other_content in ({"a": 1}, [1, 2]):
+        torch.save(other_content, tmp_path / "last.ckpt")
+        with pytest.raises(DataError, match=r"last\.ckpt: not a whole checkpoint \(it is of something else\)"):
+            fit(quick_recipe, few_examples, tmp_path, split=split, workers=0)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_of_before(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    last = tmp_path / "run" / "last.ckpt"
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr("tempfile.tempdir", str(tmp_path / "gone"))  # no checkpoint goes through another file system
+        fit(quick_recipe, few_examples, last.parent, split=split_examples(few_examples, quick_recipe.split), workers=0)
+    before, there = last.read_bytes(), sorted(last.parent.iterdir())
+
+    def full(_: object, file: Path) -> None:
+        file.write_bytes(before[:1000])
+        raise OSError(errno.ENOSPC, "No space left on device", str(file))
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(OSError, match="No space left"):
+        WholeCheckpoints().save_checkpoint({"epoch": 2}, last)
+    assert last.read_bytes() == before and sorted(last.parent.iterdir()) == there
 
 
 def test_a_run_begun_anew_leaves_no_network_beside_its_split(

@@ -11,7 +11,8 @@ from mobile_runtime.replay import replay, replay_decisions
 
 
 def wrong_capture(bundle: Bundle) -> str | None:
-    """What of the golden stages before the model is not met, quality limits among them; the bundle must be intact."""
+    """What of the golden stages before the model is not met; the bundle must be intact. A limit of quality shows where a golden
+    picture is on its other side, a little looser one may pass."""
     if not has_vectors(bundle):
         return None
     try:

@@ -65,4 +65,7 @@ def load_record(path: Path) -> ReleaseRecord:
     except OSError as error:
         raise DataError(f"{path}: no such release record; make one with `python -m export bundle`") from error
     except ValidationError as error:
-        raise DataError(f"{path}: not a release record ({error.errors()[0]['msg']})") from error
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        said = f"{where}: {first['msg']}"
+        raise DataError(f"{path}: not a release record ({said}); make one with `python -m export bundle`") from error

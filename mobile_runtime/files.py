@@ -40,6 +40,17 @@ def check_place(path: Path, folder: bool = False) -> None:
 
 
 @contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Give an error that names no file, as of a disk that is full, the name of what was being written."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or error.errno is None:
+            raise
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+@contextmanager
 def write_atomically(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; when the block ends well it replaces `path`, else it is removed."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -47,7 +58,8 @@ def write_atomically(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
+        with _named(path):
+            yield temporary
         temporary.chmod(0o644)
         temporary.replace(path)
     finally:
@@ -61,7 +73,8 @@ def build_folder(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=_beside(path), dir=path.parent))
     try:
-        yield temporary
+        with _named(path):
+            yield temporary
         temporary.chmod(0o755)
         if path.exists():
             _replace(path, temporary)

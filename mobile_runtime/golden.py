@@ -13,7 +13,7 @@ result, so that one fault shows in one stage only:
    recording for each kind of kernels: a port compares with the one of its own kernels. `tolerance.same` is for the recording's
    kernels and machine; every other combination takes `tolerance.other` (and any recording, if none is of its kernels).
 5. `decision`: of each variant and operating point from recorded reasons and recorded outputs of the first recording, exactly;
-   and `rules`, made-up inputs on and around every limit, exactly.
+   and `rules`, made-up inputs on and around every threshold and outlier limit, exactly.
 
 Tolerances of quantized variants rest on a measurement: two sets of kernels that round differently (XNNPACK's and LiteRT's own)
 are run on the same images, and their largest difference is `spread`. Another machine's kernels round in a third way, so they
@@ -27,6 +27,7 @@ import platform
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal
+from zipfile import BadZipFile
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,7 @@ from mobile_runtime.decision import Decision
 from mobile_runtime.errors import BundleError
 from mobile_runtime.frames import CameraFrame, Layout, Matrix, Range
 from mobile_runtime.manifest import Variant
+from mobile_runtime.manifest_file import strict_json
 from mobile_runtime.planes import Plane
 from mobile_runtime.quality import Quality
 
@@ -45,7 +47,7 @@ GOLDEN = "golden/golden.json"
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class PlaneSpec(_Part):
@@ -160,8 +162,12 @@ def load_vectors(bundle: Bundle) -> GoldenVectors:
     if not has_vectors(bundle):
         raise BundleError(f"{file}: the bundle has no golden vectors; make them with `python -m export golden`")
     try:
-        vectors = GoldenVectors.model_validate_json(file.read_bytes())
-    except (OSError, ValidationError) as error:
+        vectors = GoldenVectors.model_validate(strict_json(file.read_bytes()))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "file"
+        raise BundleError(f"{file}: {where}: {first['msg']}; get the bundle again") from error
+    except (OSError, ValueError, RecursionError) as error:
         raise BundleError(f"{file}: malformed ({error}); get the bundle again") from error
     wanted = bundle.manifest.input.size
     if vectors.input_size != wanted or not vectors.cases:
@@ -170,6 +176,9 @@ def load_vectors(bundle: Bundle) -> GoldenVectors:
     for name, variant in vectors.variants.items():
         if any(len(each) != len(vectors.cases) for each in variant.decisions.values()):
             raise BundleError(f"{file}: variant {name} has not one decision for each case; get the bundle again")
+        roles = {"probabilities", "scores", *variant.tolerance}
+        if any(each.outputs.keys() != roles or variant.tolerance.keys() != roles for each in variant.recordings):
+            raise BundleError(f"{file}: variant {name} has not an array and a tolerance for each output; get the bundle again")
     return vectors
 
 
@@ -189,7 +198,9 @@ def read_array(folder: Path, path: str, listed: set[str], *shape: int | None) ->
         raise BundleError(f"{folder / path}: named by {GOLDEN} but not in the manifest; get the bundle again")
     try:
         array: npt.NDArray[Any] = np.load(folder / path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+        if not isinstance(array, np.ndarray) or array.dtype not in (np.uint8, np.float32):
+            raise ValueError("not of bytes or float32")
+    except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise BundleError(f"{folder / path}: not an array ({error}); get the bundle again") from error
     fits = [length in (None, found) for length, found in zip(shape, array.shape, strict=False)]
     if array.ndim < len(shape) or not all(fits):

@@ -19,7 +19,7 @@ def parse_manifest(file: Path, data: bytes) -> Manifest:
         BundleError: they are not strict JSON in UTF-8, of another schema version, or break a rule of `Manifest`.
     """
     try:
-        document = json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refused)
+        document = strict_json(data)
         version = document["schema_version"]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise BundleError(f"{file}: not a manifest ({type(error).__name__}: {error})") from error
@@ -34,6 +34,16 @@ def parse_manifest(file: Path, data: bytes) -> Manifest:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"])) or "manifest"
         raise BundleError(f"{file}: {where}: {first['msg']}; get the bundle again") from error
+
+
+def strict_json(data: bytes) -> Any:
+    """What a text of JSON in UTF-8 says, to readers in every language.
+
+    Raises:
+        ValueError: it is none, has a key twice, or a number that is none.
+        RecursionError: it is nested too deep.
+    """
+    return json.loads(data.decode("utf-8"), object_pairs_hook=_unique, parse_constant=_refused)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

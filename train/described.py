@@ -126,4 +126,6 @@ def read_description(root: Path) -> Description | None:
         DataError: the file is faulty.
     """
     path = root / DESCRIPTION
+    if (other := path.with_suffix(".yml")).is_file():
+        raise DataError(f"{other}: a description is called {DESCRIPTION}; rename it")
     return read_yaml(path, Description) if path.is_file() else None

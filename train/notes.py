@@ -28,17 +28,20 @@ def say_next(*commands: Sequence[object]) -> None:
 
 
 def group_notes(examples: Sequence[Example]) -> list[str]:
-    """A line for each data set that names no lesions or patients, with the columns that might, and for one whose folders have
-    names of them in common: images of one lesion may then be in two parts of a split."""
+    """A line for each data set, or folder of one, that names no lesions or patients, with the columns that might, and for one
+    whose folders have names of them in common: images of one lesion may then be in two parts of a split."""
     notes = []
     for dataset in dict.fromkeys(example.dataset for example in examples):
         members = [example for example in examples if example.dataset == dataset]
         notes += _shared_groups(dataset, members)
-        if any(example.group != example.key for example in members):
-            continue
-        columns = dict.fromkeys(name for example in members for name in example.attributes if _may_group(name))
-        advice = f"; the table has columns {', '.join(columns)}: name one as group_column" if columns else ""
-        notes.append(f"{dataset}: no lesions or patients are named: each image counts as its own{advice}")
+        for folder in dict.fromkeys(example.folder for example in members):
+            inside = [example for example in members if example.folder == folder]
+            if any(example.group != example.key for example in inside):
+                continue
+            columns = dict.fromkeys(name for example in inside for name in example.attributes if _may_group(name))
+            advice = f"; the table has columns {', '.join(columns)}: name one as group_column" if columns else ""
+            named = f"{dataset}, {folder}" if folder and len(inside) < len(members) else dataset
+            notes.append(f"{named}: no lesions or patients are named: each image counts as its own{advice}")
     return notes
 
 

@@ -34,8 +34,9 @@ class WholeCheckpoints(TorchCheckpointIO):
     files: where that is another file system it copies over the only good one, and a kill or a full disk loses the run."""
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
-        with write_atomically(Path(path)) as temporary:
-            torch.save(checkpoint, temporary)
+        # Through a stream, whose errors say that a disk is full; of a path PyTorch raises a RuntimeError.
+        with write_atomically(Path(path)) as temporary, temporary.open("wb") as stream:
+            torch.save(checkpoint, stream)
 
 
 @dataclass(frozen=True)

@@ -141,7 +141,7 @@ def test_malformed_vectors_are_bundle_errors(own: Path) -> None:
     bundle = Bundle.load(own)
     path = load_vectors(bundle).cases[0].prepared
     intact = (own / path).read_bytes()
-    for wrong in (b"", b"no array", intact[:40]):
+    for wrong in (b"", b"no array", intact[:40], b"PK\3\4" + intact, intact.replace(b"|u1", b"<U1")):
         (own / path).write_bytes(wrong)
         rehash(own, path)
         with pytest.raises(BundleError, match="not an array"):
@@ -152,13 +152,23 @@ def test_malformed_vectors_are_bundle_errors(own: Path) -> None:
     with pytest.raises(BundleError, match="not in the manifest"):
         replay(Bundle.load(own))
     change_vectors(own, lambda document: document.update(cases=1))
-    with pytest.raises(BundleError, match="malformed"):
+    with pytest.raises(BundleError, match="cases: Input should be a valid list; get the bundle again"):
+        replay(Bundle.load(own))
+    (own / GOLDEN).write_text('{"cases": [], "cases": []}', encoding="utf-8")
+    rehash(own, GOLDEN)
+    with pytest.raises(BundleError, match=r"malformed \(a key is there twice\)"):
         replay(Bundle.load(own))
 
 
 @pytest.mark.parametrize(
     ("what", "match"),
-    [("prepared", "instead of"), ("upright", "instead of"), ("outputs", "instead of"), ("decisions", "one decision for each")],
+    [
+        ("prepared", "instead of"),
+        ("upright", "instead of"),
+        ("outputs", "instead of"),
+        ("decisions", "one decision for each"),
+        ("tolerance", "a tolerance for each output"),
+    ],
 )
 def test_vectors_that_do_not_fit_their_cases_are_bundle_errors(own: Path, what: str, match: str) -> None:
     vectors = load_vectors(Bundle.load(own))
@@ -170,6 +180,8 @@ def test_vectors_that_do_not_fit_their_cases_are_bundle_errors(own: Path, what: 
                 decisions.pop()
 
         change_vectors(own, shorten)
+    elif what == "tolerance":
+        change_vectors(own, lambda document: document["variants"][name]["tolerance"].pop("scores"))
     elif what == "outputs":
         change_array(own, vectors.variants[name].recordings[0].outputs["scores"], lambda values: values[:-1])
     elif what == "upright":

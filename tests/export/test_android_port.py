@@ -137,11 +137,11 @@ def test_java_refuses_an_altered_manifest_or_model(android_kit: Path, classes: P
     own = Path(shutil.copytree(android_kit, tmp_path / "own"))
     file = own / PLATFORMS["android"].assets / "manifest.json"
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace('"schema_version": 7', '"schema_version": 8'), encoding="utf-8")
+    file.write_text(text.replace('"schema_version": 8', '"schema_version": 9'), encoding="utf-8")
     done = conformance(classes, own)
     assert done.returncode != 0
-    assert "schema version 8, this kit reads 7" in done.stderr
-    file.write_text(text.replace('"schema_version": 7', '"schema_version": 7, "schema_version": 7'), encoding="utf-8")
+    assert "schema version 9, this kit reads 8" in done.stderr
+    file.write_text(text.replace('"schema_version": 8', '"schema_version": 8, "schema_version": 8'), encoding="utf-8")
     assert "is there twice" in conformance(classes, own).stderr
 
 

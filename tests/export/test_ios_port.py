@@ -24,7 +24,7 @@ SWIFT = os.environ.get("SWIFT", "swift")
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which(SWIFT) is None, reason="needs Swift, or $SWIFT: tests/export/debian_swift.sh fetches one")
 def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
-    """All of the iOS kit but what needs Apple's SDK: CoreMLEngine.swift and PixelBuffer.swift are parsed only."""
+    """All of the iOS kit but what needs Apple's SDK, CoreMLEngine.swift and PixelBuffer.swift."""
     write_kit(Bundle.load(tiny_bundle), "ios", tmp_path / "kit")
     shutil.copytree(SWIFT_LINUX, tmp_path / "kit", dirs_exist_ok=True)
     words = [SWIFT, "test", "-c", "release", "-Xswiftc", "-enable-testing", "--disable-sandbox"]
@@ -39,6 +39,16 @@ def test_swift_gives_python_answers(tiny_bundle: Path, tmp_path: Path) -> None:
     assert found["PortFiles"][0] == len(file_vectors()) + len(edge_vectors())
     assert found["PortTurned"][0] == len(turned_vectors())
     assert not sum(mismatches for _, mismatches in found.values())
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which(SWIFT) is None, reason="needs Swift, or $SWIFT: tests/export/debian_swift.sh fetches one")
+def test_what_needs_apples_sdk_compiles_with_stand_ins(tiny_bundle: Path, tmp_path: Path) -> None:
+    write_kit(Bundle.load(tiny_bundle), "ios", tmp_path / "kit")
+    for overlay in (SWIFT_LINUX, SWIFT_LINUX.with_name("swift_apple")):
+        shutil.copytree(overlay, tmp_path / "kit", dirs_exist_ok=True)
+    done = subprocess.run([SWIFT, "build", "--disable-sandbox"], cwd=tmp_path / "kit", capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_swift_sources_parse() -> None:

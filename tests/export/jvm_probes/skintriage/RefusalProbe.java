@@ -64,7 +64,7 @@ public final class RefusalProbe {
         outputs.put("scores", scores);
         outputs.put("outlier", outlier);
         Triage triage = new Triage(bundle, manifest.variant(manifest.defaultVariant), engine(outputs));
-        triage.assessment(new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>()), outputs);
+        triage.assessment(new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>()), outputs);
     }
 
     private static Engine engine(Map<String, float[]> outputs) {

@@ -39,6 +39,6 @@ enum ColourProfile {
             // Behind its name and the method, of which there is one.
             packed = Array(png.data[content].drop { $0 != 0 }.dropFirst(2))
         }
-        return try packed.map { (try? InflatedLength.content($0, limit: longest)) ?? [] } ?? []
+        return packed.map { (try? InflatedLength.content($0, limit: longest)) ?? [] } ?? []
     }
 }

@@ -53,9 +53,10 @@ extension CameraFrame {
     }
 
     private static func matrix(of pixelBuffer: CVPixelBuffer) throws -> Matrix {
-        let attachment = CVBufferCopyAttachment(pixelBuffer, kCVImageBufferYCbCrMatrixKey, nil) as? String
-        if attachment == kCVImageBufferYCbCrMatrix_ITU_R_601_4 as String { return .bt601 }
-        if attachment == kCVImageBufferYCbCrMatrix_ITU_R_709_2 as String { return .bt709 }
+        if let attachment = CVBufferCopyAttachment(pixelBuffer, kCVImageBufferYCbCrMatrixKey, nil) {
+            if CFEqual(attachment, kCVImageBufferYCbCrMatrix_ITU_R_601_4) { return .bt601 }
+            if CFEqual(attachment, kCVImageBufferYCbCrMatrix_ITU_R_709_2) { return .bt709 }
+        }
         throw TriageError.capture("the pixel buffer does not say its YUV matrix as BT.601 or BT.709; pass one")
     }
 }

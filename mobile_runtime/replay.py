@@ -144,6 +144,9 @@ def replay(bundle: Bundle, port: Port = OWN, variants: Collection[str] | None = 
         if variants is not None and name not in variants:
             continue
         variant = bundle.variant(name)
+        if any(each.outputs.keys() != variant.outputs.keys() & expected.tolerance.keys() for each in expected.recordings):
+            path = bundle.path / GOLDEN
+            raise BundleError(f"{path}: variant {name} has not an array and a tolerance for each output; get the bundle again")
         names = [case.name for case in vectors.cases]
         for kernels in ("xnnpack", "builtin") if variant.runtime == "litert" else (variant.runtime,):
             try:

@@ -36,8 +36,8 @@ final class JpegStructure {
 
     /**
      * Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
-     * coefficients; bytes of ones always. Restart markers count from 0 to 7 over and over (ITU-T T.81, E.1.4). Otherwise a scan is missing where not every coefficient of every component has come to its last bit
-     * (ITU-T T.81, G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
+     * coefficients; bytes of ones always. Restart markers count from 0 to 7 over and over (ITU-T T.81, E.1.4). Otherwise a
+     * scan is missing where not every coefficient of every component has come to its last bit (G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
      */
     static boolean lacksPart(byte[] data) {
         try {

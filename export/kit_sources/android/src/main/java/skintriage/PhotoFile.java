@@ -128,7 +128,7 @@ public final class PhotoFile {
         return isOf(stored.rgb, corner, converted, 1) || converted && isOf(stored.rgb, 3 * stored.width, true, 3);
     }
 
-    /** Whether so many last levels are of the colour that the last pixel has, a grey (`bands` 1) or any, and that not too dark or light. */
+    /** Whether so many last levels are of the last pixel's colour, a grey (`bands` 1) or any, and that not too dark or light. */
     private static boolean isOf(byte[] rgb, int levels, boolean converted, int bands) {
         for (int at = rgb.length - levels; at < rgb.length; at++) {
             int level = converted ? rgb[rgb.length - bands + at % bands] & 0xff : Constants.UNWRITTEN;

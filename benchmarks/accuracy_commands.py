@@ -83,6 +83,7 @@ def drift(
     notes = warn_of_own_images(loaded.manifest, labelled)
     names = None if variants is None else [reference, *split_names(variants)]
     pipelines, not_run = scoring.open_pipelines(loaded, names, operating_point, threads)
+    not_run |= scoring.left_out(loaded, {*pipelines, *not_run})
     pipelines = {reference: pipelines.pop(reference), **pipelines}
     weights = next(score.weights for score in loaded.manifest.scores if score.name == "malignancy")
     settings = drifting.Settings(

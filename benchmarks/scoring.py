@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -47,16 +47,6 @@ class Scored:
     prediction: Prediction
 
 
-def _left_out(bundle: Bundle, name: str) -> str:
-    try:
-        TriagePipeline(bundle, name)
-    except MissingEngineError as error:
-        return f"not run on this machine: {error}"
-    except EngineError:
-        pass
-    return LEFT_OUT
-
-
 def open_pipelines(
     bundle: Bundle, names: Sequence[str] | None, operating_point: str | None = None, threads: int = 1
 ) -> tuple[dict[str, TriagePipeline], dict[str, str]]:
@@ -84,12 +74,24 @@ def open_pipelines(
             if names is not None or bundle.variant(name).runtime == "litert":
                 raise
             not_run[name] = f"not run on this machine: {error}"
-    for name in bundle.variants if names is not None else ():
-        if name not in pipelines:
-            not_run[name] = _left_out(bundle, name)
     if not pipelines:
         raise MissingEngineError(f"{bundle.path}: no variant of it runs on this machine; {'; '.join(not_run.values())}")
     return pipelines, not_run
+
+
+def left_out(bundle: Bundle, names: Container[str]) -> dict[str, str]:
+    """The reason by variant that is not among some: `LEFT_OUT` where it could run here."""
+    found = {}
+    for name in bundle.variants:
+        if name not in names:
+            try:
+                TriagePipeline(bundle, name)
+                found[name] = LEFT_OUT
+            except MissingEngineError as error:
+                found[name] = f"not run on this machine: {error}"
+            except EngineError:
+                found[name] = LEFT_OUT
+    return found
 
 
 def prepare(labelled: LabelledSet, pipeline: TriagePipeline, advance: Advance = lambda count: None) -> Prepared:

@@ -42,8 +42,8 @@ class Quality:
         least_sharpness: the same of the second difference along one of four directions, the one where it is least.
         evenness: that sharpness as a share of the direction's where it is greatest, 0..1. A hand that moves blurs along its
             way only: both figures are then low, which few sharp pictures are.
-        detail: root mean square of the Laplacian alone, 0..1. Haze, a veil of stray light, and filters that paint over skin
-            leave so little as hardly any skin has; sharpness, which is relative to contrast, does not show it.
+        detail: root mean square of the Laplacian alone, over 255, 0..4. Haze, a veil of stray light, and filters that paint
+            over skin leave so little as hardly any skin has; sharpness, which is relative to contrast, does not show it.
         brightness: mean luma, 0..1.
         clipped: share of pixels whose three channels are all >= 250, 0..1.
         highlight: share of the middle of the picture, half of it a side, that a reflection hides, 0..1: such pixels,

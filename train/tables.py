@@ -83,11 +83,8 @@ def read_table(table: Path, images: Iterable[Path], dataset: str, columns: Colum
         TaxonomyError: no such label map, or labels that it does not know (counted, the first few named).
     """
     frame = read_frame(table)
-    if (
-        columns.label not in frame
-        and columns.image in frame
-        and (marked := marked_columns(dataset, frame.columns, default_taxonomy()))
-    ):
+    marked = None if columns.label in frame else marked_columns(dataset, frame.columns, default_taxonomy())
+    if marked and columns.image in frame:
         rows = frame.to_dict("records")
         frame[columns.label] = [marked.label_of(row, f"{table}: image {row[columns.image]!r}") for row in rows]
     return make_examples(table, frame, find_files(images), dataset, columns)

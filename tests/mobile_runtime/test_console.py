@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import re
@@ -132,10 +133,13 @@ def test_other_errors_are_not_hidden() -> None:
         guard(lambda: 1 / 0)
 
 
-def test_a_full_disk_is_named() -> None:
-    if not Path("/dev/full").exists():
-        pytest.skip("this system has no /dev/full")
-    words = [sys.executable, "-m", "mobile_runtime", "info", "--json"]
-    with Path("/dev/full").open("w") as full:
-        ended = subprocess.run(words, cwd=REPOSITORY, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
-    assert (ended.returncode, ended.stderr) == (2, "error: standard output: No space left on device; check the path\n")
+def test_a_full_disk_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    class Full(io.StringIO):
+        def flush(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(sys, "stdout", Full())
+    with pytest.raises(SystemExit) as stopped:
+        guard(lambda: print_json({}))
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err == "error: standard output: No space left on device; check the path\n"

@@ -166,9 +166,9 @@ def reflect(image: Pixels, radius: float, rng: np.random.Generator, faintest: fl
 
 
 def _ghost(image: Pixels, shift: float, rng: np.random.Generator) -> Pixels:
-    """Two exposures, half of each: the hand moved between them."""
+    """Two exposures, half of each: the hand moved between them, and turned a little."""
     angle = rng.uniform(0, 2 * np.pi)
-    other = warp(image, shift=(shift * np.cos(angle), shift * np.sin(angle)))
+    other = warp(image, float(rng.uniform(-2, 2)), (shift * np.cos(angle), shift * np.sin(angle)))
     return _levels((image.astype(np.float64) + other) / 2)
 
 
@@ -243,7 +243,7 @@ class Corruption:
 CORRUPTIONS: dict[str, Corruption] = {
     "blur": Corruption("out of focus; sigma, share of the side", (0.004, 0.008, 0.013, 0.02, 0.03), lambda x, s, _: blur(x, s)),
     "motion": Corruption("camera moved; length, share of the side", (0.02, 0.04, 0.06, 0.09, 0.13), smear),
-    "ghost": Corruption("moved between two exposures; share of the side", (0.02, 0.04, 0.08, 0.12, 0.16), _ghost),
+    "ghost": Corruption("moved and turned between two exposures; share of the side", (0.02, 0.04, 0.08, 0.12, 0.16), _ghost),
     "smoothing": Corruption("painted smooth by a filter; strength", (0.05, 0.1, 0.2, 0.3, 0.5), _smoothing),
     "noise": Corruption("sensor noise; levels of 255", (4, 8, 14, 22, 32), _noise),
     "jpeg": Corruption("compression; quality", (75, 50, 30, 18, 10), _jpeg),

@@ -33,9 +33,13 @@ class Decisions(Part):
         abstain_lost: images on which the reference alone abstains, `abstain_gained` the variant alone; None in results made
             before they were taken.
         mcnemar_p: exact two-sided McNemar test of `refer_lost` against `refer_gained`.
+        stated: the sensitivity that the manifest states, and apps show, measured on `stated_on`; None in results made before
+            they were taken.
     """
 
     threshold: float
+    stated: Estimate | None = None
+    stated_on: str | None = None
     sensitivity: Estimate | None
     specificity: Estimate | None
     agreement: Estimate

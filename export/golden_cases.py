@@ -64,6 +64,7 @@ def draw_sources(side: int, too_small: int) -> list[Source]:
         Source("png_smeared", "smeared by a moving hand", "png", _encode(cv2.blur(lesion("bkl", 9, side), (13, 1)), "PNG")),
         Source("png_blurred", "out of focus", "png", _encode(cv2.GaussianBlur(lesion("vasc", 8, 75), (0, 0), 1), "PNG")),
         Source("png_hazy", "behind a veil of stray light", "png", _encode(lesion("mel", 8, 75) // 5 + 120, "PNG")),
+        Source("png_doubled", "two exposures between which the hand moved", "png", _encode(_doubled(malignant), "PNG")),
         Source("png_small", "too few pixels", "png", _encode(lesion("bkl", 9, too_small), "PNG")),
         Source("png_display_p3", "PNG in Display P3, as iPhones save it", "png", _p3_png(vessel), PROFILE_TOLERANCE),
         _bgra("frame_bgra", "BGRA with padded rows, to be turned by 180 degrees", small[:, :-2]),
@@ -75,6 +76,11 @@ def _reflecting(image: Pixels) -> Pixels:
     copy, middle, reach = image.copy(), len(image) // 2, len(image) // 14
     copy[middle - reach : middle + reach, middle - reach : middle + reach] = (245, 242, 236)
     return copy
+
+
+def _doubled(image: Pixels) -> Pixels:
+    moved = np.roll(image, (len(image) // 14, len(image) // 20), axis=(0, 1))
+    return np.asarray((image.astype(np.uint16) + moved) // 2, np.uint8)
 
 
 def _framed(image: Pixels) -> Pixels:

@@ -54,6 +54,7 @@ def constants() -> dict[str, Any]:
         "glare_step": quality._GLARE_STEP,
         "highlight_step": quality._HIGHLIGHT_STEP,
         "surround_tenths": quality._SURROUND_TENTHS,
+        "echo_share": quality._ECHO_SHARE,
         "sum_tolerance": engines.SUM_TOLERANCE,
         "max_parts": MAX_PARTS,
         "max_scans": MAX_SCANS,

@@ -18,6 +18,8 @@ SMEARED_SHARES = (0.05, 0.025)
 """Share of clean training images below each of the two limits for motion; hardly any is below both."""
 DETAIL_SHARE = 0.004
 """Share of clean training images with less detail. More turn more haze away, and more smooth skin in focus, too."""
+ECHO_SHARE = 0.002
+"""Share of clean training images that resemble themselves more when moved; ridges of palms and soles do, parallel hairs may."""
 HIGHLIGHT_SHARE = 0.0075
 """Share of clean training images whose middle may shine more. Fewer let small reflections pass, more turn white scale away."""
 HIGHLIGHT_LEAST = 0.002
@@ -48,6 +50,7 @@ def quality_limits(train: Images, test: Images, groups: Integers) -> QualityLimi
         least_sharpness_min=tail("least_sharpness", SMEARED_SHARES[0]),
         evenness_min=tail("evenness", SMEARED_SHARES[1]),
         detail_min=tail("detail", DETAIL_SHARE),
+        echo_max=tail("echo", 1 - ECHO_SHARE),
         brightness_min=tail("brightness", CLEAN_SHARE),
         brightness_max=tail("brightness", 1 - CLEAN_SHARE),
         clipped_max=max(0.02, tail("clipped", 1 - CLEAN_SHARE)),

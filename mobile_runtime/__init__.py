@@ -40,4 +40,4 @@ __all__ = [
     "TaxonomyError",
     "TriagePipeline",
 ]
-__version__ = "0.15.0"
+__version__ = "0.16.0"

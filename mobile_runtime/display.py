@@ -98,9 +98,9 @@ def _print_verdict(
         grid.add_row("unlike training", f"{assessment.outlier:.2f}  (no verdict above {assessment.outlier_limit:.2f})")
     quality = assessment.quality
     figures = (
-        f"sharpness {quality.sharpness:.2f}, detail {quality.detail:.3f}, brightness {quality.brightness:.2f}, "
-        f"clipped {quality.clipped:.1%}, contrast {quality.contrast:.2f}, colour {quality.colour:.3f}, "
-        f"warmth {quality.warmth:.2f}"
+        f"sharpness {quality.sharpness:.2f}, detail {quality.detail:.3f}, echo {quality.echo:.2f}, "
+        f"brightness {quality.brightness:.2f}, clipped {quality.clipped:.1%}, contrast {quality.contrast:.2f}, "
+        f"colour {quality.colour:.3f}, warmth {quality.warmth:.2f}"
     )
     grid.add_row("quality", ("good" if quality.acceptable else ", ".join(quality.reasons)) + f"  ({figures})")
     sensitivity, specificity = point.sensitivity, point.specificity

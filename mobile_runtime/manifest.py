@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from mobile_runtime.errors import DataError
 from mobile_runtime.image_names import name_parts, packed_among
 
-SCHEMA_VERSION = 8
+SCHEMA_VERSION = 9
 NAME_PATTERN = "^[a-z0-9][a-z0-9._-]*$"
 Runtime = Literal["litert", "onnx", "coreml"]
+_ROUNDING = 1e-9
 
 
 class _Part(BaseModel):
@@ -33,7 +34,19 @@ class Estimate(_Part):
     def _ordered(self) -> Estimate:
         if self.low > self.high:
             raise ValueError("the lower end is above the upper")
+        if not self.low - _ROUNDING <= self.value <= self.high + _ROUNDING:
+            raise ValueError(f"{self.value:g} is not within its interval, {self.low:g} to {self.high:g}")
         return self
+
+
+def _of_some(share: Estimate) -> Estimate:
+    if share.low < 0 or share.high > 1 or not share.n:
+        raise ValueError(f"{share.value:g} ({share.low:g} to {share.high:g}) of {share.n} is no share: give 0 to 1, of 1 or more")
+    return share
+
+
+Share = Annotated[Estimate, AfterValidator(_of_some)]
+"""A measured share, 0..1; who is shown 0.99 takes it as 99 of 100."""
 
 
 class FileEntry(_Part):
@@ -75,8 +88,8 @@ class OperatingPoint(_Part):
 
     threshold: float = Field(ge=0, le=1)
     aim: str
-    sensitivity: Estimate
-    specificity: Estimate
+    sensitivity: Share
+    specificity: Share
     dataset: str
 
 
@@ -90,6 +103,7 @@ class QualityLimits(_Part):
     least_sharpness_min: float
     evenness_min: float
     detail_min: float
+    echo_max: float
     brightness_min: float
     brightness_max: float
     clipped_max: float
@@ -100,7 +114,7 @@ class QualityLimits(_Part):
     warmth_min: float = Field(ge=-1, le=1)
     region_px_min: int
     dataset: str
-    false_retakes: Estimate | None = None
+    false_retakes: Share | None = None
 
 
 class AbstentionLimit(_Part):
@@ -115,7 +129,7 @@ class AbstentionLimit(_Part):
 
     limit: float
     aim: float = Field(gt=0, lt=1)
-    refused: Estimate
+    refused: Share
     dataset: str
 
 

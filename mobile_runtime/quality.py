@@ -19,6 +19,7 @@ ADVICE = {
     "clipped": "Parts of the picture are burnt out. Turn the flash off or lower the exposure.",
     "glare": "There is glare on the skin. Tilt the phone, or turn the flash off.",
     "blurred": "The picture shows too little detail. Clean the lens, hold still, tap to focus on the spot, turn filters off.",
+    "doubled": "The picture shows the skin twice. Hold still, turn night mode and HDR off, and take it again.",
     "uniform": "No spot can be made out. Bring the spot to the middle of the frame.",
     "colourless": "The picture has hardly any colour. Turn black-and-white modes and filters off, and take it again.",
     "blue_cast": "The picture is bluer than skin is. Use daylight or the flash, and turn filters off.",
@@ -30,6 +31,8 @@ _BLOCK, _COLOUR_BLOCK = 8, 4
 _NOISE = 8.0
 _WHITE, _GLARE_FLOOR, _GLARE_TINT, _GLARE_STEP = 250, 200, 40, 48
 _HIGHLIGHT_STEP, _SURROUND_TENTHS = 20, 9
+_ECHO_SHARE = 4
+_RING = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if 4 <= y * y + x * x <= 5]
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,9 @@ class Quality:
             way only: both figures are then low, which few sharp pictures are.
         detail: root mean square of the Laplacian alone, over 255, 0..4. Haze, a veil of stray light, and filters that paint
             over skin leave so little as hardly any skin has; sharpness, which is relative to contrast, does not show it.
+        echo: how much more the picture resembles itself when moved by some way than by ways next to that one, as a share of
+            perfect likeness, 0 or more: the autocorrelation of the signs of that Laplacian, at up to a quarter of the side. Two
+            exposures between which the hand moved show every detail twice, that far apart; skin, hairs and rulers do not.
         brightness: mean luma, 0..1.
         clipped: share of pixels whose three channels are all >= 250, 0..1.
         highlight: share of the middle of the picture, half of it a side, that a reflection hides, 0..1: such pixels,
@@ -64,6 +70,7 @@ class Quality:
     least_sharpness: float
     evenness: float
     detail: float
+    echo: float
     brightness: float
     clipped: float
     highlight: float
@@ -101,8 +108,8 @@ def _block_sums(values: npt.NDArray[np.int64], side: int) -> npt.NDArray[np.int6
     return sums
 
 
-def _bends(pairs: npt.NDArray[np.int64]) -> tuple[int, tuple[int, int, int, int]]:
-    """Sums of squares: of the 4-neighbour Laplacian, and of twice the second differences along rows, columns and diagonals.
+def _bends(pairs: npt.NDArray[np.int64]) -> tuple[npt.NDArray[np.int64], tuple[int, int, int, int]]:
+    """The 4-neighbour Laplacian, and sums of squares of twice the second differences along rows, columns and diagonals.
 
     Diagonal neighbours are farther by the root of 2, hence the axes' squares count twice.
     """
@@ -110,11 +117,30 @@ def _bends(pairs: npt.NDArray[np.int64]) -> tuple[int, tuple[int, int, int, int]
     across = centre - pairs[1:-1, :-2] - pairs[1:-1, 2:]
     down = centre - pairs[:-2, 1:-1] - pairs[2:, 1:-1]
     falling, rising = centre - pairs[:-2, :-2] - pairs[2:, 2:], centre - pairs[:-2, 2:] - pairs[2:, :-2]
+    return across + down, (2 * _squares(across), 2 * _squares(down), _squares(falling), _squares(rising))
 
-    def squares(values: npt.NDArray[np.int64]) -> int:
-        return int((values * values).sum())
 
-    return squares(across + down), (2 * squares(across), 2 * squares(down), squares(falling), squares(rising))
+def _squares(values: npt.NDArray[np.int64]) -> int:
+    return int((values * values).sum())
+
+
+def _echo(laplacian: npt.NDArray[np.int64], reach: int) -> float:
+    """How far the highest peak of the autocorrelation of signs [n, n] stands above the ring around it.
+
+    Signs, since a few strong edges would outweigh the texture of the skin.
+    """
+    side, far = len(laplacian), reach + 2
+    spectrum = np.fft.rfft2(np.sign(laplacian), (side + far, side + far))
+    counts = np.rint(np.fft.irfft2(np.abs(spectrum) ** 2, (side + far, side + far)))  # whole numbers, as the ports add them up
+    if reach < 2 or not counts[0, 0]:
+        return 0.0
+    ways = np.arange(-far, far + 1)
+    likeness = counts[np.ix_(ways, ways)] / np.multiply.outer(side - abs(ways), side - abs(ways))
+    inner = 2 * reach + 1
+    around = np.max([likeness[2 + y : 2 + y + inner, 2 + x : 2 + x + inner] for y, x in _RING], axis=0)
+    lengths = np.add.outer(ways[2:-2] ** 2, ways[2:-2] ** 2)
+    peaks = (likeness[2:-2, 2:-2] - around)[(lengths >= 4) & (lengths <= reach * reach)]
+    return max(0.0, float(peaks.max())) / float(counts[0, 0] / (side * side))
 
 
 def _colour(image: npt.NDArray[np.uint8]) -> float:
@@ -153,17 +179,19 @@ def _highlight(y: npt.NDArray[np.int64], low: npt.NDArray[np.int64], high: npt.N
 def measure(image: npt.NDArray[np.uint8]) -> Quality:
     """Quality figures of a uint8 RGB image [S, S, 3], without limits."""
     y = luma(image)
-    laplacian, bends = _bends(_block_sums(y, 2))
+    pairs = _block_sums(y, 2)
+    laplacian, bends = _bends(pairs)
     least, most, spread = min(bends), max(bends), _deviation(y) + _NOISE
     low, high = image.min(axis=2).astype(np.int64), image.max(axis=2).astype(np.int64)
     bright = (low >= _GLARE_FLOOR) & (high - low <= _GLARE_TINT) & (y * y.size >= int(y.sum()) + _GLARE_STEP * y.size)
-    blocks, cells = _block_sums(y, _BLOCK), (len(y) // 2 - 2) ** 2
-    edges = float(np.sqrt(laplacian / (16 * cells)))
+    blocks, cells = _block_sums(y, _BLOCK), laplacian.size
+    edges = float(np.sqrt(_squares(laplacian) / (16 * cells)))
     return Quality(
         sharpness=edges / spread,
         least_sharpness=float(np.sqrt(least / (32 * cells))) / spread,
         evenness=float(np.sqrt(least / most)) if most else 1.0,
         detail=edges / 255.0,
+        echo=_echo(laplacian, len(pairs) // _ECHO_SHARE),
         brightness=int(y.sum()) / (255.0 * y.size),
         clipped=int((low >= _WHITE).sum()) / y.size,
         highlight=_highlight(y, low, high),
@@ -193,6 +221,7 @@ def judge(image: npt.NDArray[np.uint8], limits: QualityLimits, region_px: int | 
         "blurred": figures.sharpness < limits.sharpness_min
         or figures.detail < limits.detail_min
         or (figures.least_sharpness < limits.least_sharpness_min and figures.evenness < limits.evenness_min),
+        "doubled": figures.echo > limits.echo_max,
         "uniform": uniform,
         "colourless": figures.colour < limits.colour_min and not uniform,  # where nothing varies, neither do colours
         "blue_cast": figures.warmth < limits.warmth_min,

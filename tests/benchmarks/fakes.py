@@ -82,6 +82,7 @@ def write_bundle(folder: Path, variants: list[Variant]) -> Path:
             least_sharpness_min=0,
             evenness_min=0,
             detail_min=0,
+            echo_max=1e9,
             brightness_min=0,
             brightness_max=1,
             clipped_max=1,

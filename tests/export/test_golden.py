@@ -88,7 +88,7 @@ def test_each_limit_of_quality_is_missed_by_a_picture_where_it_is_off(name: str)
     off = {
         field: 1e9 if field.endswith("_max") else -1 for field in type(limits).model_fields if field.endswith(("_min", "_max"))
     }
-    assert len(off) == 13
+    assert len(off) == 14
     for field, value in off.items():
         without = limits.model_copy(update={field: value})
         changed = replace(bundle, manifest=bundle.manifest.model_copy(update={"quality": without}))

@@ -127,12 +127,12 @@ def test_path_that_leads_elsewhere(small: Path, path: str) -> None:
         ("[]", "not a manifest"),
         ("{}", "schema_version"),
         ("[" * 100_000, "not a manifest"),
-        ('{"schema_version": 9}', "upgrade skintriage"),
+        ('{"schema_version": 10}', "upgrade skintriage"),
         ('{"schema_version": 1}', "rebuild the bundle"),
         ('{"schema_version": "x"}', "rebuild the bundle"),
-        ('{"schema_version": 8}', "Field required"),
-        ('{"schema_version": 8, "schema_version": 8}', "twice"),
-        ('{"schema_version": 8, "name": NaN}', "NaN is not JSON"),
+        ('{"schema_version": 9}', "Field required"),
+        ('{"schema_version": 9, "schema_version": 8}', "twice"),
+        ('{"schema_version": 9, "name": NaN}', "NaN is not JSON"),
     ],
 )
 def test_manifest_that_is_none(small: Path, text: str, message: str) -> None:

@@ -13,7 +13,7 @@ from mobile_runtime.quality import Quality
 
 HALF = Estimate(value=0.5, low=0.4, high=0.6, n=100)
 POINT = OperatingPoint(threshold=0.25, aim="a", sensitivity=HALF, specificity=HALF, dataset="d")
-GOOD = Quality(1.0, 1.0, 1.0, 0.1, 0.5, 0.0, 0.0, 0.0, 0.1, 0.2, 0.1)
+GOOD = Quality(1.0, 1.0, 1.0, 0.1, 0.0, 0.5, 0.0, 0.0, 0.0, 0.1, 0.2, 0.1)
 LIMIT = AbstentionLimit(limit=2.0, aim=0.05, refused=HALF, dataset="d")
 
 
@@ -29,7 +29,7 @@ def test_the_threshold_itself_is_referred() -> None:
 
 
 def test_a_poor_picture_is_retaken_whatever_the_score() -> None:
-    poor = Quality(1.0, 1.0, 1.0, 0.1, 0.5, 0.0, 0.0, 0.0, 0.1, 0.2, 0.1, reasons=("blurred",))
+    poor = Quality(1.0, 1.0, 1.0, 0.1, 0.0, 0.5, 0.0, 0.0, 0.0, 0.1, 0.2, 0.1, reasons=("blurred",))
     assert decide(poor, 0.99, POINT, 9.0, LIMIT) is Decision.RETAKE
 
 

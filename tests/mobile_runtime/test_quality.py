@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -18,6 +18,7 @@ LIMITS = QualityLimits(
     least_sharpness_min=0.08,
     evenness_min=0.55,
     detail_min=0.01,
+    echo_max=0.07,
     brightness_min=0.2,
     brightness_max=0.9,
     clipped_max=0.05,
@@ -51,6 +52,7 @@ def test_each_fault_is_named(clean: np.ndarray) -> None:
         "clipped": np.where(np.arange(96)[:, None, None] < 20, 255, clean).astype(np.uint8),
         "glare": glare,
         "blurred": cv2.GaussianBlur(clean, (0, 0), 8),
+        "doubled": _twice(clean, 7, 5),
         "uniform": np.full_like(clean, 150),
         "colourless": np.repeat(luma(clean)[..., None], 3, axis=2).astype(np.uint8),
         "blue_cast": clean[..., ::-1],
@@ -97,6 +99,49 @@ def test_a_hand_that_moves_blurs_whichever_way(clean: np.ndarray, direction: str
     assert "blurred" in smeared.reasons
     # The Laplacian sees the detail that is left across the way.
     assert smeared.sharpness > LIMITS.sharpness_min and smeared.evenness < LIMITS.evenness_min
+
+
+def _twice(image: np.ndarray, down: int, across: int) -> np.ndarray:
+    return ((image.astype(int) + np.roll(image, (down, across), (0, 1))) // 2).astype(np.uint8)
+
+
+@given(st.integers(0, 7), st.integers(-11, 11), st.integers(-11, 11))
+def test_two_exposures_are_doubled_whichever_way_the_hand_moved(seed: int, down: int, across: int) -> None:
+    assume(4 <= np.hypot(down, across) <= 11)
+    picture = resample(synthetic.lesion("nv", seed), 96)
+    textured = np.clip(picture + np.random.default_rng(seed).normal(0, 12, (96, 96, 1)), 0, 255).astype(np.uint8)
+    assert measure(textured).echo < LIMITS.echo_max
+    # By whole cells of 2 x 2 pixels: between two of them, noise of single pixels is another, as a lens's texture is not.
+    assert judge(_twice(textured, 2 * down, 2 * across), LIMITS).reasons == ("doubled",)
+
+
+@given(st.integers(0, 99), st.sampled_from([32, 45, 96]))
+def test_echo_is_the_autocorrelation_of_signs(seed: int, size: int) -> None:
+    image = np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8) // (1 + seed % 3 * 80)
+    cells = luma(image)[: size // 2 * 2, : size // 2 * 2].reshape(size // 2, 2, size // 2, 2).sum((1, 3))
+    middle, sides = cells[1:-1, 1:-1], (cells[1:-1, :-2], cells[1:-1, 2:], cells[:-2, 1:-1], cells[2:, 1:-1])
+    signs = np.sign(4 * middle - sum(sides)).astype(int)
+    side, reach = len(signs), size // 2 // 4
+
+    def likeness(down: int, across: int) -> float:
+        down, across = (down, across) if down >= 0 else (-down, -across)
+        here = signs[: side - down, max(0, -across) : side - max(0, across)]
+        there = signs[down:, max(0, across) : side + min(0, across)]
+        return int((here * there).sum()) / here.size
+
+    highest = 0.0
+    for down in range(-reach, reach + 1):
+        for across in range(-reach, reach + 1):
+            if 2 <= np.hypot(down, across) <= reach:
+                ring = [(y, x) for y in range(-2, 3) for x in range(-2, 3) if 1.9 < np.hypot(y, x) < 2.4]
+                around = max(likeness(down + y, across + x) for y, x in ring)
+                highest = max(highest, likeness(down, across) - around)
+    assert measure(image).echo == (highest / likeness(0, 0) if signs.any() else 0.0)  # to the bit, as for every port
+
+
+def test_where_nothing_varies_nothing_is_doubled(clean: np.ndarray) -> None:
+    assert measure(np.full_like(clean, 150)).echo == 0
+    assert measure(np.full((8, 8, 3), 150, np.uint8)).echo == 0
 
 
 @pytest.mark.parametrize(

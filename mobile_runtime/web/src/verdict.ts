@@ -36,6 +36,7 @@ function allowed(limits: QualityLimits): [keyof Quality & keyof typeof texts.det
     ["least_sharpness", least(limits.least_sharpness_min)],
     ["evenness", least(limits.evenness_min)],
     ["detail", least(limits.detail_min)],
+    ["echo", most(limits.echo_max)],
     ["brightness", fill(texts.details.between, { low: figure(limits.brightness_min), high: figure(limits.brightness_max) })],
     ["clipped", most(limits.clipped_max)],
     ["highlight", most(limits.highlight_max)],

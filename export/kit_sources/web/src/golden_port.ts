@@ -181,8 +181,8 @@ function outputsOf({ probabilities, scores, outlier }: Recorded): Outputs {
 }
 
 const figures = {
-  sharpness: 0, least_sharpness: 0, evenness: 0, detail: 0, brightness: 0, clipped: 0, highlight: 0, glare: 0, contrast: 0, colour: 0,
-  warmth: 0, region_px: null,
+  sharpness: 0, least_sharpness: 0, evenness: 0, detail: 0, echo: 0, brightness: 0, clipped: 0, highlight: 0, glare: 0, contrast: 0,
+  colour: 0, warmth: 0, region_px: null,
 };
 
 function acceptsOutputs(manifest: Manifest, variant: string, outputs: Outputs): boolean {

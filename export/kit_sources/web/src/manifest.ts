@@ -23,6 +23,7 @@ export interface QualityLimits {
   least_sharpness_min: number;
   evenness_min: number;
   detail_min: number;
+  echo_max: number;
   brightness_min: number;
   brightness_max: number;
   clipped_max: number;
@@ -70,8 +71,8 @@ export interface Manifest {
 }
 
 const LIMITS: (keyof QualityLimits)[] = [
-  "sharpness_min", "least_sharpness_min", "evenness_min", "detail_min", "brightness_min", "brightness_max", "clipped_max",
-  "highlight_max", "glare_max", "contrast_min", "colour_min", "warmth_min", "region_px_min",
+  "sharpness_min", "least_sharpness_min", "evenness_min", "detail_min", "echo_max", "brightness_min", "brightness_max",
+  "clipped_max", "highlight_max", "glare_max", "contrast_min", "colour_min", "warmth_min", "region_px_min",
 ];
 
 /** Whether an object in a text of JSON has a key twice; parsers differ in which of two they take. */

@@ -9,6 +9,7 @@ export interface Quality {
   least_sharpness: number;
   evenness: number;
   detail: number;
+  echo: number;
   brightness: number;
   clipped: number;
   highlight: number;
@@ -69,8 +70,7 @@ function colourOf(image: Uint8Array, size: number): number {
  * Sums of squares over the cells of 2 x 2 pixels: of the 4-neighbour Laplacian, and of twice the second differences along rows,
  * columns and diagonals, where the axes' count twice since diagonal neighbours are farther.
  */
-function bendsOf(luma: Int32Array, size: number): { laplacian: number; bends: number[]; cells: number } {
-  const { sums: pairs, across } = blockSums(luma, size, 2);
+function bendsOf(pairs: Int32Array, across: number): { laplacian: number; bends: number[]; cells: number } {
   let laplacian = 0;
   const bends = [0, 0, 0, 0];
   for (let y = 1; y < across - 1; y++) {
@@ -88,6 +88,42 @@ function bendsOf(luma: Int32Array, size: number): { laplacian: number; bends: nu
   return { laplacian, bends, cells: (across - 2) ** 2 };
 }
 
+/** How far the highest peak of the autocorrelation of the Laplacian's signs stands above the ring around it. */
+function echoOf(pairs: Int32Array, across: number): number {
+  const [side, reach] = [across - 2, Math.floor(across / constants.echo_share)];
+  const signs = Int8Array.from({ length: side * side }, (_, i) => {
+    const at = (Math.floor(i / side) + 1) * across + (i % side) + 1;
+    return Math.sign(4 * pairs[at]! - pairs[at - 1]! - pairs[at + 1]! - pairs[at - across]! - pairs[at + across]!);
+  });
+  const far = reach + 2;
+  const place = (y: number, x: number): number => (y + far) * (2 * far + 1) + x + far;
+  const likeness = new Float64Array((2 * far + 1) ** 2);
+  for (let y = 0; y <= far; y++) {
+    for (let x = -far; x <= far; x++) {
+      let count = 0;
+      for (let row = 0; row < side - y; row++) {
+        const to = (row + y) * side + x;
+        for (let column = Math.max(0, -x); column < side - Math.max(0, x); column++) {
+          count += signs[row * side + column]! * signs[to + column]!;
+        }
+      }
+      likeness[place(y, x)] = likeness[place(-y, -x)] = count / ((side - y) * (side - Math.abs(x)));
+    }
+  }
+  const steps = [-2, -1, 0, 1, 2];
+  const ring = steps.flatMap((y) => steps.map((x) => [y, x] as const)).filter(([y, x]) => [4, 5].includes(y * y + x * x));
+  let highest = 0;
+  for (let y = -reach; y <= reach; y++) {
+    for (let x = -reach; x <= reach; x++) {
+      if (y * y + x * x < 4 || y * y + x * x > reach * reach) continue;
+      const around = Math.max(...ring.map(([dy, dx]) => likeness[place(y + dy, x + dx)]!));
+      highest = Math.max(highest, likeness[place(y, x)]! - around);
+    }
+  }
+  const all = likeness[place(0, 0)]!;
+  return all > 0 ? highest / all : 0;
+}
+
 /** Quality figures of uint8 RGB [size, size, 3], without limits. */
 export function measure(image: Uint8Array, size: number): Quality {
   const n = size * size;
@@ -99,7 +135,8 @@ export function measure(image: Uint8Array, size: number): Quality {
   }
   const total = sum(luma);
 
-  const { laplacian, bends, cells } = bendsOf(luma, size);
+  const { sums: pairs, across } = blockSums(luma, size, 2);
+  const { laplacian, bends, cells } = bendsOf(pairs, across);
   const [least, most, deviations] = [Math.min(...bends), Math.max(...bends), deviation(luma) + constants.noise];
 
   const quarter = Math.floor(size / 4);
@@ -128,6 +165,7 @@ export function measure(image: Uint8Array, size: number): Quality {
     least_sharpness: Math.sqrt(least / (32 * cells)) / deviations,
     evenness: most > 0 ? Math.sqrt(least / most) : 1,
     detail: edges / 255,
+    echo: echoOf(pairs, across),
     brightness: total / (255 * n),
     clipped: clipped / n,
     highlight: hidden / (size - 2 * quarter) ** 2,
@@ -163,6 +201,7 @@ export function judge(image: Uint8Array, size: number, limits: QualityLimits, re
       figures.sharpness < limits.sharpness_min ||
       figures.detail < limits.detail_min ||
       (figures.least_sharpness < limits.least_sharpness_min && figures.evenness < limits.evenness_min),
+    doubled: figures.echo > limits.echo_max,
     uniform,
     colourless: figures.colour < limits.colour_min && !uniform,
     blue_cast: figures.warmth < limits.warmth_min,

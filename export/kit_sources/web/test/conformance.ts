@@ -21,8 +21,8 @@ interface ExtraCase {
   box: Box | null;
   region_px: number;
   quality: Record<
-    | "sharpness" | "least_sharpness" | "evenness" | "detail" | "brightness" | "clipped" | "highlight" | "glare" | "contrast" | "colour"
-    | "warmth",
+    | "sharpness" | "least_sharpness" | "evenness" | "detail" | "echo" | "brightness" | "clipped" | "highlight" | "glare" | "contrast"
+    | "colour" | "warmth",
     number
   >;
 }

@@ -39,7 +39,7 @@ public final class RefusalProbe {
 
     private static void combine(Bundle bundle, String... points) {
         List<Assessment> frames = new ArrayList<>();
-        Quality blurred = new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, Arrays.asList(Reason.values()[0]));
+        Quality blurred = new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, Arrays.asList(Reason.values()[0]));
         for (String point : points) {
             Triage triage = new Triage(bundle, bundle.manifest.variant(bundle.manifest.defaultVariant), engine(null), point);
             frames.add(triage.assessment(blurred, null));
@@ -64,7 +64,7 @@ public final class RefusalProbe {
         outputs.put("scores", scores);
         outputs.put("outlier", outlier);
         Triage triage = new Triage(bundle, manifest.variant(manifest.defaultVariant), engine(outputs));
-        triage.assessment(new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>()), outputs);
+        triage.assessment(new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, new ArrayList<>()), outputs);
     }
 
     private static Engine engine(Map<String, float[]> outputs) {

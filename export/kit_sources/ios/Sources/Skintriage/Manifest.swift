@@ -33,8 +33,8 @@ public struct Manifest: Decodable {
 
     /// Outside these an image is to be retaken.
     public struct QualityLimits: Decodable {
-        public let sharpnessMin, leastSharpnessMin, evennessMin, detailMin, brightnessMin, brightnessMax: Double
-        public let clippedMax, highlightMax, glareMax, contrastMin, colourMin, warmthMin: Double
+        public let sharpnessMin, leastSharpnessMin, evennessMin, detailMin, echoMax: Double
+        public let brightnessMin, brightnessMax, clippedMax, highlightMax, glareMax, contrastMin, colourMin, warmthMin: Double
         public let regionPxMin: Int
 
         enum CodingKeys: String, CodingKey {
@@ -42,6 +42,7 @@ public struct Manifest: Decodable {
             case leastSharpnessMin = "least_sharpness_min"
             case evennessMin = "evenness_min"
             case detailMin = "detail_min"
+            case echoMax = "echo_max"
             case brightnessMin = "brightness_min"
             case brightnessMax = "brightness_max"
             case clippedMax = "clipped_max"
@@ -55,8 +56,8 @@ public struct Manifest: Decodable {
 
         var isFinite: Bool {
             [
-                sharpnessMin, leastSharpnessMin, evennessMin, detailMin, brightnessMin, brightnessMax, clippedMax, highlightMax,
-                glareMax, contrastMin, colourMin, warmthMin,
+                sharpnessMin, leastSharpnessMin, evennessMin, detailMin, echoMax, brightnessMin, brightnessMax, clippedMax,
+                highlightMax, glareMax, contrastMin, colourMin, warmthMin,
             ].allSatisfy { $0.isFinite }
         }
     }

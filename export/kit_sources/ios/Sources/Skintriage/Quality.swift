@@ -6,6 +6,7 @@ public enum Reason: String, CaseIterable {
     case clipped
     case glare
     case blurred
+    case doubled
     case uniform
     case colourless
     case blueCast = "blue_cast"
@@ -16,7 +17,8 @@ public enum Reason: String, CaseIterable {
 
 /// Quality figures of an S x S image, ratios of integer sums; `mobile_runtime/quality.py` says what they mean.
 public struct Quality {
-    public let sharpness, leastSharpness, evenness, detail, brightness, clipped, highlight, glare, contrast, colour, warmth: Double
+    public let sharpness, leastSharpness, evenness, detail, echo: Double
+    public let brightness, clipped, highlight, glare, contrast, colour, warmth: Double
     /// Nil if unknown.
     public let regionPx: Int?
     /// Every limit that is not kept; empty for a good image.
@@ -50,13 +52,15 @@ public struct Quality {
             let central = middle.contains(i % side) && middle.contains(i / side)
             hidden += central && (shining || low >= Constants.white) ? 1 : 0
         }
-        let (laplacian, bends) = bends(blockSums(luma, side: side, block: 2), side: side / 2)
+        let pairs = blockSums(luma, side: side, block: 2)
+        let (laplacian, bends) = bends(pairs, side: side / 2)
         let (least, most) = (bends.min()!, bends.max()!)
         let cells = (side / 2 - 2) * (side / 2 - 2)
         let deviations = deviation(luma) + Constants.noise
         let edges = (Double(laplacian) / Double(16 * cells)).squareRoot()
         let sharpness = edges / deviations
         let detail = edges / 255.0
+        let echo = echo(pairs, across: side / 2)
         let leastSharpness = (Double(least) / Double(32 * cells)).squareRoot() / deviations
         let evenness = most > 0 ? (Double(least) / Double(most)).squareRoot() : 1
         let brightness = Double(total) / (255.0 * Double(n))
@@ -76,13 +80,14 @@ public struct Quality {
             (.clipped, clipped > limits.clippedMax),
             (.glare, glare > limits.glareMax || highlight > limits.highlightMax),
             (.blurred, sharpness < limits.sharpnessMin || detail < limits.detailMin || smeared),
+            (.doubled, echo > limits.echoMax),
             (.uniform, uniform),
             (.colourless, colour < limits.colourMin && !uniform),
             (.blueCast, warmth < limits.warmthMin),
         ]
         return Quality(
-            sharpness: sharpness, leastSharpness: leastSharpness, evenness: evenness, detail: detail, brightness: brightness,
-            clipped: clipped, highlight: highlight, glare: glare, contrast: contrast, colour: colour, warmth: warmth,
+            sharpness: sharpness, leastSharpness: leastSharpness, evenness: evenness, detail: detail, echo: echo,
+            brightness: brightness, clipped: clipped, highlight: highlight, glare: glare, contrast: contrast, colour: colour, warmth: warmth,
             regionPx: regionPx, reasons: faults.filter { $0.1 }.map { $0.0 }
         )
     }
@@ -159,5 +164,41 @@ public struct Quality {
             }
         }
         return (laplacian, sums)
+    }
+
+    /// How far the highest peak of the autocorrelation of the Laplacian's signs stands above the ring around it.
+    private static func echo(_ pairs: [Int], across: Int) -> Double {
+        let (side, reach) = (across - 2, across / Constants.echoShare)
+        let signs = (0..<(side * side)).map { i -> Int in
+            let at = (i / side + 1) * across + i % side + 1
+            return (4 * pairs[at] - pairs[at - 1] - pairs[at + 1] - pairs[at - across] - pairs[at + across]).signum()
+        }
+        let far = reach + 2
+        func place(_ y: Int, _ x: Int) -> Int { (y + far) * (2 * far + 1) + x + far }
+        var likeness = [Double](repeating: 0, count: (2 * far + 1) * (2 * far + 1))
+        for y in 0...far {
+            for x in -far...far {
+                var count = 0
+                for row in 0..<(side - y) {
+                    let to = (row + y) * side + x
+                    for column in max(0, -x)..<(side - max(0, x)) {
+                        count += signs[row * side + column] * signs[to + column]
+                    }
+                }
+                let share = Double(count) / Double((side - y) * (side - abs(x)))
+                likeness[place(y, x)] = share
+                likeness[place(-y, -x)] = share
+            }
+        }
+        let ring = (-2...2).flatMap { y in (-2...2).map { x in (y, x) } }.filter { (4...5).contains($0 * $0 + $1 * $1) }
+        var highest = 0.0
+        for y in -reach...reach {
+            for x in -reach...reach where y * y + x * x >= 4 && y * y + x * x <= reach * reach {
+                let around = ring.map { likeness[place(y + $0, x + $1)] }.max()!
+                highest = max(highest, likeness[place(y, x)] - around)
+            }
+        }
+        let all = likeness[place(0, 0)]
+        return all > 0 ? highest / all : 0
     }
 }

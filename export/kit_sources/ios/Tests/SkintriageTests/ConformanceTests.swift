@@ -357,8 +357,8 @@ final class ConformanceTests: XCTestCase {
 
     private func unmeasured(_ reasons: [Reason]) -> Quality {
         Quality(
-            sharpness: 0, leastSharpness: 0, evenness: 0, detail: 0, brightness: 0, clipped: 0, highlight: 0, glare: 0, contrast: 0,
-            colour: 0, warmth: 0, regionPx: nil, reasons: reasons
+            sharpness: 0, leastSharpness: 0, evenness: 0, detail: 0, echo: 0, brightness: 0, clipped: 0, highlight: 0,
+            glare: 0, contrast: 0, colour: 0, warmth: 0, regionPx: nil, reasons: reasons
         )
     }
 
@@ -366,8 +366,8 @@ final class ConformanceTests: XCTestCase {
         let expected = fields["quality"] as! Fields
         let found = [
             "sharpness": quality.sharpness, "least_sharpness": quality.leastSharpness, "evenness": quality.evenness,
-            "detail": quality.detail, "brightness": quality.brightness, "clipped": quality.clipped, "highlight": quality.highlight,
-            "glare": quality.glare, "contrast": quality.contrast, "colour": quality.colour,
+            "detail": quality.detail, "echo": quality.echo, "brightness": quality.brightness, "clipped": quality.clipped,
+            "highlight": quality.highlight, "glare": quality.glare, "contrast": quality.contrast, "colour": quality.colour,
             "warmth": quality.warmth,
         ]
         let near = found.allSatisfy { abs($1 - (expected[$0] as! Double)) <= tolerance }

@@ -132,6 +132,7 @@ public final class Conformance {
                 && near(quality.leastSharpness, expected.get("least_sharpness"), tolerance)
                 && near(quality.evenness, expected.get("evenness"), tolerance)
                 && near(quality.detail, expected.get("detail"), tolerance)
+                && near(quality.echo, expected.get("echo"), tolerance)
                 && near(quality.brightness, expected.get("brightness"), tolerance)
                 && near(quality.clipped, expected.get("clipped"), tolerance)
                 && near(quality.highlight, expected.get("highlight"), tolerance)
@@ -140,8 +141,8 @@ public final class Conformance {
                 && near(quality.colour, expected.get("colour"), tolerance)
                 && near(quality.warmth, expected.get("warmth"), tolerance);
         String found = ": found sharpness " + quality.sharpness + ", " + quality.leastSharpness + " at least, evenness "
-                + quality.evenness + ", detail " + quality.detail + ", brightness " + quality.brightness + ", clipped " + quality.clipped
-                + ", of the middle " + quality.highlight + ", glare " + quality.glare + ", contrast " + quality.contrast
+                + quality.evenness + ", detail " + quality.detail + ", echo " + quality.echo
+                + ", brightness " + quality.brightness + ", clipped " + quality.clipped + ", of the middle " + quality.highlight + ", glare " + quality.glare + ", contrast " + quality.contrast
                 + ", colour " + quality.colour + ", warmth " + quality.warmth + ", " + quality.reasons;
         check(stage, name + found, figures && quality.reasons.equals(reasons(fields)));
     }

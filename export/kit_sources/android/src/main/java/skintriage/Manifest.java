@@ -45,6 +45,7 @@ public final class Manifest {
         public final double leastSharpnessMin;
         public final double evennessMin;
         public final double detailMin;
+        public final double echoMax;
         public final double brightnessMin;
         public final double brightnessMax;
         public final double clippedMax;
@@ -60,6 +61,7 @@ public final class Manifest {
             leastSharpnessMin = Json.number(fields.get("least_sharpness_min"));
             evennessMin = Json.number(fields.get("evenness_min"));
             detailMin = Json.number(fields.get("detail_min"));
+            echoMax = Json.number(fields.get("echo_max"));
             brightnessMin = Json.number(fields.get("brightness_min"));
             brightnessMax = Json.number(fields.get("brightness_max"));
             clippedMax = Json.number(fields.get("clipped_max"));

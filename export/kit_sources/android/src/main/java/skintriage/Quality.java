@@ -10,6 +10,7 @@ public final class Quality {
     public final double leastSharpness;
     public final double evenness;
     public final double detail;
+    public final double echo;
     public final double brightness;
     public final double clipped;
     public final double highlight;
@@ -22,13 +23,14 @@ public final class Quality {
     /** Every limit that is not kept; empty for a good image. */
     public final List<Reason> reasons;
 
-    Quality(double sharpness, double leastSharpness, double evenness, double detail, double brightness, double clipped,
-            double highlight, double glare, double contrast, double colour, double warmth, Integer regionPx,
-            List<Reason> reasons) {
+    Quality(double sharpness, double leastSharpness, double evenness, double detail, double echo, double brightness,
+            double clipped, double highlight, double glare, double contrast, double colour, double warmth,
+            Integer regionPx, List<Reason> reasons) {
         this.sharpness = sharpness;
         this.leastSharpness = leastSharpness;
         this.evenness = evenness;
         this.detail = detail;
+        this.echo = echo;
         this.brightness = brightness;
         this.clipped = clipped;
         this.highlight = highlight;
@@ -70,7 +72,8 @@ public final class Quality {
             middle += isInMiddle(i, side) ? 1 : 0;
             hidden += isInMiddle(i, side) && (shining || low >= Constants.WHITE) ? 1 : 0;
         }
-        long[] bends = bends(blockSums(luma, side, 2), side / 2);
+        long[] pairs = blockSums(luma, side, 2);
+        long[] bends = bends(pairs, side / 2);
         long least = Math.min(Math.min(bends[1], bends[2]), Math.min(bends[3], bends[4]));
         long most = Math.max(Math.max(bends[1], bends[2]), Math.max(bends[3], bends[4]));
         long cells = (long) (side / 2 - 2) * (side / 2 - 2);
@@ -78,6 +81,7 @@ public final class Quality {
         double edges = Math.sqrt((double) bends[0] / (16 * cells));
         double sharpness = edges / deviations;
         double detail = edges / 255.0;
+        double echo = echo(pairs, side / 2);
         double leastSharpness = Math.sqrt((double) least / (32 * cells)) / deviations;
         double evenness = most > 0 ? Math.sqrt((double) least / most) : 1;
         double brightness = total / (255.0 * n);
@@ -97,11 +101,12 @@ public final class Quality {
         add(reasons, Reason.GLARE, glare > limits.glareMax || highlight > limits.highlightMax);
         boolean smeared = leastSharpness < limits.leastSharpnessMin && evenness < limits.evennessMin;
         add(reasons, Reason.BLURRED, sharpness < limits.sharpnessMin || detail < limits.detailMin || smeared);
+        add(reasons, Reason.DOUBLED, echo > limits.echoMax);
         add(reasons, Reason.UNIFORM, uniform);
         add(reasons, Reason.COLOURLESS, colour < limits.colourMin && !uniform);
         add(reasons, Reason.BLUE_CAST, warmth < limits.warmthMin);
-        return new Quality(sharpness, leastSharpness, evenness, detail, brightness, clipped, highlight, glare, contrast,
-                colour, warmth, regionPx, reasons);
+        return new Quality(sharpness, leastSharpness, evenness, detail, echo, brightness, clipped, highlight, glare,
+                contrast, colour, warmth, regionPx, reasons);
     }
 
     private static void add(List<Reason> reasons, Reason reason, boolean found) {
@@ -235,5 +240,60 @@ public final class Quality {
             }
         }
         return sums;
+    }
+
+    /** How far the highest peak of the autocorrelation of the Laplacian's signs stands above the ring around it. */
+    private static double echo(long[] pairs, int across) {
+        int side = across - 2;
+        int reach = across / Constants.ECHO_SHARE;
+        int[] signs = new int[side * side];
+        for (int i = 0; i < signs.length; i++) {
+            int at = (i / side + 1) * across + i % side + 1;
+            signs[i] = Long.signum(
+                    4 * pairs[at] - pairs[at - 1] - pairs[at + 1] - pairs[at - across] - pairs[at + across]);
+        }
+        int far = reach + 2;
+        double[] likeness = new double[(2 * far + 1) * (2 * far + 1)];
+        for (int y = 0; y <= far; y++) {
+            for (int x = -far; x <= far; x++) {
+                long count = 0;
+                for (int row = 0; row < side - y; row++) {
+                    int to = (row + y) * side + x;
+                    for (int column = Math.max(0, -x); column < side - Math.max(0, x); column++) {
+                        count += signs[row * side + column] * signs[to + column];
+                    }
+                }
+                double share = (double) count / ((side - y) * (side - Math.abs(x)));
+                likeness[place(y, x, far)] = share;
+                likeness[place(-y, -x, far)] = share;
+            }
+        }
+        double all = likeness[place(0, 0, far)];
+        double highest = 0;
+        for (int y = -reach; y <= reach; y++) {
+            for (int x = -reach; x <= reach; x++) {
+                if (y * y + x * x >= 4 && y * y + x * x <= reach * reach) {
+                    highest = Math.max(highest, likeness[place(y, x, far)] - around(likeness, y, x, far));
+                }
+            }
+        }
+        return all > 0 ? highest / all : 0;
+    }
+
+    private static int place(int y, int x, int far) {
+        return (y + far) * (2 * far + 1) + x + far;
+    }
+
+    /** The highest value on a ring of two steps. */
+    private static double around(double[] likeness, int y, int x, int far) {
+        double highest = Double.NEGATIVE_INFINITY;
+        for (int dy = -2; dy <= 2; dy++) {
+            for (int dx = -2; dx <= 2; dx++) {
+                if (dy * dy + dx * dx >= 4 && dy * dy + dx * dx <= 5) {
+                    highest = Math.max(highest, likeness[place(y + dy, x + dx, far)]);
+                }
+            }
+        }
+        return highest;
     }
 }

@@ -33,15 +33,17 @@ def verdicts(scored: Scored, point: str) -> npt.NDArray[np.str_]:
 def decisions(scored: Scored, reference: Scored, point: str, truth: Truth) -> Decisions:
     """Sensitivity, specificity and agreement at one operating point, each variant at its own limits."""
     ours, theirs = verdicts(scored, point), verdicts(reference, point)
-    threshold = scored.variant.operating_points[point].threshold
-    referred = scored.prediction.malignancy.astype(np.float64) >= threshold
+    locked = scored.variant.operating_points[point]
+    referred = scored.prediction.malignancy.astype(np.float64) >= locked.threshold
     benign = truth.decided & ~truth.malignant
     lost = (theirs == Decision.REFER.value) & (ours == Decision.LOW_CONCERN.value)
     gained = (ours == Decision.REFER.value) & (theirs == Decision.LOW_CONCERN.value)
     agreement = proportion(ours == theirs, truth.groups)
     assert agreement is not None
     return Decisions(
-        threshold=threshold,
+        threshold=locked.threshold,
+        stated=locked.sensitivity,
+        stated_on=locked.dataset,
         sensitivity=proportion(referred[truth.malignant], truth.groups[truth.malignant]),
         specificity=proportion(~referred[benign], truth.groups[benign]),
         agreement=agreement,

@@ -64,6 +64,12 @@ def refuse_incomparable(new: Result, old: Result) -> None:
                 f"{new.kind} of {new.dataset.name} with {new.dataset.groups} lesions or patients, the baseline with "
                 f"{old.dataset.groups}; measure both by one --group-column"
             )
+        ours, theirs = new.default_operating_point, old.default_operating_point
+        if None not in (ours, theirs) and ours != theirs:
+            raise DataError(
+                f"{new.kind}: verdicts are given at {ours} by default, of the baseline at {theirs}: other verdicts, by which a "
+                "release cannot be compared; mend the manifest's default_operating_point, or judge it without --baseline"
+            )
         for what in ("operating_point", "prevalence"):
             ours, theirs = (getattr(result, what, None) for result in (new, old))
             if ours != theirs:
@@ -117,7 +123,7 @@ def _default_measured(report: DriftReport) -> list[Check]:
     return [Check(figure=figure, outcome="failed", said=each) for figure, each in said.items()]
 
 
-def _defaults(results: Sequence[Result]) -> tuple[set[str], set[str]]:
+def defaults(results: Sequence[Result]) -> tuple[set[str], set[str]]:
     """The variant and the operating point that users run, as far as results state them.
 
     For the operating point, the one that `drift` is of stands in where none states it.
@@ -130,7 +136,7 @@ def _defaults(results: Sequence[Result]) -> tuple[set[str], set[str]]:
 
 def added_variants(results: Sequence[Result], baseline: Sequence[Result]) -> set[str]:
     """Variants that the baseline has no result of at all, less the default; none where no result states the default."""
-    default = _defaults(results)[0]
+    default = defaults(results)[0]
     return _variants(results) - _variants(baseline) - default if default else set()
 
 
@@ -146,7 +152,7 @@ def _variants(results: Sequence[Result]) -> set[str]:
     return names
 
 
-def _measured(results: Sequence[Result]) -> dict[str, list[tuple[str, str]]]:
+def measured_pairs(results: Sequence[Result]) -> dict[str, list[tuple[str, str]]]:
     """Variant and operating point of the results that are of one, by kind and data set."""
     measured: dict[str, list[tuple[str, str]]] = {}
     for result in results:
@@ -161,9 +167,9 @@ def _of_the_default(results: Sequence[Result]) -> list[Check]:
 
     Where no result states the default, all must at least be of one variant and operating point.
     """
-    variants, points = _defaults(results)
+    variants, points = defaults(results)
     checks = []
-    measured = _measured(results)
+    measured = measured_pairs(results)
     fitting = {
         name: {
             (variant, point) for variant, point in pairs if variant in (variants or {variant}) and point in (points or {point})
@@ -174,16 +180,16 @@ def _of_the_default(results: Sequence[Result]) -> list[Check]:
         if fitting[name]:
             continue
         wanted = " ".join([*(f"{variant}, the default," for variant in variants), "at", " or ".join(sorted(points))])
-        said = f"{name}: of {_named(pairs)}; measure {wanted}"
+        said = f"{name}: of {named(pairs)}; measure {wanted}"
         checks.append(Check(figure=name, outcome="failed", said=said))
     if fitting and not checks and not set.intersection(*fitting.values()):
-        each = "; ".join(f"{name} of {_named(pairs)}" for name, pairs in measured.items())
+        each = "; ".join(f"{name} of {named(pairs)}" for name, pairs in measured.items())
         said = f"{each}: not of one variant and operating point; measure all of the default"
         checks.append(Check(figure=next(iter(measured)), outcome="failed", said=said))
     return checks
 
 
-def _named(pairs: Sequence[tuple[str, str]]) -> str:
+def named(pairs: Sequence[tuple[str, str]]) -> str:
     return ", ".join(f"{variant} at {point}" for variant, point in pairs)
 
 
@@ -244,32 +250,3 @@ def _right_images(result: OnImages) -> list[Check]:
     elif used := result.dataset.calibration:
         said.append(f"{len(used)} images calibrated this build, first {used[0]}; take their rows out")
     return [Check(figure=name, outcome="failed", said=f"{name}: {each}") for each in said]
-
-
-def unsaid(results: Sequence[Result]) -> list[str]:
-    """What results leave open, in words."""
-    notes = [
-        f"agreement of drift.{result.dataset.name} is of scores alone, from before abstentions counted: measure again"
-        for result in results
-        if isinstance(result, DriftReport)
-        if any(
-            drift.differences and drift.operating_points[result.operating_point].abstain_lost is None
-            for drift in result.variants.values()
-        )
-    ]
-    notes += [
-        f"malignant_unanswered of decisions.{result.dataset.name} is counted by images, not lesions: measure again"
-        for result in results
-        if isinstance(result, DecisionsReport) and result.malignant_unanswered is None and result.dataset.malignant
-    ]
-    unasked = [result for result in results if isinstance(result, OnImages) and result.dataset.seen is None]
-    if unasked:
-        names = ", ".join(f"{result.kind}.{result.dataset.name}" for result in unasked)
-        notes.append(f"{names}: whether images made this build is not known, its manifest or an older command does not say")
-    for result in results:
-        if isinstance(result, DriftReport) and (names := ", ".join(n for n, why in result.not_run.items() if why != LEFT_OUT)):
-            notes.append(f"{names}: did not run where drift.{result.dataset.name} was measured, so nothing is known of them")
-    pairs = dict.fromkeys(pair for found in _measured(results).values() for pair in found)
-    if pairs and not _defaults(results)[0]:
-        notes.append(f"no result says which variant is the default: whether users run {_named(list(pairs))} was not judged")
-    return notes

@@ -53,6 +53,8 @@ FAULTS: dict[str, Callable[[Pixels, float, np.random.Generator], Pixels]] = {
     "reflection": lambda image, level, rng: reflect(image, 0.02 + 0.18 * level, rng, faintest=225 + 25 * level),
     "no lesion": lambda image, level, _: flatten(image, 1 - 0.97 * level),
     "no colour": lambda image, level, _: fade(image, level),
+    "haze": lambda image, level, _: blend(image, np.full(image.shape[:2], 0.85 * level, np.float32), 190),
+    "blue cast": lambda image, level, _: np.clip(image * (1 + level * np.array([-0.4, 0, 0.4])), 0, 255).astype(np.uint8),
 }
 """Degradations of a prepared image [S, S, 3]; level 0..1."""
 

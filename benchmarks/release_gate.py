@@ -10,7 +10,8 @@ from typing import Literal
 from pydantic import Field
 
 from benchmarks.figure_list import Figure, figures_of
-from benchmarks.gate_evidence import Check, Outcome, added_variants, by_subject, figureless, refuse_incomparable, unfit, unsaid
+from benchmarks.gate_claims import overstated, unsaid
+from benchmarks.gate_evidence import Check, Outcome, added_variants, by_subject, figureless, refuse_incomparable, unfit
 from benchmarks.gate_limits import Limit, Limits
 from benchmarks.results import Part
 from benchmarks.stored import REPORTS, Result
@@ -63,9 +64,9 @@ def judge(results: Sequence[Result], limits: Limits, baseline: Sequence[Result] 
     by_limit = [(limit, _judge(limit, figures, before, bool(baseline), lacking, added)) for limit in limits.limits]
     floors = [check for limit, found in by_limit if not limit.relative for check in found if check.outcome != "not judged"]
     notes = [] if any(_on_accuracy(check.figure) for check in floors) else ["no limit on accuracy was judged"]
-    notes += unsaid(results)
+    notes += [f"compared with {release}" for release in releases] + unsaid(results)
     checks = list(dict.fromkeys(check for _, found in by_limit for check in found))  # several limits may find one figure gone
-    checks += unfit(results)
+    checks += unfit(results) + overstated(results)
     outcomes = {check.outcome for check in checks}
     ship = "kept" in outcomes and not {"failed", "too few"} & outcomes
     return GateReport(bundle=bundles[0], ship=ship, checks=checks, notes=notes)

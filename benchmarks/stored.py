@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -15,6 +14,7 @@ from benchmarks.latency_results import LatencyReport
 from benchmarks.peers.results import PeersReport
 from benchmarks.robustness_results import RobustnessReport
 from mobile_runtime.errors import DataError
+from mobile_runtime.manifest_file import strict_json
 
 OnImages = DriftReport | DecisionsReport | RobustnessReport | GatesReport
 Timed = LatencyReport | PeersReport
@@ -37,7 +37,7 @@ def read_result(path: Path) -> Result:
         DataError: the file is missing or is not one of this version.
     """
     try:
-        document = json.loads(path.read_bytes())
+        document = strict_json(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); give a JSON that a benchmark wrote") from error
     except (ValueError, RecursionError) as error:

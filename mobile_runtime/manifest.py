@@ -39,14 +39,16 @@ class Estimate(_Part):
         return self
 
 
-def _of_some(share: Estimate) -> Estimate:
-    if share.low < 0 or share.high > 1 or not share.n:
-        raise ValueError(f"{share.value:g} ({share.low:g} to {share.high:g}) of {share.n} is no share: give 0 to 1, of 1 or more")
+def _share(share: Estimate) -> Estimate:
+    if share.low < 0 or share.high > 1:
+        raise ValueError(f"{share.value:g} ({share.low:g} to {share.high:g}) is no share of 0 to 1")
+    if not share.n and (share.low, share.high) != (0, 1):
+        raise ValueError(f"{share.value:g} ({share.low:g} to {share.high:g}) rests on nothing")
     return share
 
 
-Share = Annotated[Estimate, AfterValidator(_of_some)]
-"""A measured share, 0..1; who is shown 0.99 takes it as 99 of 100."""
+Share = Annotated[Estimate, AfterValidator(_share)]
+"""A measured share, 0..1: who is shown 0.99 takes it as 99 of 100. Of nothing, it is anything from 0 to 1."""
 
 
 class FileEntry(_Part):

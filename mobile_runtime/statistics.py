@@ -175,7 +175,7 @@ class Gap(BaseModel):
         resamples: bootstrap resamples that held both classes; None for DeLong.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     value: float
     low: float

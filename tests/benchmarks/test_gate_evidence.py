@@ -138,6 +138,10 @@ def test_what_is_not_alike_is_not_compared() -> None:
     }
     with pytest.raises(DataError, match="operating_point rule_out, the baseline at balanced"):
         judged(limit, stored_results.drift(), baseline=[lenient])
+    by_default = {**stored_results.decisions("old"), "default_operating_point": "rule_out"}
+    changed = {**stored_results.decisions(), "operating_point": "balanced", "default_operating_point": "balanced"}
+    with pytest.raises(DataError, match="verdicts are given at balanced by default, of the baseline at rule_out"):
+        judged(limit, changed, baseline=[by_default])
     rare = {**stored_results.decisions("old"), "prevalence": 0.5}
     with pytest.raises(DataError, match=r"prevalence .*, the baseline at 0\.5"):
         judged(limit, stored_results.decisions(), baseline=[rare])

@@ -66,7 +66,7 @@ def test_a_model_without_skill_does_not_ship() -> None:
     assert {check.figure for check in found.checks if check.outcome == "failed"} == {
         f"drift.ham10000.{name}.{figure}"
         for name in ("float32", "int8")
-        for figure in ("auc_malignancy", "sensitivity_at_rule_out")
+        for figure in ("auc_malignancy", "sensitivity", "sensitivity_at_rule_out")
     }
     assert release_gate.judge([result(stored_results.drift()), decisions], read_limits()).ship
 

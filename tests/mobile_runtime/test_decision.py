@@ -9,7 +9,7 @@ import pytest
 from mobile_runtime.decision import MEANING, Decision, decide, operating_point
 from mobile_runtime.errors import BundleError
 from mobile_runtime.manifest import AbstentionLimit, Estimate, OperatingPoint, Variant
-from mobile_runtime.quality import Quality
+from mobile_runtime.quality import ADVICE, Quality
 
 HALF = Estimate(value=0.5, low=0.4, high=0.6, n=100)
 POINT = OperatingPoint(threshold=0.25, aim="a", sensitivity=HALF, specificity=HALF, dataset="d")
@@ -68,3 +68,32 @@ def test_unknown_operating_point_names_the_known_ones() -> None:
 
 def test_every_decision_is_explained() -> None:
     assert set(MEANING) == set(Decision)
+
+
+def test_each_decision_has_its_own_sentence() -> None:
+    """Literally: were two of them exchanged, who should see a clinician would be reassured, in every port alike."""
+    assert {decision.value: sentence for decision, sentence in MEANING.items()} == {
+        "refer": "Have a clinician look at this lesion.",
+        "low_concern": "Below the threshold for referral. This does not rule out cancer: see a clinician if it changes or "
+        "worries you.",
+        "retake": "The picture is not good enough for a score. Take it again.",
+        "abstain": "The model cannot judge this picture. See a clinician if the lesion worries you.",
+    }
+
+
+def test_each_reason_to_retake_has_its_own_advice() -> None:
+    telling = {
+        "too_small": "Move closer",
+        "too_dark": "brighter",
+        "too_bright": "too bright",
+        "clipped": "burnt out",
+        "glare": "glare",
+        "blurred": "too little detail",
+        "doubled": "twice",
+        "uniform": "No spot",
+        "colourless": "hardly any colour",
+        "blue_cast": "bluer",
+    }
+    # Each in its own sentence and in no other, so that none can stand in for another.
+    found = {code: [other for other, advice in ADVICE.items() if words in advice] for code, words in telling.items()}
+    assert found == {code: [code] for code in ADVICE}

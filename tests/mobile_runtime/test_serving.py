@@ -189,6 +189,17 @@ def test_the_page_says_what_the_runtime_says() -> None:
     assert texts["advice"] == ADVICE
 
 
+def test_the_built_page_says_of_each_decision_what_its_texts_say() -> None:
+    meaning = json.loads((WEB / "src" / "texts" / "en.json").read_text(encoding="utf-8"))["meaning"]
+    assert meaning.keys() == {decision.value for decision in MEANING}
+    # The sentences with their keys, as a script writes them: alone, they would be there exchanged, too.
+    said = {f"{decision}:{json.dumps(sentence)}" for decision, sentence in meaning.items()}
+    objects = re.findall(r"\bmeaning:\{([^}]*)\}", (serving.APP / "main.js").read_text(encoding="utf-8"))
+    assert objects, "the texts are in the page"
+    for each in objects:
+        assert all(one in each for one in said), each
+
+
 def test_no_registry_is_named() -> None:
     for lock in (WEB / "package-lock.json", REPOSITORY / "export" / "kit_sources" / "web" / "package-lock.json"):
         if lock.is_file():

@@ -16,6 +16,7 @@ from mobile_runtime.errors import DataError
 from mobile_runtime.synthetic import lesion
 from tests.conftest import TrainedRun
 from tests.train.factories import call, example, write
+from train import duplicates
 from train.datasets import Example, read_examples
 from train.duplicates import Pair, audit, components, merge, perceptual_hash, repair, same_embedding, same_hash
 from train.splits import SPLITS, Split, load_split, save_split
@@ -66,6 +67,13 @@ def test_embeddings_are_compared_by_angle() -> None:
     assert pair.similarity == pytest.approx(5 / np.hypot(5, 0.1))
     both = merge([Pair(0, 1, distance=3), Pair(0, 2, distance=1)], [pair])
     assert both == [Pair(0, 1, 3, pair.similarity), Pair(0, 2, 1)]
+
+
+def test_copies_are_found_in_whichever_blocks_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(duplicates, "_CHUNK", 4)
+    vectors = np.eye(12, dtype=np.float32)
+    vectors[9], vectors[6] = vectors[1], vectors[5]  # two blocks on, and in the same one
+    assert [(pair.first, pair.second) for pair in same_embedding(vectors)] == [(1, 9), (5, 6)]
 
 
 @given(

@@ -131,6 +131,13 @@ def test_a_network_that_has_seen_what_is_for_validation_is_refused(tmp_path: Pat
         refuse_seen(tmp_path / "model.safetensors", moved)
 
 
+def test_another_image_of_a_lesion_that_was_trained_on_is_refused(tmp_path: Path) -> None:
+    trained, other = example(0, group="L1"), example(1, group="L1")
+    save_split({"train": [trained], "val": [example(2)], "test": [example(3)]}, tmp_path / "splits.csv")
+    with pytest.raises(DataError, match=rf"1 images are for validation or test here, first {other.key}"):
+        refuse_seen(tmp_path / "model.safetensors", {"val": [example(2)], "test": [other]})
+
+
 def test_a_network_made_of_another_one_is_told_by_its_split(tmp_path: Path) -> None:
     split = split_examples(varied(), PLAN)
     moved = {"train": split["val"], "val": split["train"], "test": split["test"]}

@@ -301,3 +301,38 @@ def test_schemas_are_published() -> None:
     for kind in ("gate", "limits", "report"):
         document = json.loads(runner.invoke(app, ["schema", kind], catch_exceptions=False).stdout)
         assert document["properties"]["schema_version"]["const"] == 1
+
+
+def test_a_limit_that_is_kept_makes_up_for_no_share_of_too_few_images() -> None:
+    document = stored_results.drift()
+    shares = {
+        "float32": {"value": 1.0, "low": 0.954, "high": 1.0, "n": 80},
+        "int8": {"value": 1.0, "low": 0.84, "high": 1.0, "n": 20},
+    }
+    for name, share in shares.items():
+        point = document["variants"][name]["operating_points"]["rule_out"]
+        document["variants"][name]["operating_points"] = {"rule_out": {**point, "sensitivity": share}}
+    report = judged({"figure": "drift.*.sensitivity", "bound": "low", "at_least": 0.9}, document)
+    assert [check.outcome for check in report.checks] == ["kept", "too few"] and not report.ship
+
+
+def test_a_figure_without_a_low_end_keeps_no_limit_on_it() -> None:
+    found = judged({"figure": "drift.*.int8.size_mb", "bound": "low", "at_least": 1000}, stored_results.drift())
+    assert failures(found) == ["drift.ham10000.int8.size_mb: 3, low end must be at least 1000"] and not found.ship
+
+
+@pytest.mark.parametrize(
+    ("rule", "value", "ship"),
+    [("may_rise_by", 2.5, True), ("may_rise_by", 2.75, False), ("may_fall_by", 1.5, True), ("may_fall_by", 1.25, False)],
+)
+def test_a_change_as_large_as_allowed_is_allowed(rule: str, value: float, ship: bool) -> None:
+    limit = {"figure": "latency.*.inference_p50_ms", rule: 0.5}
+    assert judged(limit, stored_results.latency(p50=value), baseline=[stored_results.latency("old", p50=2)]).ship is ship
+
+
+def test_a_new_default_is_not_excused_by_an_added_variant_whose_name_is_in_its_own() -> None:
+    old, new = stored_results.drift("old"), {**stored_results.drift("new"), "default_variant": "static_int4"}
+    new["variants"] |= {"int4": new["variants"]["int8"], "static_int4": new["variants"]["int8"]}
+    found = judged({"figure": "drift.*.auc_malignancy", "may_fall_by": 0.01}, new, baseline=[old])
+    assert failures(found) == ["drift.ham10000.static_int4.auc_malignancy: not in the baseline"]
+    assert [check.figure for check in found.checks if check.outcome == "not judged"] == ["drift.ham10000.int4.auc_malignancy"]

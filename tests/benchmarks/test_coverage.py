@@ -20,3 +20,9 @@ def test_coverage_refuses_the_most_unusual_first() -> None:
     assert set(close) == {"margin"}
     half = next(point for point in close["margin"] if point.coverage == 0.5)
     assert half.wrong is not None and half.wrong.value == 0  # the nevus is nearest the threshold
+
+
+def test_a_score_on_the_threshold_is_referred() -> None:
+    everything = coverage_curves(judged(["mel", "nv"], [REFER, REFER], [0.5, 0.5]))["margin"][0]
+    assert everything.missed is not None and everything.wrong is not None
+    assert (everything.coverage, everything.missed.value, everything.wrong.value) == (1.0, 0, 0.5)

@@ -262,3 +262,51 @@ def test_the_reference_is_the_float32_tflite_variant(bundle_path: Path, tmp_path
     alone = Bundle.load(fakes.write_bundle(tmp_path / "small", variants))
     with pytest.raises(BundleError, match=r"only int8, onnx_float32; run `make bundle` and pass --bundle dist/bundle"):
         drift.reference_variant(alone)
+
+
+def test_few_malignant_lesions_give_no_verdict_however_many_are_benign() -> None:
+    scores, labels = [0.9, 0.8, 0.7] + [0.1, 0.2] * 30, ["mel"] * 3 + ["nv"] * 60
+    for own, kinds in ((scores, labels), ([1 - score for score in scores], ["nv"] * 3 + ["mel"] * 60)):
+        found = compare({"float32": own, "int8": own}, kinds)["int8"]
+        assert found.differences is not None and found.differences.auc_malignancy_bootstrap is not None
+        assert found.verdict is not None and found.verdict.outcome == "undetermined"
+
+
+def test_copies_of_an_image_make_no_verdict_surer() -> None:
+    """Whole lesions are drawn: where each has eight images, the interval is as wide as where each has one."""
+    rng = np.random.default_rng(0)
+    logits = rng.normal(np.repeat([0.8, -0.8], 20))
+    reference, moved = (1 / (1 + np.exp(-each)) for each in (logits, logits + rng.normal(0, 0.5, 40)))
+    labels, lesions = ["mel"] * 20 + ["nv"] * 20, [str(i) for i in range(40)]
+
+    def judged(times: int, groups: list[str] | None) -> VariantDrift:
+        scored = {
+            name: Scored(fakes.variant(name), "fake", fakes.prediction([*scores] * times))
+            for name, scores in (("float32", reference), ("int8", moved))
+        }
+        settings = Settings("float32", "balanced", margin=0.05, resamples=500)
+        return drift.compare(scored, labelled(labels * times, groups), LABELS, settings)["int8"]
+
+    intervals, outcomes = [], []
+    for found in judged(1, None), judged(8, lesions * 8), judged(8, None):
+        assert found.differences is not None and found.differences.auc_malignancy_bootstrap is not None and found.verdict
+        intervals.append((found.differences.auc_malignancy_bootstrap.low, found.differences.auc_malignancy_bootstrap.high))
+        outcomes.append(found.verdict.outcome)
+    assert intervals[1] == pytest.approx(intervals[0], abs=0.01)
+    assert outcomes == ["inconclusive", "inconclusive", "non-inferior"], "the last as if all were lesions of their own"
+
+
+@pytest.mark.parametrize(
+    ("image", "score", "counts"),
+    [
+        (2, 0.4, (1, 1, 0)),  # a melanoma that the reference referred
+        (4, 0.4, (1, 0, 0)),  # a nevus
+        (3, 0.6, (0, 0, 1)),  # a melanoma that the reference missed
+    ],
+)
+def test_what_the_variant_alone_reassures_is_lost_and_what_it_alone_refers_is_gained(
+    image: int, score: float, counts: tuple[int, int, int]
+) -> None:
+    found = compare({"float32": REFERENCE, "int8": [*REFERENCE[:image], score, *REFERENCE[image + 1 :]]})["int8"]
+    decisions = found.operating_points["balanced"]
+    assert (decisions.refer_lost, decisions.refer_lost_malignant, decisions.refer_gained) == counts

@@ -7,7 +7,7 @@ import pytest
 from benchmarks import subgroups
 from mobile_runtime.decision import Decision
 from mobile_runtime.errors import DataError
-from tests.benchmarks.made_up_verdicts import LOW, REFER, judged
+from tests.benchmarks.made_up_verdicts import ABSTAIN, LOW, REFER, RETAKE, judged
 
 # Melanomas and nevi of women and men: all of the women's melanomas are found, half of the men's.
 LABELS = ["mel"] * 20 + ["nv"] * 20
@@ -68,3 +68,14 @@ def test_a_column_of_few_numbers_needs_no_edges() -> None:
     values = [{"type": str(1 + i % 3)} for i in range(len(LABELS))]
     grouping = subgroups.subgroup(judged(LABELS, VERDICTS, values=values), ["type"], {}, 1)["type"]
     assert list(grouping.groups) == ["1", "2", "3"]
+
+
+def test_an_image_without_a_verdict_is_neither_found_nor_reassured() -> None:
+    verdicts = [REFER] * 5 + [LOW] * 3 + [RETAKE, ABSTAIN] + [LOW] * 6 + [REFER] + [RETAKE] * 2 + [ABSTAIN]
+    values = [{"sex": "female"}] * 20
+    group = subgroups.subgroup(judged(["mel"] * 10 + ["nv"] * 10, verdicts, values=values), ["sex"], {}, 5)["sex"].groups[
+        "female"
+    ]
+    assert group.sensitivity is not None and group.specificity is not None
+    assert (group.sensitivity.value, group.sensitivity.n) == (0.5, 10)
+    assert (group.specificity.value, group.specificity.n) == (0.6, 10)

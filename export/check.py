@@ -13,7 +13,7 @@ from typing import Any
 from export.check_decisions import wrong_capture, wrong_decisions
 from export.check_images import REFERENCES, ImageSet
 from export.comparison import Figures, Outputs, broken, compare, judge, limits_of
-from export.content import contradictions
+from export.content import contradictions, missing_guards
 from export.mil import open_coreml
 from export.parity import own_limits
 from mobile_runtime.bundle import Bundle, wrong_scores
@@ -105,7 +105,7 @@ def check(
         problem = None
     except BundleError as error:
         problem = str(error)
-    problem = problem or wrong_scores(bundle.manifest) or wrong_capture(bundle)
+    problem = problem or wrong_scores(bundle.manifest) or missing_guards(bundle.manifest) or wrong_capture(bundle)
     point = point or bundle.manifest.default_operating_point
     for variant in bundle.variants.values():
         operating_point(variant, point)

@@ -16,7 +16,6 @@ from export.check_images import golden_set, labelled_set
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import err, out, print_error, print_json, print_warning
 from mobile_runtime.errors import BundleError, DataError
-from mobile_runtime.golden import GOLDEN
 from mobile_runtime.options import JsonOption
 from train.datasets import Columns
 
@@ -60,10 +59,7 @@ def check(
     except BundleError as error:
         if images is None:
             raise
-        if (bundle.path / GOLDEN).exists():
-            damaged = str(error)
-        else:
-            print_error(error)
+        damaged = str(error)
     if images is not None and labels is not None:
         sets.append(labelled_set(bundle, images, labels, Columns(image_column, label_column, group_column), dataset))
     names = variant or list(bundle.variants)
@@ -74,7 +70,6 @@ def check(
             progress.update(task, advance=1, description=f"check {name}")
 
         report = check_bundle(bundle, sets, names, operating_point, margin, advance)
-    # Vectors that are there and cannot be used are a fault of the bundle, unlike none at all.
     report = replace(report, problem="; ".join(dict.fromkeys(filter(None, (report.problem, damaged)))) or None)
     if as_json:
         print_json(report.to_dict())

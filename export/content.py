@@ -1,4 +1,4 @@
-"""What a model's file says of itself, against what the manifest says of it: labels, sizes, and whether it is quantized."""
+"""What a manifest and a model's file say of themselves, against what is so: names, sizes, whether it is quantized."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from ai_edge_litert import schema_py_generated as schema
 
 from compress.conversion import quiet
 from compress.flatbuffer import code, read
+from export.assembly import short_labels
 from export.tflite_metadata import labels_inside
 from mobile_runtime.bundle import Bundle
-from mobile_runtime.manifest import Runtime, Variant
+from mobile_runtime.manifest import Manifest, Runtime, Variant
+from mobile_runtime.taxonomy import default_taxonomy
 
 _CONVOLUTIONS = (schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.DEPTHWISE_CONV_2D)
 
@@ -35,6 +37,24 @@ def contradictions(bundle: Bundle, variant: Variant) -> Iterator[str]:
         yield "its graph quantizes no activations, which its name promises; rebuild the bundle"
     if quantized and "ai8" not in variant.name:
         yield "its graph quantizes activations, of which its name says nothing; rebuild the bundle"
+
+
+def missing_guards(manifest: Manifest) -> str | None:
+    """What every bundle of `export bundle` has and this one lacks, so that a mistake would go unnoticed; None if nothing.
+
+    Diseases must go by their own names: that of another under a score is a wrong diagnosis, however right the score.
+    """
+    taxonomy = default_taxonomy()
+    labels = short_labels([spec.node for spec in manifest.classes if spec.node in taxonomy.names], taxonomy)
+    for spec in manifest.classes:
+        if (spec.label, spec.name) != (labels.get(spec.node), taxonomy.names.get(spec.node)):
+            right = f"{labels.get(spec.node)!r}, {taxonomy.names.get(spec.node)!r}"
+            return f"class {spec.node} is called {spec.label!r}, {spec.name!r} instead of {right}; rebuild the bundle"
+    if manifest.variants[manifest.default_variant].abstention is None:
+        return f"{manifest.default_variant}, the default, has no limit above which it abstains; rebuild the bundle"
+    if manifest.provenance.datasets and not manifest.provenance.seen_images:
+        return "the manifest does not name the images that made it, which could pass as test images; rebuild the bundle"
+    return None
 
 
 Found = tuple[dict[str, list[str]], bool]

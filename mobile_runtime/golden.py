@@ -176,6 +176,9 @@ def load_vectors(bundle: Bundle) -> GoldenVectors:
     for name, variant in vectors.variants.items():
         if any(len(each) != len(vectors.cases) for each in variant.decisions.values()):
             raise BundleError(f"{file}: variant {name} has not one decision for each case; get the bundle again")
+        points = bundle.variants[name].operating_points if name in bundle.variants else {}
+        if unsaid := [*(point for point in points if point not in variant.decisions), *([] if variant.rules else ["rules"])]:
+            raise BundleError(f"{file}: variant {name} has no decisions at {', '.join(unsaid)}; get the bundle again")
     return vectors
 
 

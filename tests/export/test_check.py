@@ -170,6 +170,32 @@ def test_damaged_golden_images_fail_though_labelled_ones_pass(
     assert failures["float32"] == []
 
 
+def test_missing_golden_vectors_fail_though_labelled_images_pass(
+    own: Path, tiny_bundle: Path, synthetic_data: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(own / "golden")
+    edit(own, lambda document: document.update(files=[e for e in document["files"] if not e["path"].startswith("golden/")]))
+    table = unseen_labels(tiny_bundle, synthetic_data, tmp_path, calibration_only=True)
+    status, document, failures = report(own, "--images", str(synthetic_data), "--labels", str(table), *only("float32"))
+    assert status == 1 and failures["float32"] == []
+    assert "no golden vectors" in document["problem"]
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        (lambda it: it["classes"][0].update(name="Harmless mole"), "is called"),
+        (lambda it: it["classes"][0].update(label="other"), "is called"),
+        (lambda it: it["variants"][it["default_variant"]].update(abstention=None), "no limit above which it abstains"),
+        (lambda it: it["provenance"].update(seen_images=""), "does not name the images that made it"),
+    ],
+)
+def test_a_bundle_without_its_guards_or_names_fails(own: Path, change: Callable[[dict[str, Any]], None], problem: str) -> None:
+    edit(own, change)
+    status, document, _ = report(own, *only("float32"))
+    assert status == 1 and problem in document["problem"]
+
+
 @pytest.mark.parametrize(
     "change", [lambda values: values[:, :1], lambda values: values[:, 0], lambda values: values.astype("i4")]
 )

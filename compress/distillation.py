@@ -21,10 +21,10 @@ from train.datasets import Example
 from train.fitting import fit
 from train.network import LesionNetwork, compile_backbone
 from train.objective import Objective, likelihood, marginal_loss, mixture
-from train.splits import LAST_FILE, Split, refuse_seen, split_examples
-from train.starts import refuse_seen_start
+from train.splits import LAST_FILE, RUN_FILE, TEACHERS_FILE, Split, refuse_seen, split_examples
+from train.starts import refuse_seen_start, refuse_taught
 
-NOTE = "distillation.json"
+CONTROL = "control"
 
 
 class Distillation(nn.Module):
@@ -131,12 +131,15 @@ def keep_note(out: Path, teachers: Sequence[Path], start: str, resume: bool) -> 
     """Write down what a run begins with: its teachers, and its start's hash or name.
 
     Raises:
-        DataError: the run is to be resumed, but was begun with something else.
+        DataError: the run is to be resumed, but was begun with something else, or without teachers.
     """
     note = {"teachers": [sha256(path) for path in teachers], "start": start}
-    before = out / NOTE
+    before = out / TEACHERS_FILE
     if resume and before.is_file() and json.loads(before.read_text(encoding="utf-8")) != note:
         raise DataError(f"{before}: begun with other teachers or another start; start over with --fresh or another --out")
+    untold = [] if before.is_file() else [out / name for name in (LAST_FILE, RUN_FILE) if (out / name).is_file()]
+    if resume and untold:  # gone on with, or finished already, it would pass for what the teachers made of it
+        raise DataError(f"{untold[0]}: begun without teachers; start over with --fresh or another --out")
     if not resume:  # killed before its first checkpoint, the run would go on from one of other teachers
         (out / LAST_FILE).unlink(missing_ok=True)
     write_json(before, note)
@@ -177,8 +180,8 @@ def distil(
         "student", and "control" if asked for -> path of its `model.safetensors`.
 
     Raises:
-        DataError: as `load_teachers` and `fit`, a start that has other classes, a folder begun with other teachers, or a
-            network whose `splits.csv` says that it was trained on what is for validation or test here.
+        DataError: as `load_teachers` and `fit`, a start that has other classes, a folder begun with other teachers or
+            without, or a network whose `splits.csv` says that it was trained on what is for validation or test here.
     """
     ensemble = load_teachers(teachers, recipe)
     split = split or split_examples(examples, recipe.split)
@@ -190,7 +193,6 @@ def distil(
     if student is None:
         refuse_seen_start(init, split)
     noted = sha256(student) if student else None
-    keep_note(out, teachers, noted or init, resume)
 
     def start() -> LesionNetwork | None:
         if student is None:
@@ -213,6 +215,11 @@ def distil(
     width = (begun or LesionNetwork(recipe.backbone, len(recipe.classes))).width
     torch.manual_seed(recipe.seed)  # the projections' first weights
     objective = Distillation(recipe, ensemble, width)
+    if control and resume:
+        refuse_taught(out / CONTROL)
+    keep_note(out, teachers, noted or init, resume)
+    if control and not resume:
+        (out / CONTROL / TEACHERS_FILE).unlink(missing_ok=True)
     made = {
         "student": fit(
             recipe, examples, out, init=init, network=begun, start=noted, objective=objective,
@@ -222,7 +229,7 @@ def distil(
     if control:
         plain = recipe.model_copy(update={"teacher_size": None})  # its views are not made smaller after they are drawn
         made["control"] = fit(
-            plain, examples, out / "control", init=init, network=start(), start=noted, objective=untaught(plain),
+            plain, examples, out / CONTROL, init=init, network=start(), start=noted, objective=untaught(plain),
             split=split, workers=workers, resume=resume, cache=cache, compiled=compiled,
         )  # fmt: skip
     return made

@@ -30,8 +30,18 @@ from train.processes import ALONE, LesionData, Processes, gather, is_first
 from train.progress import EpochLines, keep_rows, logged_losses, quieten
 from train.recipe import Recipe
 from train.schedule import make_optimizer, make_schedule
-from train.splits import LAST_FILE, RUN_FILE, SPLIT_FILE, Split, save_split, split_digest, split_examples, trained_images
-from train.starts import NAMED, begin, read_last, refuse_seen_start, start_of
+from train.splits import (
+    LAST_FILE,
+    RUN_FILE,
+    SPLIT_FILE,
+    TEACHERS_FILE,
+    Split,
+    save_split,
+    split_digest,
+    split_examples,
+    trained_images,
+)
+from train.starts import NAMED, begin, read_last, refuse_seen_start, refuse_taught, start_of
 
 STATISTICS = 512
 """Training images, at most, that the normalization of a folded start is measured on."""
@@ -154,7 +164,8 @@ def fit(
         network: start from this one, instead of from `init`.
         start: with `network`, the SHA-256 of the file that it was read from; None: a resumed run does not tell whether it is
             the same.
-        objective: the loss; None takes the marginal likelihood of the labels. A `torch.nn.Module` may have weights of its own.
+        objective: the loss; None takes the marginal likelihood of the labels, and no folder begun with teachers. A
+            `torch.nn.Module` may have weights of its own.
         split: a split made before; None cuts one by the recipe.
         workers: loader processes, of each process.
         resume: go on from `out/last.ckpt` where it exists; nothing is trained if that was the last epoch.
@@ -168,8 +179,8 @@ def fit(
 
     Raises:
         DataError: unusable data or recipe, an `init` that was trained on what is for validation or test here or that would
-            be replaced, a run folder begun with another recipe, split or start, a loss that is not finite, or `compiled`
-            without a compiler.
+            be replaced, a run folder begun with another recipe, split or start or with teachers, a loss that is not finite, or
+            `compiled` without a compiler.
     """
     quieten()
     L.seed_everything(recipe.seed, verbose=False)
@@ -181,6 +192,8 @@ def fit(
             refuse_own_source(out / RUN_FILE, Path(init), "network that --init names")
         start = start_of(init)
         refuse_seen_start(init, parts)
+    if resume and objective is None:
+        refuse_taught(out)
     last = out / LAST_FILE
     saved = read_last(last, recipe, parts, start) if resume and last.is_file() else None
     train = trained_images(parts, recipe)
@@ -231,7 +244,8 @@ def fit(
     )
     if is_first():
         if saved is None:  # a network of before, were it left beside this split, would pass for one that was trained by it
-            for stale in (last, out / RUN_FILE, out / "metrics.json"):
+            notes = [out / TEACHERS_FILE] if objective is None else []  # with an objective, whoever gives it keeps them
+            for stale in (last, out / RUN_FILE, out / "metrics.json", *notes):
                 stale.unlink(missing_ok=True)
         save_split(parts, out / SPLIT_FILE)
         open_cache(examples, cache)  # before the others are started or met: a damaged image ends one process only

@@ -20,6 +20,8 @@ _FEWER = "take a recipe with fewer, such as `split: {folds: 5}` in one of your o
 Split = dict[str, list[Example]]
 RUN_FILE, LAST_FILE = "model.safetensors", "last.ckpt"
 SPLIT_FILE = "splits.csv"
+TEACHERS_FILE = "distillation.json"
+"""Notes in a run folder that teachers had a say in it, and which."""
 
 
 def split_examples(examples: Sequence[Example], plan: SplitPlan, first: int = 0) -> Split:

@@ -15,7 +15,7 @@ from train.network import LesionNetwork, initialize
 from train.notes import say
 from train.processes import is_first
 from train.recipe import Recipe, read_stored
-from train.splits import SPLIT_FILE, Split, load_split, refuse_seen, relabelled
+from train.splits import SPLIT_FILE, TEACHERS_FILE, Split, load_split, refuse_seen, relabelled
 
 NAMED = ("scratch", "hub")
 
@@ -72,6 +72,16 @@ def begin(recipe: Recipe, init: str) -> LesionNetwork:
 def differs(noted: str | None, start: str | None) -> bool:
     """Whether a run began with another start; None, as in runs of before there were notes, does not tell."""
     return None not in (noted, start) and noted != start
+
+
+def refuse_taught(run: Path) -> None:
+    """Refuse to go on without teachers in a run folder that was begun with some.
+
+    Raises:
+        DataError: it was.
+    """
+    if (note := run / TEACHERS_FILE).is_file():
+        raise DataError(f"{note}: begun with teachers; start over with --fresh or choose another folder")
 
 
 def read_last(last: Path, recipe: Recipe, parts: Split, start: str | None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -291,3 +292,39 @@ def test_an_init_that_has_seen_what_is_for_validation_is_refused(tiny_run: Train
             plan(), read_examples(tiny_run.data), tmp_path / "run", [teacher], init=str(tiny_run.checkpoint), split=moved
         )  # fmt: skip
     assert not (tmp_path / "run").exists()  # a note of it would refuse the right start next time
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "model.safetensors"])
+def test_a_run_begun_without_teachers_is_not_gone_on_with(tiny_run: TrainedRun, tmp_path: Path, name: str) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    shutil.copyfile(tiny_run.folder / name, run / name)
+    before = (run / name).read_bytes()
+    with pytest.raises(DataError, match=rf"{name}: begun without teachers; start over with --fresh or another --out"):
+        distil(plan(), read_examples(tiny_run.data), run, [tiny_run.checkpoint], student=tiny_run.checkpoint)
+    assert [path.name for path in run.iterdir()] == [name] and (run / name).read_bytes() == before
+
+
+def test_a_control_is_neither_taught_later_nor_a_student_of_before(
+    distilled: dict[str, Path], tiny_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    examples, teachers = read_examples(tiny_run.data), [tiny_run.checkpoint]
+    with pytest.raises(DataError, match="begun without teachers"):
+        distil(plan(epochs=2), examples, distilled["control"].parent, teachers, student=tiny_run.checkpoint)
+    note = tmp_path / "control" / "distillation.json"
+    note.parent.mkdir()
+    note.write_text("{}", encoding="utf-8")
+    with pytest.raises(DataError, match="begun with teachers"):
+        distil(plan(), examples, tmp_path, teachers, student=tiny_run.checkpoint)
+    assert note.is_file() and not (tmp_path / "distillation.json").exists()
+    monkeypatch.setattr(compress.distillation, "fit", lambda *_, **__: tmp_path)
+    distil(plan(), examples, tmp_path, teachers, student=tiny_run.checkpoint, resume=False)
+    assert not note.exists() and (tmp_path / "distillation.json").is_file()
+
+
+def test_a_start_that_does_not_fit_leaves_no_note(tiny_run: TrainedRun, tmp_path: Path) -> None:
+    other = load_recipe("tiny").model_copy(update={"backbone": "mobilenetv2_050", "name": "wider"})
+    path = save_checkpoint(LesionNetwork(other.backbone, 7), other, tmp_path / "wider.safetensors")
+    with pytest.raises(DataError, match="does not fit"):
+        distil(plan(), read_examples(tiny_run.data), tmp_path / "run", [tiny_run.checkpoint], student=path)
+    assert not (tmp_path / "run").exists()

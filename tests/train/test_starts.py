@@ -179,3 +179,16 @@ def test_a_run_begun_anew_leaves_no_network_beside_its_split(
     assert (tmp_path / "splits.csv").is_file()
     assert not (tmp_path / "model.safetensors").exists()
     assert not (tmp_path / "metrics.json").exists()
+
+
+def test_a_run_begun_with_teachers_is_not_gone_on_with_by_labels_alone(
+    quick_recipe: Recipe, few_examples: list[Example], tmp_path: Path
+) -> None:
+    note = tmp_path / "distillation.json"
+    note.write_text("{}", encoding="utf-8")
+    with pytest.raises(DataError, match=r"distillation\.json: begun with teachers; start over with --fresh or choose another"):
+        fit(quick_recipe, few_examples, tmp_path, workers=0)
+    assert list(tmp_path.iterdir()) == [note]
+    fit(quick_recipe, few_examples, tmp_path, workers=0, resume=False)
+    assert not note.exists()  # what is there now had none
+    fit(quick_recipe, few_examples, tmp_path, workers=0)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from mobile_runtime.errors import DataError
 from train.datasets import Example
@@ -46,3 +48,24 @@ def draw_calibration_set(
             if queues[label] and len(drawn) < wanted:
                 drawn.append(queues[label].pop())
     return drawn
+
+
+def second_half(chosen: Sequence[Example]) -> npt.NDArray[np.bool_]:
+    """Cut a calibration set into two halves that share no lesion or patient and have alike shares of every label.
+
+    Returns:
+        bool [M]: which images are of the second half. Where all are of one lesion or patient, one half is empty.
+    """
+    groups: dict[str, list[int]] = {}
+    for row, example in enumerate(chosen):
+        groups.setdefault(example.group, []).append(row)
+    second = np.zeros(len(chosen), bool)
+    halves: tuple[Counter[str], Counter[str]] = (Counter(), Counter())
+    # The large ones first, so that the small ones even out what they leave; each goes where its labels are rarer.
+    for rows in sorted(groups.values(), key=len, reverse=True):
+        labels = Counter(f"{chosen[row].dataset}:{chosen[row].label}" for row in rows)
+        loads = [(sum(half[label] * count for label, count in labels.items()), half.total()) for half in halves]
+        side = int(loads[1] < loads[0])
+        halves[side].update(labels)
+        second[rows] = side
+    return second

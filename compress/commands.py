@@ -170,11 +170,11 @@ def show_sensitivity(
             source = round_weights(source, list(bench.calibration), seed)
     shown = partial(track, what="layers")
     ranges = collect_ranges(source, bench.calibration)
+    apart = calibration_spread(source, bench)
     costs = sensitivity(source, ranges, bench.images, bench.malignant, shown)
     full, int8 = (
         malignancy_auc(graph, bench.images, bench.malignant) for graph in (original, quantize_model(source, STATIC, ranges))
     )
-    apart = calibration_spread(source, bench)
     document: dict[str, Any] = {
         "images": len(bench.images),
         "calibration_images": len(bench.calibration),

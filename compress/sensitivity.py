@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from ai_edge_litert import schema_py_generated as schema
 
-from compress.calibration_set import draw_calibration_set
+from compress.calibration_set import draw_calibration_set, second_half
 from compress.conversion import STATIC
 from compress.flatbuffer import code, read
 from compress.interpreter import open_interpreter
@@ -61,12 +61,14 @@ class Workbench:
 
     Attributes:
         calibration: uint8 [M, S, S, 3].
+        second: bool [M]: which calibration images are of the second of two halves, see `second_half`.
         images: uint8 [N, S, S, 3].
         malignant: bool [N].
         groups: int [N], 0..G-1: which images are of one lesion or patient.
     """
 
     calibration: Images
+    second: npt.NDArray[np.bool_]
     images: Images
     malignant: npt.NDArray[np.bool_]
     groups: npt.NDArray[np.int64]
@@ -94,12 +96,19 @@ def draw_workbench(split: Split, part: str, dataset: str, size: int, limit: int 
     chosen = draw_calibration_set(split["train"], [*split["val"], *split["test"]], seed=seed)
     pixels = open_cache([*chosen, *measured])
     images = prepared_images(measured, pixels, size)
-    return Workbench(prepared_images(chosen, pixels, size), images, truth[rows] == 1, group_numbers(measured))
+    calibration = prepared_images(chosen, pixels, size)
+    return Workbench(calibration, second_half(chosen), images, truth[rows] == 1, group_numbers(measured))
 
 
 def calibration_spread(model: bytes, bench: Workbench) -> tuple[float, float]:
-    """Mean and largest difference of malignancy between graphs calibrated on the two disjoint halves of a calibration set."""
-    halves = (collect_ranges(model, bench.calibration[start::2]) for start in (0, 1))
+    """Mean and largest difference of malignancy between graphs calibrated on the two disjoint halves of a calibration set.
+
+    Raises:
+        DataError: the calibration images are all of one lesion or patient.
+    """
+    if bench.second.all() or not bench.second.any():
+        raise DataError("the calibration images are all of one lesion or patient; two halves need others")
+    halves = (collect_ranges(model, bench.calibration[bench.second == which]) for which in (False, True))
     one, two = (malignancy(quantize(model, STATIC, ranges), bench.images) for ranges in halves)
     apart = np.abs(one - two)
     return float(apart.mean()), float(apart.max())

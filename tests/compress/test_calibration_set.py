@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compress.calibration_set import MIN_IMAGES, draw_calibration_set
+from compress.calibration_set import MIN_IMAGES, draw_calibration_set, second_half
 from mobile_runtime.errors import DataError
 from tests.train.factories import example
 from train.datasets import Example
@@ -73,3 +73,31 @@ def test_too_few_images_or_labels_are_refused() -> None:
         draw_calibration_set(labelled({"nv": 50}), [])
     with pytest.raises(DataError, match="0 calibration images"):
         draw_calibration_set([], [])
+
+
+@given(
+    st.dictionaries(st.sampled_from(LABELS), st.integers(1, 40), min_size=2).filter(lambda c: sum(c.values()) >= MIN_IMAGES),
+    st.integers(1, 3),
+)
+def test_halves_share_no_lesion_and_each_has_every_label(counts: dict[str, int], shots: int) -> None:
+    train = [
+        example(1000 * number + i, label, f"{label}{i // shots}")
+        for number, (label, count) in enumerate(counts.items())
+        for i in range(count)
+    ]
+    drawn = draw_calibration_set(train, [], 256)
+    second = second_half(drawn)
+    halves = [[e for e, other in zip(drawn, second, strict=True) if other == which] for which in (False, True)]
+    assert not {e.group for e in halves[0]} & {e.group for e in halves[1]}
+    taken = [Counter(e.label for e in half) for half in halves]
+    assert all(abs(taken[0][label] - taken[1][label]) <= shots for label in counts)
+    assert abs(len(halves[0]) - len(halves[1])) <= shots + len(counts)
+    assert all(taken[0][label] and taken[1][label] for label, count in counts.items() if count > shots)
+
+
+def test_a_patient_with_several_labels_stays_whole() -> None:
+    patients = [example(i, LABELS[i % 2], f"P{i // 4}") for i in range(40)]
+    second = second_half(patients)
+    assert [len(set(second[i : i + 4])) for i in range(0, 40, 4)] == [1] * 10
+    assert second.sum() == 20
+    assert second_half([example(i, LABELS[i % 2], "one") for i in range(40)]).sum() in (0, 40)

@@ -10,7 +10,19 @@ import pytest
 from compress.flatbuffer import constant, operator_names, read, set_constant, swept, write
 from compress.quantization import quantize
 from compress.ranges import Ranges, collect_ranges
-from compress.sensitivity import STATIC, Layer, LayerCost, layers_of, malignancy, malignancy_auc, mixed, noise, sensitivity
+from compress.sensitivity import (
+    STATIC,
+    Layer,
+    LayerCost,
+    Workbench,
+    calibration_spread,
+    layers_of,
+    malignancy,
+    malignancy_auc,
+    mixed,
+    noise,
+    sensitivity,
+)
 from mobile_runtime.errors import DataError
 from tests.compress.conftest import SmallGraph
 
@@ -95,3 +107,20 @@ def test_no_other_single_layer_can_be_spared(small: SmallGraph, seed: int, order
 def test_one_kind_of_image_is_refused(small: SmallGraph) -> None:
     with pytest.raises(DataError, match="both"):
         malignancy_auc(small.model, small.images[:4], np.ones(4, bool))
+
+
+def test_the_spread_is_that_of_the_two_halves(small: SmallGraph) -> None:
+    def spread(calibration: np.ndarray, second: np.ndarray) -> tuple[float, float]:
+        malignant, groups = np.arange(7) < 3, np.arange(7)
+        return calibration_spread(small.model, Workbench(calibration, second, small.images[:7], malignant, groups))
+
+    twice = np.concatenate([small.images[7:21], small.images[7:21]])
+    assert spread(twice, np.arange(28) >= 14) == (0, 0)
+    dark = small.images[7:21] // 8
+    mean, largest = spread(np.concatenate([small.images[7:21], dark]), np.arange(28) >= 14)
+    assert 0 < mean < largest
+    one, two = (malignancy(quantize(small.model, STATIC, collect_ranges(small.model, images)), small.images[:7])
+                for images in (small.images[7:21], dark))  # fmt: skip
+    assert largest == pytest.approx(np.abs(one - two).max(), abs=1e-12)
+    with pytest.raises(DataError, match="all of one lesion or patient"):
+        spread(twice, np.zeros(28, bool))

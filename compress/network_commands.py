@@ -34,7 +34,16 @@ from train.datasets import Example, read_examples
 from train.loading import prepared_images
 from train.options import DataOption, EpochsOption, FreshOption, RecipeSeedOption
 from train.recipe import Recipe, overridden, read_recipe
-from train.splits import RUN_FILE, Split, carry_split, load_split, split_beside, split_examples
+from train.splits import (
+    RUN_FILE,
+    Split,
+    carry_split,
+    load_split,
+    saved_digest,
+    split_beside,
+    split_digest,
+    split_examples,
+)
 
 PartOption = Annotated[str, typer.Option(help="Images to measure: val, or test once per release.")]
 SplitOption = Annotated[Optional[Path], typer.Option(help="A splits.csv; that beside the network, else its recipe cuts one.")]
@@ -65,6 +74,7 @@ def prune(
     """
     refuse_own_source(target, checkpoint, "checkpoint")
     network, theirs = load_checkpoint(checkpoint)
+    homes = _own_split(checkpoint, split)
     recipe = theirs.model_copy(update={"input_size": input_size or theirs.input_size})
     before, resized = (cost(network, one.input_size) for one in (theirs, recipe))
     left = resized.multiply_adds / before.multiply_adds
@@ -76,15 +86,17 @@ def prune(
     views = None
     if data:
         examples = read_examples(data)
-        train = _parts(checkpoint, split, examples, recipe)["train"]
+        parts = _parts(checkpoint, homes, examples, recipe)
+        if homes is None:
+            _refuse_other_cut(checkpoint, parts)
+        train = parts["train"]
         if len(train) < MIN_IMAGES:
             raise DataError(f"{len(train)} training images are too few to judge channels by; give at least {MIN_IMAGES}")
         chosen = [train[i] for i in np.random.default_rng(seed).permutation(len(train))[:limit]]
         views = torch.from_numpy(prepared_images(chosen, open_cache(chosen), recipe.input_size)).permute(0, 3, 1, 2)
     with err.status("ask which channels matter"):
         small = prune_network(network, recipe.input_size, share / left, views, seed)
-    homes = split_beside(checkpoint)
-    carry_split(homes if homes.is_file() else split, target)
+    carry_split(homes, target)
     save_checkpoint(small, recipe, target, split_sha256=split_of(checkpoint))
     after = cost(small, recipe.input_size)
     if as_json:
@@ -205,6 +217,32 @@ def pareto(
     out.print("time: one thread on one core of this machine, graphs in turns", highlight=False, soft_wrap=True)
     for path in filter(None, (target, chart)):
         out.print(f"wrote {path}", highlight=False, soft_wrap=True, markup=False)
+
+
+def _own_split(checkpoint: Path, split: Path | None) -> Path | None:
+    """The file of the split that a network was trained by: the one given, else that beside it, None where there is none.
+
+    Raises:
+        DataError: it is known to be another than the network was trained by.
+    """
+    beside = split_beside(checkpoint)
+    own = beside if beside.is_file() else None
+    used = split or own
+    noted = split_of(checkpoint) or (saved_digest(own) if own else None)
+    if used and noted not in (None, saved_digest(used)):
+        raise DataError(
+            f"{used}: another split than {checkpoint} was trained by, so that its training part may have what the network is "
+            "to be tested on; give its own (--split)"
+        )
+    return used
+
+
+def _refuse_other_cut(checkpoint: Path, parts: Split) -> None:
+    if split_of(checkpoint) not in (None, split_digest(parts)):
+        raise DataError(
+            f"{checkpoint}: no split beside it, and its recipe cuts these images otherwise than those it was trained on; give "
+            "its own split (--split)"
+        )
 
 
 def _parts(checkpoint: Path, split: Path | None, examples: list[Example], recipe: Recipe) -> Split:

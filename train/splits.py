@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ from train.recipe import Recipe, SplitPlan
 SPLITS = ("train", "val", "test")
 _FEWER = "take a recipe with fewer, such as `split: {folds: 5}` in one of your own, or --recipe tiny"
 Split = dict[str, list[Example]]
+_KEY_AND_PART = ("dataset", "image_id", "split")
 RUN_FILE, LAST_FILE = "model.safetensors", "last.ckpt"
 SPLIT_FILE = "splits.csv"
 TEACHERS_FILE = "distillation.json"
@@ -99,8 +100,20 @@ def save_split(split: Split, path: Path) -> None:
 
 def split_digest(split: Split) -> str:
     """SHA-256 over which image is in which part."""
-    lines = sorted(f"{example.key},{part}" for part, examples in split.items() for example in examples)
-    return sha256_bytes("\n".join(lines).encode())
+    return _digest((example.key, part) for part, examples in split.items() for example in examples)
+
+
+def saved_digest(path: Path) -> str:
+    """`split_digest` of a saved split, whether its images are there or not.
+
+    Raises:
+        DataError: not a split file.
+    """
+    return _digest((f"{row['dataset']}:{row['image_id']}", row["split"]) for row in _read_rows(path, *_KEY_AND_PART))
+
+
+def _digest(parts: Iterable[tuple[str, str]]) -> str:
+    return sha256_bytes("\n".join(sorted(f"{key},{part}" for key, part in parts)).encode())
 
 
 def own_split(checkpoint: Path) -> Path:
@@ -196,7 +209,7 @@ def load_split(path: Path, examples: Sequence[Example]) -> Split:
     Raises:
         DataError: no such file, not a split file, or it names images that are not there, or the other way round.
     """
-    rows = _read_rows(path, "dataset", "image_id", "split")
+    rows = _read_rows(path, *_KEY_AND_PART)
     homes = {f"{row['dataset']}:{row['image_id']}": row["split"] for row in rows}
     if unknown := sorted({name or "" for name in homes.values()} - set(SPLITS)):
         raise DataError(f"{path}: {unknown[0]!r} is not one of {', '.join(SPLITS)}")

@@ -22,7 +22,7 @@ from mobile_runtime.console import run
 from mobile_runtime.files import sha256
 from tests.compress.conftest import SmallGraph
 from tests.conftest import REPOSITORY, TrainedRun
-from train.checkpoint import load_checkpoint
+from train.checkpoint import load_checkpoint, save_checkpoint, split_of
 from train.datasets import read_examples
 from train.recipe import load_recipe
 from train.splits import load_split, save_split
@@ -132,6 +132,38 @@ def test_a_pruned_network_is_known_by_what_it_was_trained_on(
     assert status == 0, err
     assert "warning: no split beside teacher.safetensors; its recipe cuts one" in err
     assert not Path("other.splits.csv").exists()  # that the recipe cuts one makes it no split of the network's run
+
+
+def test_a_network_is_pruned_by_the_split_that_it_was_trained_by(
+    tiny_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    own, examples = tiny_run.folder / "splits.csv", read_examples(tiny_run.data)
+    split = load_split(own, examples)
+    first = split["test"][0].group
+    moved = [example for example in split["test"] if example.group == first]
+    rest = [example for example in split["test"] if example.group != first]
+    save_split({"train": [*split["train"], *moved], "val": split["val"], "test": rest}, Path("other.csv"))
+    save_split({name: part[::-1] for name, part in split.items()}, Path("same.csv"))
+    network, recipe = load_checkpoint(tiny_run.checkpoint)
+    save_checkpoint(network, recipe, Path("old.safetensors"))  # of before splits were noted in it
+    shutil.copyfile(own, "old.splits.csv")
+    shutil.copyfile(tiny_run.checkpoint, "alone.safetensors")
+    data = ("--share", 0.6, "--data", tiny_run.data, "--limit", 32)
+    for source in (tiny_run.checkpoint, "old.safetensors", "alone.safetensors"):
+        for asked in (data, data[:2]):
+            status, _, err = call(capfd, "prune", source, "half.safetensors", *asked, "--split", "other.csv")
+            assert status == 2
+            assert f"other.csv: another split than {source} was trained by" in " ".join(err.split())
+            assert not list(tmp_path.glob("half.*"))
+    status, _, err = call(capfd, "prune", tiny_run.checkpoint, "half.safetensors", *data, "--split", "same.csv")
+    assert status == 0, err
+    assert Path("half.splits.csv").read_bytes() == Path("same.csv").read_bytes()
+    other = recipe.model_copy(update={"split": recipe.split.model_copy(update={"seed": 1})})
+    save_checkpoint(network, other, Path("alone.safetensors"), split_sha256=split_of(tiny_run.checkpoint))
+    status, _, err = call(capfd, "prune", "alone.safetensors", "less.safetensors", *data)
+    assert status == 2
+    assert "its recipe cuts these images otherwise than those it was trained on" in " ".join(err.split())
 
 
 def test_no_command_writes_over_what_it_reads(

@@ -24,8 +24,10 @@ from train.splits import (
     refuse_seen,
     relabelled,
     save_split,
+    saved_digest,
     seen_keys,
     split_beside,
+    split_digest,
     split_examples,
     without_test,
 )
@@ -118,6 +120,17 @@ def test_a_saved_split_comes_back(examples: list[Example]) -> None:
         path = Path(folder) / "splits.csv"
         save_split(split, path)
         assert load_split(path, examples[::-1]) == split
+
+
+def test_a_saved_split_has_the_digest_of_the_split(few_examples: list[Example], tmp_path: Path) -> None:
+    split = split_examples(few_examples, PLAN)
+    save_split(split, tmp_path / "splits.csv")
+    assert saved_digest(tmp_path / "splits.csv") == split_digest(split)
+    moved = {**split, "train": [*split["train"], split["test"][0]], "test": split["test"][1:]}
+    save_split(moved, tmp_path / "splits.csv")
+    assert saved_digest(tmp_path / "splits.csv") == split_digest(moved) != split_digest(split)
+    with pytest.raises(DataError, match="not a readable split file"):
+        saved_digest(tmp_path / "none.csv")
 
 
 def test_a_network_that_has_seen_what_is_for_validation_is_refused(tmp_path: Path) -> None:

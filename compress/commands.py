@@ -23,16 +23,17 @@ from compress.recipe import RECIPES as STUDENT_RECIPES
 from compress.recipe import StudentRecipe
 from compress.rounding import round_weights
 from compress.sensitivity import STATIC, calibration_spread, draw_workbench, malignancy_auc, mixed, sensitivity
+from mobile_runtime.bundle import Bundle
 from mobile_runtime.capture import prepare
-from mobile_runtime.console import err, out, print_json, track
-from mobile_runtime.errors import DataError
+from mobile_runtime.console import err, out, print_json, print_warning, track
+from mobile_runtime.errors import BundleError, DataError
 from mobile_runtime.files import check_place, refuse_own_source, sha256, write_atomically, write_json
 from mobile_runtime.options import JsonOption
 from train.datasets import read_examples
 from train.image_files import list_images
 from train.options import CompileOption, DataOption, EpochsOption, FreshOption, RecipeSeedOption
 from train.recipe import overridden, read_recipe
-from train.splits import RUN_FILE, load_split
+from train.splits import RUN_FILE, Split, load_split, split_digest
 
 app = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", help="Make networks smaller.")
 app.command(
@@ -163,6 +164,11 @@ def show_sensitivity(
         check_place(target)
     source = _model_bytes(model)
     parts = load_split(split, read_examples(data))
+    checked = _is_own_split(model, split, parts)
+    if not checked:
+        print_warning(
+            f"{model}: in no bundle that names its split, so that nobody checked whether {split} is what it was trained by"
+        )
     bench = draw_workbench(parts, part, dataset, _input_size(source), limit, seed)
     original = source
     if rounding:
@@ -178,6 +184,7 @@ def show_sensitivity(
     document: dict[str, Any] = {
         "images": len(bench.images),
         "calibration_images": len(bench.calibration),
+        "split_checked": checked,
         "auc_float32": full,
         "auc_int8": int8,
         "layers": [
@@ -220,6 +227,25 @@ def _different(files: Sequence[Path], limit: int, seed: int) -> list[Path]:
             break
         drawn.setdefault(sha256(files[index]), index)
     return [files[index] for index in sorted(drawn.values())]
+
+
+def _is_own_split(model: Path, path: Path, split: Split) -> bool:
+    """Whether a split is known to be that of the bundle in whose `models` folder a model lies; False where none says.
+
+    Raises:
+        DataError: the bundle was made by another.
+    """
+    folder = model.absolute().parent.parent
+    try:
+        noted = Bundle.read(folder).manifest.provenance.split_sha256
+    except BundleError:  # none there, or a manifest of something else
+        return False
+    if noted and noted != split_digest(split):
+        raise DataError(
+            f"{path}: another split than the bundle {folder} was made by, so that the model may have been trained on what is to "
+            "be measured; give the splits.csv of its run"
+        )
+    return bool(noted)
 
 
 def _model_bytes(model: Path) -> bytes:

@@ -202,12 +202,34 @@ def test_sensitivity_shows_every_layer_and_writes_a_mixed_graph(
     assert status == 0, err
     found = json.loads(out)
     assert len(found["layers"]) == 52
+    assert found["split_checked"] and "warning" not in err
     assert found["mixed"]["float_layers"] == []
     assert target.stat().st_size == found["mixed"]["bytes"]
     assert found["mixed"]["auc"] == pytest.approx(found["auc_int8"], abs=1e-12)  # the same graph
     status, _, err = call(capfd, "sensitivity", model, *words, "--part", "train")
     assert status == 2
     assert "val or test" in err
+
+
+def test_sensitivity_takes_the_split_of_the_model(
+    tiny_bundle: Path, tiny_run: TrainedRun, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    split = load_split(tiny_run.folder / "splits.csv", read_examples(tiny_run.data))
+    moved = tmp_path / "moved.csv"
+    save_split({"train": split["val"], "val": split["train"], "test": split["test"]}, moved)
+    words = ("--data", tiny_run.data, "--split", moved, "--part", "train")  # the part is refused later
+    status, _, err = call(capfd, "sensitivity", tiny_bundle / "models" / "float32.tflite", *words)
+    assert status == 2
+    assert f"moved.csv: another split than the bundle {tiny_bundle} was made by" in " ".join(err.split())
+    alone = tmp_path / "models" / "float32.tflite"
+    alone.parent.mkdir()
+    shutil.copyfile(tiny_bundle / "models" / "float32.tflite", alone)
+    for manifest in (None, "{}"):
+        if manifest:
+            (tmp_path / "manifest.json").write_text(manifest, encoding="utf-8")
+        status, _, err = call(capfd, "sensitivity", alone, *words)
+        assert status == 2
+        assert f"warning: {alone}: in no bundle that names its split" in err and "val or test" in err
 
 
 @pytest.mark.parametrize("recipe", ["float16", "dynamic_wi8_afp32"])

@@ -121,7 +121,8 @@ def quantize(
                 f"{recipe} needs --images with at least {MIN_IMAGES} training images of several kinds, found {len(chosen)} "
                 "different ones"
             )
-        ids = [path.stem for path in chosen]
+        assert images is not None  # else there were none to choose from
+        ids = [path.relative_to(images).with_suffix("").as_posix() for path in chosen]  # names recur from folder to folder
         size = _input_size(source)
         shown = track(chosen, "calibrate")
         ranges = collect_ranges(source, (prepare(path, size) for path in shown))
@@ -242,8 +243,8 @@ def _is_own_split(model: Path, path: Path, split: Split) -> bool:
         return False
     if noted and noted != split_digest(split):
         raise DataError(
-            f"{path}: another split than the bundle {folder} was made by, so that the model may have been trained on what is to "
-            "be measured; give the splits.csv of its run"
+            f"{path}: another split than the bundle {folder} was made by, so that the model may have been trained on what is "
+            "to be measured; give the splits.csv of its run"
         )
     return bool(noted)
 

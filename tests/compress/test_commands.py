@@ -259,7 +259,9 @@ def test_a_static_recipe_calibrates_on_a_folder_and_records_the_ids(
     assert (record["recipe"], record["seed"]) == ("static_wi8_ai8", 5)
     assert record["sha256"] == sha256(tmp_path / "int8.tflite")
     assert len(set(record["ids"])) == 40
-    assert set(record["ids"]) <= {path.stem for path in synthetic_data.rglob("*.jpg")}
+    assert set(record["ids"]) <= {
+        path.relative_to(synthetic_data).with_suffix("").as_posix() for path in synthetic_data.rglob("*.jpg")
+    }
     before = (tmp_path / "int8.tflite").read_bytes(), record["ids"]
     call(capfd, *words, "--seed", 5)
     again = json.loads((tmp_path / "int8.calibration.json").read_text(encoding="utf-8"))["ids"]
@@ -278,6 +280,22 @@ def test_linked_folders_calibrate(model: Path, synthetic_data: Path, tmp_path: P
     (images / "linked").symlink_to(synthetic_data)
     status, _, err = call(capfd, "quantize", model, tmp_path / "int8.tflite", "--images", images, "--limit", 32)
     assert status == 0, err
+    ids = json.loads((tmp_path / "int8.calibration.json").read_text(encoding="utf-8"))["ids"]
+    assert all(name.startswith("linked/") and (images / f"{name}.jpg").is_file() for name in ids)
+
+
+def test_images_of_one_name_in_several_folders_are_noted_apart(
+    model: Path, synthetic_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for number, path in enumerate(sorted(synthetic_data.rglob("*.jpg"))[:32]):
+        place = Path("images", ("benign", "malignant")[number % 2], f"{number // 2}.jpg")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, place)
+    status, _, err = call(capfd, "quantize", model, "int8.tflite", "--images", "images/", "--limit", 32)
+    assert status == 0, err
+    ids = json.loads(Path("int8.calibration.json").read_text(encoding="utf-8"))["ids"]
+    assert sorted(ids) == sorted(f"{kind}/{number}" for kind in ("benign", "malignant") for number in range(16))
 
 
 @pytest.mark.parametrize(

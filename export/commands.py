@@ -30,6 +30,7 @@ from export.signing import sign as sign_bundle
 from export.variants import STATIC_VARIANT
 from mobile_runtime.bundle import Bundle
 from mobile_runtime.console import out, print_json, print_warning, steps
+from mobile_runtime.files import check_place
 from mobile_runtime.manifest import NAME_PATTERN
 from mobile_runtime.options import JsonOption
 from train.checkpoint import load_checkpoint, refuse_other_split, save_checkpoint
@@ -86,6 +87,8 @@ def bundle(
     and figure is of them.
     """
     check_out(folder)
+    if record_to:
+        check_place(record_to, folder=True)
     if not re.fullmatch(NAME_PATTERN, name):
         raise ExportError(
             f"--name {name!r}: take small letters, digits, dots, hyphens, underscores, as in {ReleaseName().name}"
@@ -100,9 +103,10 @@ def bundle(
     refuse_other_split(run / RUN_FILE, split)
     undo_adjustment(network, recipe, trained_images(split, recipe), undo_share)
     place = (record_to or run).absolute()
-    place.mkdir(parents=True, exist_ok=True)
-    # Weights and record belong together: they are moved when all are there, minutes later, and the bundle with them.
-    with tempfile.TemporaryDirectory(prefix=".record.", dir=place) as made:
+    # Weights and record belong together: they are moved when all are there, minutes later, and the bundle with them. Until then
+    # they are on the same disk, and no folder is made that a failure would leave empty.
+    home = next(above for above in (place, *place.parents) if above.is_dir())
+    with tempfile.TemporaryDirectory(prefix=".record.", dir=home) as made:
         kept = save_checkpoint(fold_to_half(network), recipe, Path(made) / WEIGHTS_FILE, half=True)
         fitted = fit_release(
             kept,
@@ -117,6 +121,7 @@ def bundle(
         save_record(record, Path(made) / RECORD_FILE)
         save_outliers(fitted.outliers, Path(made) / OUTLIERS_FILE)
         assembled = assemble(kept, record, fitted.outliers, fitted.int8, folder, base=fitted.base, parity_limits=limits)
+        place.mkdir(parents=True, exist_ok=True)
         # The record last: it has the hashes of the others, so that whatever is mixed by being killed here is refused.
         for file in (WEIGHTS_FILE, OUTLIERS_FILE, RECORD_FILE):
             (Path(made) / file).replace(place / file)

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 
 import export.commands
 import export.release
+from export.errors import ExportError
 from export.record import load_record
 from export.release import selected_ids, split_digest
 from mobile_runtime.console import run
@@ -131,3 +132,21 @@ def test_data_that_the_recipe_trained_without_are_no_part_of_a_release(
     torch.testing.assert_close(
         bias, (network.head.bias + added).detach().half().float()
     )  # a released network is of half precision
+
+
+def test_a_release_that_fails_leaves_no_folder_for_its_record(
+    tiny_run: TrainedRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def failing(kept: Path, *_: object, **__: object) -> None:
+        assert kept.is_file()
+        raise ExportError("no such op")
+
+    monkeypatch.setattr(export.commands, "fit_release", failing)
+    (tmp_path / "file").touch()
+    words = ["bundle", str(tiny_run.folder), "--data", str(tiny_run.data), "--out", str(tmp_path / "bundle"), "--record"]
+    for place, reason in (("kept/here", "no such op"), ("file/here", "file: not a folder, so nothing can be written into it")):
+        with pytest.raises(SystemExit) as ended:
+            run("export", [*words, str(tmp_path / place)])
+        assert ended.value.code == 2
+        assert reason in " ".join(capfd.readouterr().err.split())
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

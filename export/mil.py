@@ -58,8 +58,13 @@ class MilEngine:
         function = program.functions["main"]
         self._constants = {op.outputs[0].name: _constant(op) for op in function.operations if _is_constant(op)}
         self._ops = [op for op in function.operations if not _is_constant(op)]
-        if unknown := sorted({op.op_type for op in self._ops} - OPS.keys()):
-            raise EngineError(f"variant {variant.name}: export/mil.py does not know {', '.join(unknown)}; add them there")
+        # Each once, where it is first met: its output tells which layer of the network it is of.
+        first = {op.op_type: op.outputs[0].name for op in reversed(self._ops)}
+        if unknown := [f"{kind} (output {first[kind]})" for kind in sorted(first.keys() - OPS.keys())]:
+            raise EngineError(
+                f"variant {variant.name}: export/mil.py does not know {', '.join(unknown)}; add them there, or take a backbone "
+                "without, such as mobilenetv2_100: no bundle is made without this check"
+            )
         self._halves = {op.outputs[0].name for op in self._ops if op.outputs[0].dtype == types.fp16}
         inputs = {feature.name: feature.type for feature in spec.description.input}
         given = {feature.name for feature in spec.description.output}
@@ -111,7 +116,8 @@ class MilEngine:
                     result = OPS[op.op_type](**arguments)
                 except (RuntimeError, TypeError, ValueError) as error:
                     reason = " ".join(str(error).split())
-                    raise EngineError(f"variant {self._variant.name}: op {op.op_type} fails ({reason})") from error
+                    where = f"op {op.op_type} (output {op.outputs[0].name})"
+                    raise EngineError(f"variant {self._variant.name}: {where} fails ({reason})") from error
                 if op.outputs[0].name in self._halves:
                     result = result.half().float()
                 values[op.outputs[0].name] = result
@@ -156,12 +162,65 @@ def _conv(
     pad_type: str = "valid",
     pad: Any = (0, 0, 0, 0),
 ) -> Tensor:
-    if pad_type not in ("valid", "custom"):
-        raise EngineError(f"conv with pad_type {pad_type} is not known to export/mil.py; add it there")
+    steps, spread = [int(s) for s in strides], [int(d) for d in dilations]
+    reach = [(taps - 1) * d + 1 for taps, d in zip(weight.shape[2:], spread, strict=True)]
+    x = functional.pad(x, _sides(x, reach, steps, pad_type, pad))
+    return functional.conv2d(x, weight, bias, steps, 0, spread, int(groups))
+
+
+def _max_pool(
+    x: Tensor,
+    kernel_sizes: Any,
+    pad_type: str,
+    *,
+    strides: Any = (1, 1),
+    pad: Any = (0, 0, 0, 0),
+    ceil_mode: bool = False,
+) -> Tensor:
+    kernel, steps = [int(k) for k in kernel_sizes], [int(s) for s in strides]
+    sides = _sides(x, kernel, steps, pad_type, pad)
+    if ceil_mode:  # as PyTorch's, whose last window begins in the picture or the padding before it; sides are equal here
+        return functional.max_pool2d(x, kernel, steps, (sides[2], sides[0]), ceil_mode=True)
+    return functional.max_pool2d(functional.pad(x, sides, value=-torch.inf), kernel, steps)
+
+
+def _avg_pool(
+    x: Tensor,
+    kernel_sizes: Any,
+    pad_type: str,
+    *,
+    strides: Any = (1, 1),
+    pad: Any = (0, 0, 0, 0),
+    exclude_padding_from_average: bool = False,
+    ceil_mode: bool = False,
+) -> Tensor:
+    kernel, steps = [int(k) for k in kernel_sizes], [int(s) for s in strides]
+    sides = _sides(x, kernel, steps, pad_type, pad)
+    alone = bool(exclude_padding_from_average)
+    if ceil_mode:  # see above
+        return functional.avg_pool2d(x, kernel, steps, (sides[2], sides[0]), ceil_mode=True, count_include_pad=not alone)
+    means = functional.avg_pool2d(functional.pad(x, sides), kernel, steps)
+    if not alone:
+        return means
+    inside = torch.ones(1, 1, *x.shape[2:])
+    return means / functional.avg_pool2d(functional.pad(inside, sides), kernel, steps)
+
+
+def _sides(x: Tensor, kernel: list[int], strides: list[int], pad_type: str, pad: Any) -> list[int]:
+    """Rows and columns around x [N, C, H, W]: left, right, top, bottom, as `functional.pad` takes them."""
+    if pad_type == "valid":
+        return [0, 0, 0, 0]
     if pad_type == "custom":
         top, bottom, left, right = (int(side) for side in pad)
-        x = functional.pad(x, (left, right, top, bottom))
-    return functional.conv2d(x, weight, bias, [int(s) for s in strides], 0, [int(d) for d in dilations], int(groups))
+        return [left, right, top, bottom]
+    if pad_type not in ("same", "same_lower"):
+        raise ValueError(f"pad_type {pad_type} is not known to export/mil.py; add it there")
+    sides = []
+    for length, taps, step in zip(x.shape[:1:-1], kernel[::-1], strides[::-1], strict=True):
+        whole = max(0, step * -(-length // step) - length + taps - step)
+        less, more = whole // 2, whole - whole // 2
+        sides += [less, more] if pad_type == "same" else [more, less]
+    return sides
 
 
 def _quantize(input: Tensor, scale: Any, output_dtype: str, zero_point: Any = 0, axis: Any = None) -> Tensor:  # noqa: A002
@@ -180,6 +239,7 @@ def _scalar(value: Any) -> float:
 
 OPS: dict[str, Callable[..., Tensor]] = {
     "add": lambda x, y: x + y,
+    "avg_pool": _avg_pool,
     "cast": lambda x, dtype: x,
     "clip": lambda x, alpha, beta: x.clamp(alpha, beta),
     "concat": lambda values, axis, interleave=False: torch.cat(values, int(axis)),
@@ -187,6 +247,7 @@ OPS: dict[str, Callable[..., Tensor]] = {
     "dequantize": _dequantize,
     "identity": lambda x: x,
     "linear": functional.linear,
+    "max_pool": _max_pool,
     "mul": lambda x, y: x * y,
     "quantize": _quantize,
     "real_div": lambda x, y: x / y,
@@ -195,7 +256,12 @@ OPS: dict[str, Callable[..., Tensor]] = {
     "relu6": lambda x: x.clamp(0, 6),
     "reshape": lambda x, shape: x.reshape([int(side) for side in shape]),
     "reverse": lambda x, axes: x.flip([int(axis) for axis in axes]),
+    "sigmoid": lambda x: x.sigmoid(),
+    "sigmoid_hard": lambda x, alpha, beta: (alpha * x + beta).clamp(0, 1),
+    "silu": lambda x: functional.silu(x),
     "softmax": lambda x, axis=-1: x.softmax(int(axis)),
     "sub": lambda x, y: x - y,
+    "thresholded_relu": lambda x, alpha: x * (x >= alpha),
+    "transpose": lambda x, perm: x.permute([int(axis) for axis in perm]),
 }
 """Op of a MIL program -> what it computes, on float32 tensors whose values the declared types can hold."""

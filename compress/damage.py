@@ -1,4 +1,4 @@
-"""What befalls a student's pictures and not its teachers': haze, pale colours, odd light, and a hand farther away.
+"""What befalls a student's pictures and not its teachers': haze, odd colours and light, grain, marks, and a hand farther away.
 
 A teacher that sees the picture whole says what the student should still make out ("noisy student", Xie et al. 2020, section 2:
 the noise is the student's alone).
@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 LUMA = (0.299, 0.587, 0.114)
-KIND_SHARE = 1 / 3
+KIND_SHARE = 1 / 4
 """How many of the damaged pictures meet each kind; most meet one to three."""
 
 
@@ -46,6 +46,54 @@ def balance(pixels: torch.Tensor) -> torch.Tensor:
     """Too warm or too cold, by up to 25 %."""
     warmth = _between(len(pixels), -0.22, 0.22, pixels)
     return pixels * torch.cat([warmth, torch.zeros_like(warmth), -warmth], 1).exp()
+
+
+def tint(pixels: torch.Tensor) -> torch.Tensor:
+    """Red, pink, green or bluish light: each channel by up to a quarter brighter or darker against the others."""
+    gains = torch.cat([_between(len(pixels), -0.24, 0.24, pixels) for _ in range(3)], 1)
+    return pixels * (gains - 0.7 * gains.mean(1, keepdim=True)).exp()
+
+
+def _soften(pixels: torch.Tensor, deviation: float) -> torch.Tensor:
+    reach, channels = max(1, int(3 * deviation)), pixels.shape[1]
+    weights = (-0.5 * ((torch.arange(2 * reach + 1, device=pixels.device) - reach) / deviation) ** 2).exp()
+    weights = (weights / weights.sum()).expand(channels, 1, 1, -1)
+    padded = F.pad(pixels, (reach,) * 4, mode="reflect")
+    return F.conv2d(F.conv2d(padded, weights, groups=channels), weights.transpose(2, 3), groups=channels)
+
+
+def smudge(pixels: torch.Tensor) -> torch.Tensor:
+    """Colours, not brightness, blurred by up to 6 % of the side: what a camera's noise reduction and poor video leave."""
+    grey = (pixels * torch.tensor(LUMA, device=pixels.device).reshape(1, 3, 1, 1)).sum(1, keepdim=True)
+    return grey + _soften(pixels - grey, pixels.shape[-1] * float(0.01 + 0.05 * torch.rand(())))
+
+
+def grain(pixels: torch.Tensor) -> torch.Tensor:
+    """Noise of up to 8 levels, grey or coloured, mostly over a picture that is a little out of focus: it hides that."""
+    count, _, side, _ = pixels.shape
+    if torch.rand(()) < 0.7:
+        pixels = _soften(pixels, side * float(0.003 + 0.014 * torch.rand(())))
+    noise = torch.randn(count, 1 if torch.rand(()) < 0.5 else 3, side, side).to(pixels.device)
+    noise = _soften(noise, float(0.5 + 0.4 * torch.rand(())))
+    return pixels + noise / noise.std() * _between(count, 1, 8, pixels)
+
+
+def mark(pixels: torch.Tensor) -> torch.Tensor:
+    """A ring or an arc around the lesion, thin or thick, more often red: a pen's, or drawn in an app."""
+    count, _, side, _ = pixels.shape
+    axis = torch.linspace(-1, 1, side, device=pixels.device)
+    y, x = (
+        place - _between(count, -0.15, 0.15, pixels) for place in (axis.reshape(1, 1, side, 1), axis.reshape(1, 1, 1, side))
+    )
+    wide, high, radius = (_between(count, *range_, pixels) for range_ in ((0.8, 1.2), (0.8, 1.2), (0.55, 0.95)))
+    off = (((x / wide) ** 2 + (y / high) ** 2).sqrt() - radius).abs()
+    ink = ((_between(count, 0.01, 0.05, pixels) - off) / 0.02).clamp(0, 1) * _between(count, 0.5, 1, pixels)
+    arc = (torch.atan2(y, x) + _between(count, -3.1, 3.1, pixels)).cos() < _between(count, 0.3, 1.6, pixels)
+    colour = torch.rand(count, 3, 1, 1).to(pixels.device)
+    red = (torch.rand(count, 1, 1) < 0.5).to(pixels.device)
+    colour[:, 0] = torch.where(red, 0.8 + 0.2 * colour[:, 0], colour[:, 0])
+    colour = 255 * (colour - 0.7 * colour.amin(1, keepdim=True))
+    return torch.lerp(pixels, colour.expand_as(pixels), ink * arc)
 
 
 def vignette(pixels: torch.Tensor) -> torch.Tensor:
@@ -88,8 +136,19 @@ def framing(pixels: torch.Tensor) -> torch.Tensor:
     return torch.where(bare, torch.lerp(_plain_skin(pixels), seen, inside), seen)
 
 
-KINDS: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = (framing, vignette, light, balance, fade, veil)
-"""In the order in which a picture meets them: where the hand is, the light, what the camera makes of it."""
+KINDS: tuple[Callable[[torch.Tensor], torch.Tensor], ...] = (
+    framing,
+    mark,
+    vignette,
+    light,
+    balance,
+    tint,
+    fade,
+    veil,
+    smudge,
+    grain,
+)
+"""In the order in which a picture meets them: where the hand is, the skin, the light, what the camera makes of it."""
 
 
 def damaged(pixels: torch.Tensor, share: float) -> torch.Tensor:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from compress.damage import KINDS, balance, damaged, fade, framing, light, veil, vignette
+from compress.damage import KINDS, LUMA, balance, damaged, fade, framing, grain, light, mark, smudge, tint, veil, vignette
 
 
 def pictures(count: int = 16, side: int = 24) -> torch.Tensor:
@@ -55,6 +55,34 @@ def test_light_and_white_balance_are_one_factor_for_each_channel() -> None:
         same = middle[:, list(channels)]
         assert torch.allclose(same, middle[:, 1:2].expand_as(same))
     assert bool((middle[:, 1] == 1).all()) and torch.allclose(middle[:, 0] * middle[:, 2], torch.ones(len(middle)))
+
+
+def test_a_tint_is_one_factor_for_each_channel_however_they_differ() -> None:
+    factors = tint(pictures()) / pictures()
+    assert float((factors.flatten(2).amax(2) - factors.flatten(2).amin(2)).max()) < 1e-5  # one float32 division
+    ratios = factors[:, 0, 0, 0] / factors[:, 1, 0, 0]
+    assert float(ratios.max()) > 1.1 and float(ratios.min()) < 0.9 and float((ratios.log().abs()).max()) <= 0.48 + 1e-5
+
+
+def test_a_smudge_blurs_the_colours_and_leaves_the_brightness() -> None:
+    before = pictures(side=48)
+    after = smudge(before)
+    weights = torch.tensor(LUMA).reshape(1, 3, 1, 1)
+    assert torch.allclose((before * weights).sum(1), (after * weights).sum(1), atol=1e-2)  # float32 sums of levels up to 255
+    assert bool(((after[:, 0] - after[:, 1]).std((1, 2)) < (before[:, 0] - before[:, 1]).std((1, 2))).all())
+
+
+def test_grain_covers_a_flat_picture() -> None:
+    flat = torch.full((16, 3, 48, 48), 120.0)
+    spread = grain(flat).std((1, 2, 3))
+    assert float(spread.min()) > 0.5 and float(spread.max()) < 9  # 1 to 8 levels, as far as chance has it
+
+
+def test_a_mark_leaves_the_middle_and_most_of_the_picture() -> None:
+    before = pictures(side=96)
+    changed = (mark(before) != before).any(1)
+    assert not bool(changed[:, 44:52, 44:52].any())
+    assert all(0 < float(each.float().mean()) < 0.35 for each in changed)
 
 
 def test_a_vignette_darkens_from_the_middle_outwards() -> None:

@@ -115,14 +115,29 @@ def _jpegs(picture: Pixels) -> Iterator[Case]:
         yield f"a progressive JPEG, {mode}", progressive, None
         for number, begin in enumerate(begins[1:], 1):
             yield f"a progressive JPEG of {number} scans, {mode}", progressive[:begin] + _END, CUT
-    progressive = encode(image.convert("L"), "JPEG", quality=75, progressive=True)
-    last = _begins(progressive, _SCAN)[-1]
-    more = MAX_SCANS - progressive.count(_SCAN)
-    yield "a JPEG of as many scans as may be", progressive[:-2] + progressive[last:-2] * more + _END, None
-    yield "a JPEG of one scan more", progressive[:-2] + progressive[last:-2] * (more + 1) + _END, CUT
+        for number, begin in enumerate(begins, 1):
+            rest = progressive[_after(progressive, begin) :]
+            yield f"a progressive JPEG without scan {number}, {mode}", progressive[:begin] + rest, CUT
+            yield f"a progressive JPEG with scan {number} twice, {mode}", progressive[: -len(rest)] + progressive[begin:], CUT
+    yield "a JPEG of as many scans as may be", _in_bands(MAX_SCANS), None
+    yield "a JPEG of one scan more", _in_bands(MAX_SCANS + 1), CUT
     yield from _profiled_jpegs(picture)
     for bands in (3, 2, 1):
         yield f"a JPEG with scans of {bands} of 3 colours", _scan_by_scan(picture, bands), None if bands == 3 else CUT
+
+
+def _after(data: bytes, scan: int) -> int:
+    """Where the marker is that ends the data of a scan."""
+    return next(at for at in range(scan + 2, len(data)) if data[at] == 0xFF and data[at + 1] not in (0, *range(0xD0, 0xD8)))
+
+
+def _in_bands(scans: int) -> bytes:
+    """A progressive JPEG of so many scans: of one colour all over, whose coefficients 6 to 63 take the same data one by one."""
+    data = encode(Image.new("L", (64, 64), 200), "JPEG", quality=75, progressive=True)
+    at = next(begin for begin in _begins(data, _SCAN) if data[begin + 7] == 6)
+    stop, last = _after(data, at), 6 + scans - data.count(_SCAN)
+    bands = [*((first, first) for first in range(6, last)), (last, 63)]
+    return data[:at] + b"".join(data[at : at + 7] + bytes(band) + data[at + 9 : stop] for band in bands) + data[stop:]
 
 
 def _profiled_jpegs(picture: Pixels) -> Iterator[Case]:

@@ -19,6 +19,8 @@ _END, _SCAN, _TABLES, _PROFILE = 0xD9, 0xDA, 0xC4, 0xE2
 _ICC = b"ICC_PROFILE\0"
 _SEQUENTIAL, _PROGRESSIVE = {0xC0, 0xC1, 0xC9}, {0xC2, 0xCA}
 _COEFFICIENTS = 64
+_COMPLETE = -1
+"""Instead of a bit: a coefficient has come to its last."""
 _ERASED = 2**64 - 1
 _COMPONENTS = 4
 """More are no colours that a decoder here knows."""
@@ -27,9 +29,10 @@ _COMPONENTS = 4
 def check_jpeg(data: bytes, name: str) -> None:
     """Refuse JPEGs that lack a part, or whose scans take for ever.
 
-    A picture is whole when each coefficient of each component has come to its last bit (ITU-T T.81, G.1.1): of one that lacks
-    scans libjpeg shows what it has, without an error where an end marker follows. Each part of a profile has its
-    number and how many there are (ICC.1, B.4): where one is missing, decoders leave the profile aside, and colours are wrong.
+    A picture is whole when each coefficient of each component has come to its last bit (ITU-T T.81, G.1.1), and each scan goes
+    on from the bit that the one before it ended at (G.1.1.1.2): of one that lacks scans, first ones or last ones, libjpeg shows
+    what it has, without an error where an end marker follows. Each part of a profile has its number and how many there are
+    (ICC.1, B.4): where one is missing, decoders leave the profile aside, and colours are wrong.
     Restart markers count from 0 to 7 over and over (ITU-T T.81, E.1.4).
 
     Raises:
@@ -39,9 +42,9 @@ def check_jpeg(data: bytes, name: str) -> None:
     """
     scans = position = 0
     zero_symbols: dict[int, int] = {}
-    sent: dict[int, set[int]] = {}
+    awaited: dict[int, list[int]] = {}  # component -> for each coefficient the bit that its next scan must go on from
     profile: list[tuple[int, ...]] = []
-    sequential = telling = False
+    sequential = telling = torn = False
     for _ in range(MAX_PARTS):
         marker = _MARKER.search(data, position)
         end = marker.start() if marker else len(data)
@@ -51,7 +54,7 @@ def check_jpeg(data: bytes, name: str) -> None:
         if marker is None and scans:
             raise CaptureError(f"{name}: its end is missing; copy or take it again")
         if marker is None or (kind := marker[1][0]) == _END:
-            if any(len(coefficients) < _COEFFICIENTS for coefficients in sent.values()):
+            if torn or any(set(bits) != {_COMPLETE} for bits in awaited.values()):
                 raise CaptureError(f"{name}: a part of its scans is missing; copy or take it again")
             alone = [count for _, count in profile] == [1]  # whatever its number
             if not alone and sorted(profile) != [(number, len(profile)) for number in range(1, len(profile) + 1)]:
@@ -63,7 +66,8 @@ def check_jpeg(data: bytes, name: str) -> None:
         begin, position = position + 2, position + max(2, int.from_bytes(data[position : position + 2], "big"))
         if kind in _SEQUENTIAL | _PROGRESSIVE:
             sequential = kind in _SEQUENTIAL
-            sent = {component: set() for component in data[begin + 6 : begin + 6 + 3 * min(_COMPONENTS, data[begin + 5]) : 3]}
+            components = data[begin + 6 : begin + 6 + 3 * min(_COMPONENTS, data[begin + 5]) : 3]
+            awaited = {component: [0] * _COEFFICIENTS for component in components}
         elif kind == _PROFILE and data[begin:position].startswith(_ICC):
             profile.append(tuple(data[begin:position][len(_ICC) : len(_ICC) + 2]))
         elif kind == _TABLES:
@@ -74,9 +78,10 @@ def check_jpeg(data: bytes, name: str) -> None:
                 raise CaptureError(f"{name}: a JPEG of over {MAX_SCANS} scans, which no camera writes; export it anew")
             selected = begin + 1 + 2 * data[begin]
             first, last, bits = (0, 63, 0) if sequential else (data[selected], data[selected + 1], data[selected + 2])
-            if bits & 15 == 0:
-                for component in data[begin + 1 : selected : 2]:
-                    sent.get(component, set()).update(range(first, last + 1))
+            for component in awaited.keys() & set(data[begin + 1 : selected : 2]):
+                band = awaited[component][first : last + 1]
+                torn |= any(bit != bits >> 4 for bit in band)
+                awaited[component][first : last + 1] = [bits & 15 or _COMPLETE] * len(band)
             # With such a table zeros are small coefficients, one after the other, and not blocks without any.
             telling = sequential and zero_symbols.get(data[begin + 2] & 15, 0) != 0
     raise too_many(name)

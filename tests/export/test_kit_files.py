@@ -48,7 +48,13 @@ def test_files_of_every_kind_are_whole_and_broken(kind: str) -> None:
 
 def test_a_scan_a_colour_and_pixels_are_missing_somewhere() -> None:
     erased = ("a JPEG with an erased part", "a JPEG that lacks what is between two restart markers")
-    for name in (*erased, "a progressive JPEG of 1 scans, RGB", "a JPEG with scans of 2 of 3 colours", "a PNG with a hole"):
+    for name in (
+        *erased,
+        "a progressive JPEG of 1 scans, RGB",
+        "a progressive JPEG without scan 1, RGB",
+        "a JPEG with scans of 2 of 3 colours",
+        "a PNG with a hole",
+    ):
         assert not FILES[name]["accepted"]
     short = [name for name in FILES if name.endswith("which runs out")]
     assert len(short) > 20

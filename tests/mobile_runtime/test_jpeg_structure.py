@@ -48,6 +48,11 @@ def scans_of(data: bytes) -> list[int]:
     return [at for at in range(len(data)) if data[at : at + 2] == b"\xff\xda"]
 
 
+def end_of(data: bytes, scan: int) -> int:
+    """Where the marker is that ends the data of a scan that begins there."""
+    return next(at for at in range(scan + 2, len(data)) if data[at] == 0xFF and data[at + 1] not in (0, *range(0xD0, 0xD8)))
+
+
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 @pytest.mark.parametrize("quality", [30, 90, 100])
 def test_a_progressive_jpeg_that_ends_before_its_last_scan_is_refused(quality: int, mode: str) -> None:
@@ -58,6 +63,27 @@ def test_a_progressive_jpeg_that_ends_before_its_last_scan_is_refused(quality: i
             acquire(data[:begin] + b"\xff\xd9")
         with pytest.raises(CaptureError, match=r"missing|damaged or truncated"):  # within the scan before
             acquire(data[: begin - 40].rstrip(b"\xff") + b"\xff\xd9")
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_progressive_jpeg_that_lacks_one_of_its_scans_or_has_it_twice_is_refused(mode: str) -> None:
+    # Without its first scan, which the later ones refine, a picture opens, too, and may be far darker.
+    data = encode(Image.fromarray(PICTURE).convert(mode), "JPEG", quality=75, progressive=True)
+    assert len(scans_of(data)) >= 6
+    for begin in scans_of(data):
+        end = end_of(data, begin)
+        for changed in (data[:begin] + data[end:], data[:end] + data[begin:]):
+            with pytest.raises(CaptureError, match="its scans is missing"):
+                acquire(changed)
+
+
+def test_colours_of_the_same_number_are_read() -> None:
+    # No encoder should write them, some do, and libjpeg-turbo takes them in their order.
+    data = encode(PICTURE, "JPEG", quality=90)
+    frame, scan = data.index(b"\xff\xc0") + 10, scans_of(data)[0] + 5
+    alike = bytearray(data)
+    alike[frame : frame + 9 : 3] = alike[scan : scan + 6 : 2] = b"\1\1\1"
+    assert acquire(bytes(alike)).shape == PICTURE.shape
 
 
 def test_a_jpeg_that_lacks_a_colour_is_refused() -> None:
@@ -182,11 +208,20 @@ def test_segments_of_absurd_frames_are_passed_over_at_once() -> None:
 
 
 def test_progressive_pictures_of_many_scans_are_read_up_to_the_limit() -> None:
-    data = encode(PICTURE, "JPEG", progressive=True, restart_marker_blocks=1)
-    last = data.rindex(b"\xff\xda")
-    scans = data.count(b"\xff\xda")
-    more = MAX_SCANS - scans
+    # Of one colour all over, so that the scan of coefficients 6 to 63 says of each of them alone what it says of all.
+    data = encode(Image.new("L", (64, 64), 200), "JPEG", progressive=True)
+    begin = next(at for at in scans_of(data) if data[at + 7 : at + 9] == bytes((6, 63)))
+    end, more = end_of(data, begin), MAX_SCANS - len(scans_of(data))
+
+    def parted(more: int) -> bytes:
+        bands = [*((first, first) for first in range(6, 6 + more)), (6 + more, 63)]
+        return (
+            data[:begin]
+            + b"".join(data[begin : begin + 7] + bytes(band) + data[begin + 9 : end] for band in bands)
+            + data[end:]
+        )
+
     assert more > 5
-    assert acquire(data[:-2] + data[last:-2] * more + data[-2:]).shape == PICTURE.shape
-    with pytest.raises(CaptureError, match="scans"):
-        check_structure(data[:-2] + data[last:-2] * (more + 1) + data[-2:], "image")
+    np.testing.assert_array_equal(acquire(parted(more)), 200)
+    with pytest.raises(CaptureError, match=f"over {MAX_SCANS} scans"):
+        check_structure(parted(more + 1), "image")

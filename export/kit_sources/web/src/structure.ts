@@ -6,6 +6,8 @@ import { inflatedLength } from "./inflated.js";
 const ICC = "ICC_PROFILE\0";
 const SEQUENTIAL = [0xc0, 0xc1, 0xc9];
 const PROGRESSIVE = [0xc2, 0xca];
+/** Instead of a bit: a coefficient has come to its last. */
+const COMPLETE = -1;
 type Pass = readonly [number, number, number, number];
 /** First column, first row and steps of each pass over a PNG picture (PNG specification, 8.2). */
 const WHOLE: Pass[] = [[0, 0, 1, 1]];
@@ -79,8 +81,8 @@ interface Colours {
  * Whether a JPEG lacks a part: `check_jpeg` of mobile_runtime/jpeg_structure.py. Zeros in place of it can be told of a baseline
  * JPEG alone, and of one whose code of zeros does not stand for small coefficients; bytes of ones always. Restart markers count
  * from 0 to 7 over and over (ITU-T T.81, E.1.4). Otherwise a scan is missing where not every coefficient of every component has
- * come to its last bit (G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are
- * wrong.
+ * come to its last bit (G.1.1), or one does not go on from the bit that the one before it ended at (G.1.1.1.2). Where a part of a
+ * profile is missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
  */
 export function jpegLacksPart(data: Uint8Array): boolean {
   return readJpeg(data).lacking;
@@ -114,18 +116,20 @@ function isWhole({ profile }: Colours): boolean {
 function lacksScans(data: Uint8Array, colours: Colours): boolean {
   const byte = (at: number): number => bigEndian(data, at, 1);
   const zeroSymbols = new Map<number, number>();
-  let sent = new Map<number, Set<number>>();
+  // Component -> for each coefficient the bit that its next scan must go on from.
+  let awaited = new Map<number, number[]>();
   let at = 0;
   let scans = 0;
   let sequential = false;
   let telling = false;
+  let torn = false;
   for (let part = 0; part < constants.max_parts; part++) {
     const marker = nextMarker(data, at);
     if (scans > 0 && lacksData(data, at, marker, telling)) return true;
     telling = false;
     if (marker === data.length) return true;
     const kind = byte(marker + 1);
-    if (kind === 0xd9) return scans === 0 || [...sent.values()].some((coefficients) => coefficients.size < 64);
+    if (kind === 0xd9) return scans === 0 || torn || [...awaited.values()].some((bits) => bits.some((bit) => bit !== COMPLETE));
     at = marker + 2;
     if (kind === 0xd8) continue;
     const begin = at + 2;
@@ -133,8 +137,8 @@ function lacksScans(data: Uint8Array, colours: Colours): boolean {
     if (SEQUENTIAL.includes(kind) || PROGRESSIVE.includes(kind)) {
       sequential = SEQUENTIAL.includes(kind);
       const components = Array.from({ length: Math.min(4, byte(begin + 5)) }, (_, index) => byte(begin + 6 + 3 * index));
-      sent = new Map(components.map((component) => [component, new Set()]));
-      colours.components = sent.size;
+      awaited = new Map(components.map((component) => [component, Array<number>(64).fill(0)]));
+      colours.components = awaited.size;
     }
     if (kind === 0xe2 && ascii(data, begin, begin + ICC.length) === ICC) {
       const content = begin + ICC.length + 2;
@@ -151,8 +155,13 @@ function lacksScans(data: Uint8Array, colours: Colours): boolean {
     if (++scans > constants.max_scans) return true; // no camera writes so many, and each takes its time
     const selected = begin + 1 + 2 * byte(begin);
     const [first, last, bits] = sequential ? [0, 63, 0] : [byte(selected), byte(selected + 1), byte(selected + 2)];
-    for (let component = begin + 1; component < selected && (bits & 15) === 0; component += 2) {
-      for (let coefficient = first; coefficient <= last; coefficient++) sent.get(byte(component))?.add(coefficient);
+    const components = new Set(Array.from({ length: byte(begin) }, (_, index) => byte(begin + 1 + 2 * index)));
+    for (const component of components) {
+      const coefficients = awaited.get(component);
+      for (let index = first; coefficients && index <= Math.min(last, 63); index++) {
+        if (coefficients[index] !== bits >> 4) torn = true;
+        coefficients[index] = bits & 15 || COMPLETE;
+      }
     }
     telling = sequential && (zeroSymbols.get(byte(begin + 2) & 15) ?? 0) !== 0;
   }

@@ -9,17 +9,20 @@ struct JpegStructure {
     private static let profileParts = 0xe2
     private static let icc = "ICC_PROFILE\0"
     private static let coefficients = 64
+    /// Instead of a bit: a coefficient has come to its last.
+    private static let complete = -1
     /// More are no colours that a decoder here knows.
     private static let components = 4
 
     private let file: FileBytes
     /// Number of each AC table -> what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2).
     private var zeroSymbols: [Int: Int] = [:]
-    /// Component -> coefficients that have come to their last bit.
-    private var sent: [Int: Set<Int>] = [:]
+    /// Component -> for each coefficient the bit that its next scan must go on from.
+    private var awaited: [Int: [Int]] = [:]
     /// Of each part of the profile its number, how many there are, and where its content is.
     private var profile: [(number: Int, count: Int, content: Range<Int>)] = []
     private var sequential = false
+    private var torn = false
     private var scans = 0
 
     private init(_ file: FileBytes) {
@@ -28,8 +31,9 @@ struct JpegStructure {
 
     /// Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
     /// coefficients; bytes of ones always. Restart markers count from 0 to 7 over and over (ITU-T T.81, E.1.4). Otherwise a scan
-    /// is missing where not every coefficient of every component has come to its last bit (G.1.1). Where a part of a profile is
-    /// missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
+    /// is missing where not every coefficient of every component has come to its last bit (G.1.1), or one does not go on from the
+    /// bit that the one before it ended at (G.1.1.1.2). Where a part of a profile is missing (ICC.1, B.4), decoders leave it
+    /// aside, and colours are wrong.
     static func lacksPart(_ file: FileBytes) -> Bool {
         var structure = JpegStructure(file)
         return (try? structure.lacksPart()) ?? true  // true: a length points outside the file
@@ -43,7 +47,7 @@ struct JpegStructure {
     /// Whether a decoder may give other levels than those stored: by a profile, or of four colours.
     static func isConverted(_ file: FileBytes) -> Bool {
         let structure = read(file)
-        return !structure.profile.isEmpty || structure.sent.count == components
+        return !structure.profile.isEmpty || structure.awaited.count == components
     }
 
     private static func read(_ file: FileBytes) -> JpegStructure {
@@ -66,7 +70,7 @@ struct JpegStructure {
             }
             let kind = try file.byte(marker + 1)
             if kind == JpegStructure.end {
-                return scans == 0 || sent.values.contains { $0.count < JpegStructure.coefficients } || !isProfileWhole()
+                return scans == 0 || !isComplete() || !isProfileWhole()
             }
             at = marker + 2
             if kind == JpegStructure.start {
@@ -115,9 +119,9 @@ struct JpegStructure {
     }
 
     private mutating func startFrame(_ begin: Int) throws {
-        sent = [:]
+        awaited = [:]
         for index in 0..<min(JpegStructure.components, try file.byte(begin + 5)) {
-            sent[try file.byte(begin + 6 + 3 * index)] = []
+            awaited[try file.byte(begin + 6 + 3 * index)] = Array(repeating: 0, count: JpegStructure.coefficients)
         }
     }
 
@@ -137,11 +141,18 @@ struct JpegStructure {
         let selected = begin + 1 + 2 * (try file.byte(begin))
         let first = sequential ? 0 : try file.byte(selected)
         let last = sequential ? JpegStructure.coefficients - 1 : try file.byte(selected + 1)
-        let bits = sequential ? 0 : try file.byte(selected + 2) & 15
-        guard bits == 0, first <= last else { return }
-        for component in stride(from: begin + 1, to: selected, by: 2) {
-            sent[try file.byte(component)]?.formUnion(first...last)
+        let bits = sequential ? 0 : try file.byte(selected + 2)
+        let components = Set(try stride(from: begin + 1, to: selected, by: 2).map { try file.byte($0) })
+        for component in components where awaited[component] != nil {
+            for index in stride(from: first, through: min(last, JpegStructure.coefficients - 1), by: 1) {
+                torn = torn || awaited[component]![index] != bits >> 4
+                awaited[component]![index] = bits & 15 == 0 ? JpegStructure.complete : bits & 15
+            }
         }
+    }
+
+    private func isComplete() -> Bool {
+        !torn && awaited.values.allSatisfy { $0.allSatisfy { $0 == JpegStructure.complete } }
     }
 
     private mutating func isProfileWhole() -> Bool {

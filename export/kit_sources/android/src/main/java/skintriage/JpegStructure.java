@@ -2,11 +2,12 @@ package skintriage;
 
 import java.io.ByteArrayOutputStream;
 import java.util.ArrayList;
-import java.util.BitSet;
 import java.util.Comparator;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 
 /** JPEG files that lack a part although they open: `check_jpeg` of mobile_runtime/jpeg_structure.py. */
 final class JpegStructure {
@@ -17,17 +18,20 @@ final class JpegStructure {
     private static final int PROFILE = 0xe2;
     private static final String ICC = "ICC_PROFILE\0";
     private static final int COEFFICIENTS = 64;
+    /** Instead of a bit: a coefficient has come to its last. */
+    private static final int COMPLETE = -1;
     /** More are no colours that a decoder here knows. */
     private static final int COMPONENTS = 4;
 
     private final byte[] data;
     /** Number of each AC table -> what a code of zeros stands for (ITU-T T.81, B.2.4.2, C.2). */
     private final Map<Integer, Integer> zeroSymbols = new LinkedHashMap<>();
-    /** Component -> coefficients that have come to their last bit. */
-    private final Map<Integer, BitSet> sent = new LinkedHashMap<>();
+    /** Component -> for each coefficient the bit that its next scan must go on from. */
+    private final Map<Integer, int[]> awaited = new LinkedHashMap<>();
     /** Of each part of the profile its number, how many there are, and begin and end of its content. */
     private final List<int[]> profile = new ArrayList<>();
     private boolean sequential;
+    private boolean torn;
     private int scans;
 
     private JpegStructure(byte[] data) {
@@ -37,7 +41,9 @@ final class JpegStructure {
     /**
      * Zeros in place of a part can be told of a baseline JPEG alone, and of one whose code of zeros does not stand for small
      * coefficients; bytes of ones always. Restart markers count from 0 to 7 over and over (ITU-T T.81, E.1.4). Otherwise a
-     * scan is missing where not every coefficient of every component has come to its last bit (G.1.1). Where a part of a profile is missing (ICC.1, B.4), decoders leave it aside, and colours are wrong.
+     * scan is missing where not every coefficient of every component has come to its last bit (G.1.1), or one does not go on
+     * from the bit that the one before it ended at (G.1.1.1.2). Where a part of a profile is missing (ICC.1, B.4), decoders
+     * leave it aside, and colours are wrong.
      */
     static boolean lacksPart(byte[] data) {
         try {
@@ -59,7 +65,7 @@ final class JpegStructure {
     /** Whether a decoder may give other levels than those stored: by a profile, or of four colours. */
     static boolean isConverted(byte[] data) {
         JpegStructure structure = read(data);
-        return !structure.profile.isEmpty() || structure.sent.size() == COMPONENTS;
+        return !structure.profile.isEmpty() || structure.awaited.size() == COMPONENTS;
     }
 
     private static JpegStructure read(byte[] data) {
@@ -112,9 +118,9 @@ final class JpegStructure {
     }
 
     private void startFrame(int begin) {
-        sent.clear();
+        awaited.clear();
         for (int i = 0; i < Math.min(COMPONENTS, at(begin + 5)); i++) {
-            sent.put(at(begin + 6 + 3 * i), new BitSet());
+            awaited.put(at(begin + 6 + 3 * i), new int[COEFFICIENTS]);
         }
     }
 
@@ -135,22 +141,28 @@ final class JpegStructure {
         int selected = begin + 1 + 2 * at(begin);
         int first = sequential ? 0 : at(selected);
         int last = sequential ? COEFFICIENTS - 1 : at(selected + 1);
-        int bits = sequential ? 0 : at(selected + 2) & 15;
-        for (int component = begin + 1; component < selected && bits == 0; component += 2) {
-            BitSet coefficients = sent.get(at(component));
-            if (coefficients != null && first <= last) {
-                coefficients.set(first, last + 1);
+        int bits = sequential ? 0 : at(selected + 2);
+        Set<Integer> components = new HashSet<>();
+        for (int component = begin + 1; component < selected; component += 2) {
+            components.add(at(component));
+        }
+        components.retainAll(awaited.keySet());
+        for (int component : components) {
+            int[] coefficients = awaited.get(component);
+            for (int i = first; i <= Math.min(last, COEFFICIENTS - 1); i++) {
+                torn |= coefficients[i] != bits >> 4;
+                coefficients[i] = (bits & 15) == 0 ? COMPLETE : bits & 15;
             }
         }
     }
 
     private boolean isComplete() {
-        for (BitSet coefficients : sent.values()) {
-            if (coefficients.cardinality() < COEFFICIENTS) {
-                return false;
+        for (int[] coefficients : awaited.values()) {
+            for (int bit : coefficients) {
+                torn |= bit != COMPLETE;
             }
         }
-        return true;
+        return !torn;
     }
 
     private boolean isProfileWhole() {

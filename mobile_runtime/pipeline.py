@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,5 +158,6 @@ class TriagePipeline:
 
 
 def within_one(value: float | np.floating) -> float:
-    """0..1: a sum of float probabilities may be above 1 by its rounding."""
-    return min(1.0, max(0.0, float(value)))
+    """0..1: a sum of float probabilities may be above 1 by its rounding. What is no number stays so, and is never low."""
+    number = float(value)
+    return number if math.isnan(number) else min(1.0, max(0.0, number))

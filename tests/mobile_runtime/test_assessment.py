@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import jsonschema
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mobile_runtime import Bundle, TriagePipeline, synthetic
+from mobile_runtime import Bundle, Decision, TriagePipeline, synthetic
 from mobile_runtime.assessment import assessment_schema, beside
 from mobile_runtime.engines import Outputs
 from mobile_runtime.errors import CaptureError, EngineError
+from mobile_runtime.pipeline import within_one
 from mobile_runtime.quality import ADVICE
 
 SCHEMA = jsonschema.Draft202012Validator(assessment_schema())
@@ -39,6 +41,38 @@ def test_every_kind_of_verdict_fits_the_schema(pipeline: TriagePipeline) -> None
     assert {v.decision.value for v in verdicts} >= {"retake", "refer"}
     for verdict in verdicts:
         SCHEMA.validate(json.loads(verdict.to_json()))
+
+
+def test_a_box_is_judged_as_the_picture_that_it_cuts_out(pipeline: TriagePipeline) -> None:
+    alone, beside_it = synthetic.lesion("nv", 3, 300), synthetic.lesion("mel", 3, 300)
+    wide, box = np.concatenate([beside_it, alone], axis=1), (300, 0, 600, 300)
+    expected = pipeline.assess(alone)
+    assert expected.malignancy is not None
+    assert pipeline.assess(wide, box) == expected
+    burst = pipeline.assess_burst([wide, wide], box)
+    assert burst.frames == (expected, expected)
+    assert burst.malignancy == expected.malignancy
+
+
+def test_an_array_of_few_pixels_is_too_small(pipeline: TriagePipeline) -> None:
+    few = pipeline.manifest.quality.region_px_min - 1
+    sharp = np.random.default_rng(0).integers(0, 256, (few, few, 3), dtype=np.uint8)
+    assert "too_small" in pipeline.assess(sharp).quality.reasons
+    assert pipeline.assess(sharp).quality.region_px == few
+
+
+def test_scores_are_the_sums_of_the_manifests_classes(pipeline: TriagePipeline) -> None:
+    found = pipeline.assess(synthetic.lesion("df", 4, 300))
+    sums = {
+        spec.name: sum(
+            weight * found.probabilities[c.label] for c, weight in zip(pipeline.manifest.classes, spec.weights, strict=True)
+        )
+        for spec in pipeline.manifest.scores
+    }
+    # So far apart that one cannot be taken for the other.
+    assert sums["malignancy"] - sums["cancer"] > 0.02
+    assert found.malignancy == pytest.approx(sums["malignancy"], abs=1e-3)
+    assert found.cancer == pytest.approx(sums["cancer"], abs=1e-3)
 
 
 def test_a_burst_fits_the_schema(pipeline: TriagePipeline) -> None:
@@ -105,6 +139,29 @@ def test_what_is_no_number_gives_no_verdict(
     prepared = pipeline.prepare(synthetic.lesion("mel", 3, 300))
     with pytest.raises(EngineError, match=r"not (finite )?numbers|not from 0 to 1|not the sum"):
         pipeline.assess_prepared(prepared)
+
+
+def test_what_is_unlike_the_training_images_is_not_judged(pipeline: TriagePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, outlier = pipeline.engine.run, 0.0
+    monkeypatch.setattr(pipeline.engine, "run", lambda batch: {**run(batch), "outlier": np.array([[outlier]], np.float32)})
+    prepared = pipeline.prepare(synthetic.lesion("nv", 3, 300))
+    assert pipeline.variant.abstention is not None
+    within = pipeline.assess_prepared(prepared)
+    outlier = pipeline.variant.abstention.limit + 0.01
+    above = pipeline.assess_prepared(prepared)
+    assert (within.decision, above.decision) == (Decision.LOW_CONCERN, Decision.ABSTAIN)
+    assert above.malignancy == within.malignancy
+
+
+def test_a_score_that_is_no_number_is_never_low(pipeline: TriagePipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Outputs are checked before; a verdict must not hang on that alone.
+    monkeypatch.setattr("mobile_runtime.pipeline.check_outputs", lambda *_: None)
+    run = pipeline.engine.run
+    monkeypatch.setattr(pipeline.engine, "run", lambda batch: {**run(batch), "scores": np.full((1, 2), np.nan, np.float32)})
+    found = pipeline.assess_prepared(pipeline.prepare(synthetic.lesion("nv", 3, 300)))
+    assert found.malignancy is not None and math.isnan(found.malignancy)
+    assert found.decision is Decision.REFER
+    assert [within_one(value) for value in (-0.1, 0.4, 1.1)] == [0.0, 0.4, 1.0]
 
 
 def test_sums_that_rounding_took_out_of_range_are_brought_back(

@@ -19,10 +19,10 @@ from tests.mobile_runtime.test_decision import GOOD
 POINT = test_decision.POINT.model_copy(update={"threshold": 0.1})
 
 
-def frame(malignancy: float | None, decision: Decision | None = None) -> Assessment:
+def frame(malignancy: float | None, decision: Decision | None = None, threshold: float = POINT.threshold) -> Assessment:
     if decision is None:
         assert malignancy is not None
-        decision = Decision.REFER if malignancy >= POINT.threshold else Decision.LOW_CONCERN
+        decision = Decision.REFER if malignancy >= threshold else Decision.LOW_CONCERN
     scored = malignancy is not None
     return Assessment(
         decision=decision,
@@ -31,7 +31,7 @@ def frame(malignancy: float | None, decision: Decision | None = None) -> Assessm
         probabilities={"mel": malignancy, "nv": 1 - malignancy} if scored else {},
         quality=GOOD if scored else replace(GOOD, reasons=("blurred",)),
         operating_point="rule_out",
-        point=POINT,
+        point=POINT.model_copy(update={"threshold": threshold}),
         bundle_id="b",
         variant="v",
         engine="e",
@@ -77,6 +77,30 @@ def test_one_frame_that_alone_is_an_alarm_is_not_reassuring() -> None:
     assert found.to_dict()["advice"][1].startswith("4 of 5 pictures that can be used were below")
 
 
+def test_an_alarm_does_not_grow_with_the_threshold() -> None:
+    assert combine([frame(v, threshold=0.15) for v in (0.05, 0.05, 0.05, 0.05, 0.19)]).decision is Decision.LOW_CONCERN
+    assert combine([frame(v, threshold=0.15) for v in (0.05, 0.05, 0.05, 0.05, 0.25)]).decision is Decision.RETAKE
+
+
+def test_frames_at_the_threshold_itself_are_above() -> None:
+    found = combine([frame(0.1), frame(0.1), frame(0.1)])
+    assert (found.decision, found.agreement) == (Decision.REFER, 1)
+    # Two of five that would be referred alone.
+    assert combine([frame(v) for v in (0.05, 0.05, 0.05, 0.1, 0.1)]).decision is Decision.RETAKE
+
+
+@pytest.mark.parametrize(
+    ("values", "decision"),
+    [
+        ((0.05, 0.05, 0.05, 0.15), Decision.LOW_CONCERN),
+        ((0.05, 0.05, 0.15), Decision.RETAKE),
+        ((0.05, 0.05, 0.05, 0.15, 0.15), Decision.RETAKE),
+    ],
+)
+def test_a_quarter_of_the_frames_may_dissent(values: tuple[float, ...], decision: Decision) -> None:
+    assert combine([frame(v) for v in values]).decision is decision
+
+
 def test_an_alarm_counts_though_its_frame_is_an_outlier() -> None:
     assert combine([frame(0.02), frame(0.2, Decision.ABSTAIN)]).decision is Decision.RETAKE
     assert combine([frame(0.02), frame(0.19, Decision.ABSTAIN)]).decision is Decision.LOW_CONCERN
@@ -107,7 +131,7 @@ def test_too_few_usable_frames() -> None:
     assert combine([blurred, frame(0.1), frame(0.1)]).usable == 2
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=9))
+@given(st.sampled_from([0.2, 1.0]).flatmap(lambda most: st.lists(st.floats(0, most), min_size=1, max_size=9)))
 def test_frames_that_refer_never_reassure_when_they_are_many_or_sure(values: list[float]) -> None:
     found = combine([frame(v) for v in values])
     if sum(v >= POINT.threshold for v in values) > len(values) / 4:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import assume, given
@@ -61,6 +63,27 @@ def test_each_fault_is_named(clean: np.ndarray) -> None:
         assert reason in judge(image, LIMITS).reasons, reason
     assert judge(clean, LIMITS, region_px=47).reasons == ("too_small",)
     assert set(cases) | {"too_small"} == set(ADVICE)
+
+
+LIMIT_NAMES = [name for name in QualityLimits.model_fields if name.endswith(("_min", "_max"))]
+
+
+@pytest.mark.parametrize("name", LIMIT_NAMES)
+def test_a_picture_at_a_limit_is_accepted_and_one_beyond_is_not(clean: np.ndarray, name: str) -> None:
+    textured = np.clip(clean + np.random.default_rng(0).normal(0, 12, (96, 96, 1)), 0, 255).astype(np.uint8)
+    picture = _twice(textured, 4, 3)
+    picture[46:50, 44:49] = 255
+    figure, side = name.rsplit("_", 1)
+    found = getattr(judge(picture, LIMITS, region_px=256), figure)
+    assert found > 0
+    # No other figure matters; of the two of least_sharpness and evenness, the other is below its limit.
+    loose = {other: -math.inf if other.endswith("_min") else math.inf for other in LIMIT_NAMES}
+    pair = {"least_sharpness_min": "evenness_min", "evenness_min": "least_sharpness_min"}
+    loose |= {pair[name]: math.inf} if name in pair else {}
+    beyond = math.nextafter(found, math.inf if side == "min" else -math.inf)
+    for limit, accepted in ((found, True), (beyond, False)):
+        limits = LIMITS.model_copy(update=loose | {name: limit})
+        assert judge(picture, limits, region_px=256).acceptable is accepted
 
 
 def test_a_small_reflection_on_the_spot_is_glare(clean: np.ndarray) -> None:

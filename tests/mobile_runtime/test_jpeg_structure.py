@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import time
 
@@ -150,6 +151,30 @@ def test_restart_markers_count_on(blocks: int) -> None:
     for at in (0, len(places) // 2, len(places) - 2):
         with pytest.raises(CaptureError, match="a part of it is missing"):
             acquire(data[: places[at]] + data[places[at + 1] :])
+
+
+@pytest.mark.parametrize(("mode", "quality", "least"), [("L", 90, 20), ("RGB", 75, 12)])
+def test_a_jpeg_that_lacks_its_last_blocks_is_refused(mode: str, quality: int, least: int) -> None:
+    # One block or two, of 8 pixels each, at the end of the last row.
+    data = encode(Image.fromarray(PICTURE).convert(mode), "JPEG", quality=quality, subsampling=0)
+    for cut in range(least, 41):
+        with pytest.raises(CaptureError, match="lower part is missing"):
+            acquire(data[: -2 - cut] + b"\xff\xd9")
+
+
+def test_the_first_of_several_pictures_must_be_whole() -> None:
+    stream = io.BytesIO()
+    picture = Image.fromarray(lesion("mel", 3, 600))
+    picture.save(stream, "MPO", save_all=True, append_images=[picture], quality=92)
+    data = stream.getvalue()
+    assert acquire(data).shape == (600, 600, 3)
+    begin, end = scans_of(data)[0], end_of(data, scans_of(data)[0])
+    half = (begin + end) // 2
+    cut = data[:half] + b"\xff\xd9" + bytes(end - half - 2) + data[end:]
+    with Image.open(io.BytesIO(cut)) as opened:
+        assert opened.format == "MPO"
+    with pytest.raises(CaptureError, match="lower part is missing"):
+        acquire(cut)
 
 
 def test_grey_that_is_not_at_the_end_is_no_damage() -> None:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from mobile_runtime import Bundle, BundleError
 from mobile_runtime.commands import app
+from mobile_runtime.decision import Decision
 from mobile_runtime.errors import EngineError, MissingEngineError
 from mobile_runtime.golden import GOLDEN, load_vectors, read_array
 from mobile_runtime.replay import STAGES, Check, Replay, replay
@@ -119,6 +120,36 @@ def test_a_fault_shows_in_its_stage(own: Path, stage: str) -> None:
     answer = CliRunner().invoke(app, ["verify", str(own), "--golden"])
     assert answer.exit_code == 1
     assert f"first at stage {stage}" in " ".join(answer.output.split())
+
+
+def test_every_rule_is_replayed(own: Path) -> None:
+    name = Bundle.load(own).manifest.default_variant
+    last = load_vectors(Bundle.load(own)).variants[name].rules[-1]
+    other = "refer" if last.decision is Decision.RETAKE else "retake"
+    change_vectors(own, lambda document: document["variants"][name]["rules"][-1].update(decision=other))
+    failed = [check for check in replay(Bundle.load(own)).checks if not check.passed]
+    assert [(check.stage, check.case, check.variant) for check in failed] == [("decision", "rules", name)]
+    assert f"instead of {other}" in failed[0].detail
+
+
+def test_other_reasons_fail_though_every_figure_is_the_same(own: Path) -> None:
+    case = load_vectors(Bundle.load(own)).cases[0]
+    change_vectors(own, lambda document: document["cases"][0].update(reasons=["too_small", *case.reasons]))
+    failure = replay(Bundle.load(own)).first_failure
+    assert failure is not None
+    assert (failure.stage, failure.case) == ("quality", case.name)
+    assert failure.detail == f"reasons {case.reasons} instead of {['too_small', *case.reasons]}"
+
+
+def test_decisions_rest_on_malignancy_wherever_it_stands(own: Path) -> None:
+    edit_manifest(own, lambda document: document["scores"].reverse())
+    vectors = load_vectors(Bundle.load(own))
+    assert any(Decision.REFER in decisions for each in vectors.variants.values() for decisions in each.decisions.values())
+    for path in {variant.recordings[0].outputs["scores"] for variant in vectors.variants.values() if variant.recordings}:
+        # The other score says that there is nothing.
+        change_array(own, path, lambda scores: np.stack([0 * scores[:, 0], scores[:, 0]], axis=1))
+    decisions = [check for check in replay(Bundle.load(own)).checks if check.stage == "decision"]
+    assert decisions and all(check.passed for check in decisions)
 
 
 def test_command_prints_stage_by_case(golden_bundle: Path) -> None:

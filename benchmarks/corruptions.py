@@ -15,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.capture_scenes import encode
+from benchmarks.colour_damage import Pixels, draw_ring, grain_over_blur, redden, smear_colours
 from mobile_runtime.capture import acquire
 from mobile_runtime.quality import luma
 
-Pixels = npt.NDArray[np.uint8]
 SEVERITIES = (1, 2, 3, 4, 5)
 
 
@@ -252,6 +252,10 @@ CORRUPTIONS: dict[str, Corruption] = {
     "white_balance": Corruption("too warm or too cold; factor - 1", (0.04, 0.08, 0.13, 0.2, 0.3), _white_balance),
     "fading": Corruption("pale colours; share lost", (0.1, 0.25, 0.5, 0.75, 1), lambda x, s, _: fade(x, s)),
     "tint": Corruption("one warm or cool cast for colours; share lost", (0.1, 0.25, 0.5, 0.75, 1), _tint),
+    "red_light": Corruption("light redder than the camera takes it for; gain - 1", (0.05, 0.1, 0.15, 0.2, 0.25), redden),
+    "colour_smear": Corruption("colours blurred; share of the side", (0.005, 0.01, 0.02, 0.035, 0.05), smear_colours),
+    "grain": Corruption("grain over blur; share of the side", (0.005, 0.0075, 0.01, 0.0125, 0.015), grain_over_blur),
+    "ring": Corruption("red ring of ink around; share of the side", (0.006, 0.012, 0.02, 0.03, 0.04), draw_ring),
     "hair": Corruption("hairs; number", (3, 7, 13, 22, 35), _hair),
     "ruler_marks": Corruption("ruler at one edge; length, share of the side", (0.04, 0.07, 0.11, 0.16, 0.22), _ruler),
     "ink_marks": Corruption("surgeon's marks around; radius, share of the side", (0.02, 0.035, 0.05, 0.07, 0.1), _ink),

@@ -170,6 +170,8 @@ def main(
     result: Annotated[Path, typer.Option("--out", callback=place_of_file, help="JSON to write.")] = RESULT,
 ) -> None:
     """Run every port's conformance test and the page's tests, and store the counts; $SWIFT and $CHROMIUM name those tools."""
+    if not (WEB / "node_modules").is_dir():
+        raise EngineError("the page's tools are not installed; run `npm ci` in mobile_runtime/web")
     described = environment().model_dump(mode="json")
     shipped = Bundle.load()
     ports: dict[str, Any] = {}

@@ -135,12 +135,12 @@ def fit(
     devices: Annotated[
         Optional[int], typer.Option(min=1, help="Processes on each machine, one per GPU; 1, or what torchrun or SLURM started.")
     ] = None,
-    nodes: Annotated[Optional[int], typer.Option(min=1, help="Machines, all running this command; see below.")] = None,
+    nodes: Annotated[Optional[int], typer.Option(min=1, help="Machines, all running this command.")] = None,
     fresh: FreshOption = False,
     compiled: CompileOption = False,
     seed: RecipeSeedOption = None,
     epochs: EpochsOption = None,
-    labels: Annotated[Optional[Path], typer.Option(help="CSV of labels, for a folder of your own; see below.")] = None,
+    labels: Annotated[Optional[Path], typer.Option(help="CSV of labels, for a folder of your own.")] = None,
     images: Annotated[Optional[list[Path]], typer.Option(help="Image folder of --labels; may be repeated.")] = None,
     image_column: str = "image_id",
     label_column: str = "dx",

@@ -123,7 +123,7 @@ public final class Conformance {
     }
 
     private static Quality unmeasured(List<Reason> reasons) {
-        return new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, reasons);
+        return new Quality(0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, null, reasons);
     }
 
     private void checkQuality(String stage, String name, Quality quality, Map<String, Object> fields, double tolerance) {

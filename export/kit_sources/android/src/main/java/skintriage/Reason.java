@@ -8,6 +8,7 @@ public enum Reason {
     CLIPPED,
     GLARE,
     BLURRED,
+    DOUBLED,
     UNIFORM,
     COLOURLESS,
     BLUE_CAST;

@@ -16,10 +16,12 @@ pytest.importorskip("jinja2")
 
 from export.kits import PLATFORMS, write_kit
 from mobile_runtime import Bundle
+from mobile_runtime.manifest import SCHEMA_VERSION
 from tests.export.ports import PORTS, stages
 
 STUBS = Path(__file__).parent / "litert_stubs"
 PROBES = Path(__file__).parent / "jvm_probes"
+VERSION = f'"schema_version": {SCHEMA_VERSION}'
 jvm = pytest.mark.skipif(not (shutil.which("javac") and shutil.which("java")), reason="the Android port needs javac and java")
 
 
@@ -137,11 +139,11 @@ def test_java_refuses_an_altered_manifest_or_model(android_kit: Path, classes: P
     own = Path(shutil.copytree(android_kit, tmp_path / "own"))
     file = own / PLATFORMS["android"].assets / "manifest.json"
     text = file.read_text(encoding="utf-8")
-    file.write_text(text.replace('"schema_version": 8', '"schema_version": 9'), encoding="utf-8")
+    file.write_text(text.replace(VERSION, '"schema_version": 0'), encoding="utf-8")
     done = conformance(classes, own)
     assert done.returncode != 0
-    assert "schema version 9, this kit reads 8" in done.stderr
-    file.write_text(text.replace('"schema_version": 8', '"schema_version": 8, "schema_version": 8'), encoding="utf-8")
+    assert f"schema version 0, this kit reads {SCHEMA_VERSION}" in done.stderr
+    file.write_text(text.replace(VERSION, f"{VERSION}, {VERSION}"), encoding="utf-8")
     assert "is there twice" in conformance(classes, own).stderr
 
 

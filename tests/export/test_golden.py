@@ -40,7 +40,7 @@ def test_tolerances_rest_on_the_measured_spread(tiny_bundle: Path) -> None:
         assert variant.recordings, name
         for tolerance in variant.tolerance.values():
             assert tolerance.same <= tolerance.other
-            assert tolerance.other >= 1.5 * tolerance.spread
+            assert tolerance.other >= 2.5 * tolerance.spread
     assert vectors.variants["float32"].tolerance["probabilities"].other <= 0.005
     assert [r.kernels for r in vectors.variants["static_wi8_ai8"].recordings] == ["xnnpack", "builtin"]
     # What cannot run here is to match the evaluation of its program.

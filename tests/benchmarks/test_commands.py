@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from benchmarks import cold_start, latency, not_skin
 from benchmarks.commands import app
+from benchmarks.corruptions import CORRUPTIONS
 from benchmarks.decision_results import DecisionsReport
 from benchmarks.drift_results import LEFT_OUT, DriftReport
 from benchmarks.environment import environment
@@ -191,7 +192,7 @@ def test_robustness_is_printed_stored_and_reproducible(bundle_path: Path, datase
     assert result.exit_code == 0, result.output
     report = RobustnessReport.model_validate_json(file.read_bytes())
     assert (report.default_variant, report.default_operating_point) == ("int8", "balanced")
-    assert report.dataset.images == 10 and len(report.corruptions) == 20 and report.undamaged.flips.value == 0
+    assert report.dataset.images == 10 and set(report.corruptions) == set(CORRUPTIONS) and report.undamaged.flips.value == 0
     assert "malignant, refer undamaged, but low_concern damaged" in result.output
     assert "gel_bubbles" in result.output and "int8_offset" in result.output and "none in the bundle" in result.output
     assert "The bundle has no golden vectors" in result.output

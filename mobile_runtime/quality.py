@@ -49,7 +49,8 @@ class Quality:
             over skin leave so little as hardly any skin has; sharpness, which is relative to contrast, does not show it.
         echo: how much more the picture resembles itself when moved by some way than by ways next to that one, as a share of
             perfect likeness, 0 or more: the autocorrelation of the signs of that Laplacian, at up to a quarter of the side. Two
-            exposures between which the hand moved show every detail twice, that far apart; skin, hairs and rulers do not.
+            exposures between which the hand moved show every detail twice, that far apart. Skin, hairs and rulers hardly do;
+            the ridges of palms and soles may.
         brightness: mean luma, 0..1.
         clipped: share of pixels whose three channels are all >= 250, 0..1.
         highlight: share of the middle of the picture, half of it a side, that a reflection hides, 0..1: such pixels,
